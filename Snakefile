@@ -1,0 +1,49 @@
+"""weightspectra: which singular values of a transformer's weights carry information?
+
+Data moves in the order of the includes below. Every file between two rules is a
+Parquet file whose form src/weightspectra/contracts.py defines.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.path[:0] = [f"{workflow.basedir}/src", f"{workflow.basedir}/workflow"]
+
+if "models" not in config:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+from plan import Plan
+
+plan = Plan(config, root=workflow.basedir)
+
+
+wildcard_constraints:
+    model=plan.pattern("models"),
+    corpus=plan.pattern("corpora"),
+    experiment=plan.pattern("experiments"),
+    part=r"\d{2}-of-\d{2}",
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        "<results>/report.html",
+    default_target: True
+
+
+include: "workflow/rules/models.smk"
+include: "workflow/rules/spectra.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/ablation.smk"
+include: "workflow/rules/report.smk"
+
+
+onsuccess:
+    plan.print_findings()

@@ -1,0 +1,94 @@
+"""How a stage runs as a job: log file, no network, one-line errors, provenance."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from weightspectra import contracts, provenance
+from weightspectra.errors import UserError
+
+
+class _Tee:
+    """Standard error that also goes to the job's log file."""
+
+    def __init__(self, path: str):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._terminal: TextIO = sys.stderr
+        self._log = open(path, "w", buffering=1)  # noqa: SIM115 (closed in __exit__)
+
+    def __enter__(self) -> "_Tee":
+        sys.stderr = self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stderr = self._terminal
+        self._log.close()
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._terminal.write(text)
+        return self._log.write(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        self._terminal.flush()
+        self._log.flush()
+
+    def isatty(self) -> bool:
+        """Say no: libraries shall not draw bars that a log file cannot hold."""
+        return False
+
+
+def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
+    """Run a script's ``main`` as a job.
+
+    What it says on standard error is also written to ``smk.log``. A
+    ``UserError`` becomes one line and exit code 1. Unless ``online`` is true,
+    the hub libraries are told that there is no network before they are imported.
+    """
+    if not online:
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with _Tee(smk.log[0]):
+        try:
+            main(smk)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted; run again to go on", file=sys.stderr)
+            sys.exit(130)
+
+
+def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the provenance of a job's outputs.
+
+    It holds the rule, the digests of the configuration that the rule saw and of
+    its code, versions, seed and device, and the sources (models and corpora
+    with revision and hash) of everything it read. No dates and no paths, so
+    that the same work gives the same bytes.
+    """
+    params = dict(smk.params.items())
+    code = params.pop("code", None)
+    found = dict(sources or {})
+    for path in _parquet_files(smk.input):
+        found.update(contracts.read_provenance(path).get("sources", {}))
+    return {
+        "rule": smk.rule,
+        "config": provenance.digest(params),
+        "code": code,
+        "seed": params.get("seed"),
+        "device": device,
+        "versions": provenance.versions(),
+        "sources": found,
+    }
+
+
+def _parquet_files(paths: Iterable[str]) -> list[str]:
+    return [str(path) for path in paths if str(path).endswith(".parquet")]

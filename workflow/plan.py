@@ -1,0 +1,134 @@
+"""From a configuration to file names: what the rules need to know and nothing else does."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from settings import SettingsError, complete
+from snakemake.exceptions import WorkflowError
+from snakemake.io import expand, temp
+
+from weightspectra.provenance import code_digest
+
+Wildcards = Any
+
+
+class Plan:
+    """The files that a configuration asks for.
+
+    Parameters
+    ----------
+    config : dict
+        Snakemake's configuration; checked, and completed with its defaults.
+    root : path
+        The folder of the Snakefile.
+    """
+
+    def __init__(self, config: dict[str, Any], root: str):
+        try:
+            self.config = complete(config)
+        except SettingsError as error:
+            raise WorkflowError(str(error)) from None
+        self.root = Path(root)
+
+    def pattern(self, section: str) -> str:
+        """Return a regular expression that matches the names of one section, and nothing else."""
+        return "|".join(re.escape(name) for name in self.config[section]) or "(?!)"
+
+    def code(self, rule: str) -> str:
+        """Return the digest of the code behind a rule, so that a change in it re-runs the rule."""
+        return code_digest(self.root / "scripts" / f"{rule}.py")
+
+    def parts(self, model: str) -> list[str]:
+        """Return the names of a model's parts: ``00-of-02``, ``01-of-02``."""
+        count = self.config["models"][model]["parts"]
+        return [f"{part:02d}-of-{count:02d}" for part in range(count)]
+
+    def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: one file for each part of the wildcards' model."""
+        return lambda wildcards: expand(pattern, part=self.parts(wildcards.model), **dict(wildcards.items()))
+
+    def corpus_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: the corpus of the wildcards' experiment."""
+        return lambda wildcards: expand(pattern, corpus=self.config["experiments"][wildcards.experiment]["corpus"])
+
+    def original_of(self, wildcards: Wildcards) -> list[str]:
+        """Return the source of the model that a random control is made like; nothing for other models."""
+        like = self.controls.get(wildcards.model)
+        return [f"<results>/sources/{like}.parquet"] if like else []
+
+    def requested_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the configuration will ask of a model, so that fetching can refuse the impossible."""
+        model = wildcards.model
+        experiments = [entry for entry in self.config["experiments"].values() if model in entry["models"]]
+        cuts = [cut for entry in experiments for cut in entry["cuts"]]
+        blocks = self.config["report"]["blocks"].get(model, [])
+        return {
+            "metrics": sorted({entry["metric"] for entry in experiments}),
+            "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
+            "layers": sorted({layer for cut in cuts for layer in cut.get("layers", [])} | set(blocks)),
+        }
+
+    def keep_or_drop(self, path: str) -> str:
+        """Mark a file as temporary unless the configuration keeps the weights."""
+        return path if self.config["keep_weights"] else temp(path)
+
+    @property
+    def observed(self) -> list[tuple[str, str]]:
+        """The (model, corpus) pairs to observe."""
+        observe = self.config["observe"]
+        return [(model, corpus) for model in observe["models"] for corpus in observe["corpora"]]
+
+    @property
+    def evaluated(self) -> list[tuple[str, str]]:
+        """The (model, experiment) pairs to evaluate."""
+        experiments = self.config["experiments"].items()
+        return [(model, name) for name, experiment in experiments for model in experiment["models"]]
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """From each random control to the model that it is made like."""
+        sources = {name: model["source"] for name, model in self.config["models"].items()}
+        return {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """From each model to what tables and figures call it."""
+        return {name: model.get("title", name) for name, model in self.config["models"].items()}
+
+    @property
+    def measurements(self) -> dict[str, list[str]]:
+        """Everything that is presented, as named inputs."""
+        models = self.config["models"]
+        parts = [(model, part) for model in models for part in self.parts(model)]
+        return {
+            "sources": [f"<results>/sources/{model}.parquet" for model in models],
+            "matrices": [f"<results>/matrices/{model}/part-{part}.parquet" for model, part in parts],
+            "spectra": [f"<results>/spectra/{model}/part-{part}.parquet" for model, part in parts],
+            "bulk": [f"<results>/bulk/{model}.parquet" for model in models],
+            "overlaps": [f"<results>/overlaps/{model}/{corpus}.parquet" for model, corpus in self.observed],
+            "evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in self.evaluated],
+        }
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        optional = {"overlap": self.observed, "perplexity": self.evaluated}
+        return ["outliers", "share_outside", *(name for name, wanted in optional.items() if wanted)]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures: one kind, a dash, and what it shows."""
+        return [
+            *(f"controls-{control}" for control in self.controls),
+            *(f"spectra-{model}" for model in self.config["models"] if model not in self.controls),
+            *(f"damage-{model}-{experiment}" for model, experiment in self.evaluated),
+        ]
+
+    def print_findings(self) -> None:
+        """Say where the report is and what it found."""
+        results = Path(self.config.get("pathvars", {}).get("results", "results"))
+        findings = results / "findings.md"
+        if findings.is_file():
+            print(f"\n{findings.read_text()}\nReport: {results / 'report.html'}\n")

@@ -1,0 +1,82 @@
+"""Activations: text -> second moments of layer inputs -> overlap with the singular vectors.
+
+fetch_corpus         in:  corpora/{corpus} of the configuration
+                     out: corpora/{corpus}.parquet (contracts.CORPUS)
+collect_activations  in:  sources/{model}.parquet, corpora/{corpus}.parquet
+                     out: activations/{model}/{corpus}/part-*.parquet (MOMENTS)
+measure_overlap      in:  all parts of activations, weights, spectra and vectors
+                     out: overlaps/{model}/{corpus}.parquet (OVERLAPS)
+"""
+
+
+localrules:
+    fetch_corpus,
+
+
+rule fetch_corpus:
+    """Fetch the corpus {wildcards.corpus} and divide it into its two parts."""
+    output:
+        "<results>/corpora/{corpus}.parquet",
+    log:
+        "<logs>/fetch_corpus/{corpus}.log",
+    conda:
+        "../../envs/weightspectra.yaml"
+    params:
+        code=plan.code("fetch_corpus"),
+        entry=lookup(dpath="corpora/{corpus}", within=config),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "../../scripts/fetch_corpus.py"
+
+
+rule collect_activations:
+    """Run {wildcards.model} over {wildcards.corpus} and collect the moments of its layers' inputs."""
+    input:
+        source="<results>/sources/{model}.parquet",
+        corpus="<results>/corpora/{corpus}.parquet",
+    output:
+        "<results>/activations/{model}/{corpus}/part-{part}.parquet",
+    log:
+        "<logs>/collect_activations/{model}-{corpus}-{part}.log",
+    benchmark:
+        "<benchmarks>/collect_activations/{model}-{corpus}-{part}.tsv"
+    conda:
+        "../../envs/weightspectra.yaml"
+    params:
+        code=plan.code("collect_activations"),
+        device=config["device"],
+        remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
+        observe=config["observe"],
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    script:
+        "../../scripts/collect_activations.py"
+
+
+rule measure_overlap:
+    """Compare the singular vectors of {wildcards.model} with what {wildcards.corpus} excites."""
+    input:
+        moments=plan.parts_of("<results>/activations/{model}/{corpus}/part-{part}.parquet"),
+        weights=plan.parts_of("<results>/weights/{model}/part-{part}.parquet"),
+        spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
+        vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),
+    output:
+        "<results>/overlaps/{model}/{corpus}.parquet",
+    log:
+        "<logs>/measure_overlap/{model}-{corpus}.log",
+    benchmark:
+        "<benchmarks>/measure_overlap/{model}-{corpus}.tsv"
+    conda:
+        "../../envs/weightspectra.yaml"
+    params:
+        code=plan.code("measure_overlap"),
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    script:
+        "../../scripts/measure_overlap.py"

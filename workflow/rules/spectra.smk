@@ -1,0 +1,51 @@
+"""Spectra: weight matrices -> singular values and vectors -> Marchenko-Pastur bulk.
+
+decompose  in:  weights/{model}/part-*.parquet (WEIGHTS), matrices/{model}/part-*.parquet (MATRICES)
+           out: spectra/{model}/part-*.parquet (SPECTRA), vectors/{model}/part-*.parquet (VECTORS)
+fit_bulk   in:  all parts of spectra/{model}
+           out: bulk/{model}.parquet (BULK)
+"""
+
+
+rule decompose:
+    """Decompose the matrices of {wildcards.model}, part {wildcards.part}."""
+    input:
+        weights="<results>/weights/{model}/part-{part}.parquet",
+        matrices="<results>/matrices/{model}/part-{part}.parquet",
+    output:
+        spectra="<results>/spectra/{model}/part-{part}.parquet",
+        vectors="<results>/vectors/{model}/part-{part}.parquet",
+    log:
+        "<logs>/decompose/{model}-{part}.log",
+    benchmark:
+        "<benchmarks>/decompose/{model}-{part}.tsv"
+    conda:
+        "../../envs/weightspectra.yaml"
+    params:
+        code=plan.code("decompose"),
+        device=config["device"],
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    script:
+        "../../scripts/decompose.py"
+
+
+rule fit_bulk:
+    """Fit the Marchenko-Pastur law to every spectrum of {wildcards.model}."""
+    input:
+        plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
+    output:
+        "<results>/bulk/{model}.parquet",
+    log:
+        "<logs>/fit_bulk/{model}.log",
+    conda:
+        "../../envs/weightspectra.yaml"
+    params:
+        code=plan.code("fit_bulk"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../../scripts/fit_bulk.py"

@@ -1,0 +1,110 @@
+"""Reads a configuration: refuses what is wrong in it, in a sentence, and fills in the defaults."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
+
+
+class SettingsError(Exception):
+    """A configuration that cannot be run; the message is one line per fault."""
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration and fill its defaults in, in place.
+
+    Raises
+    ------
+    SettingsError
+        Names every unknown key (with the nearest known one), wrong type or
+        value, and every reference to a model or corpus that is not there.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text())
+    faults = sorted(_filling_validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
+        _filling_validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path))
+    )
+    messages = [message for fault in faults for message in _spell(fault)] or list(_loose_references(config))
+    if messages:
+        raise SettingsError("the configuration cannot be run:\n" + "\n".join(f"  {line}" for line in messages))
+    return config
+
+
+def _filling_validator(schema: Mapping[str, Any]) -> Any:
+    """Return a validator that also writes each ``default`` of the schema into the instance."""
+    check_properties = Draft202012Validator.VALIDATORS["properties"]
+
+    def properties(validator: Any, known: Mapping[str, Any], instance: Any, parent: Any) -> Iterator[ValidationError]:
+        if validator.is_type(instance, "object"):
+            for name, subschema in known.items():
+                if "default" in subschema and name not in instance:
+                    default = subschema["default"]
+                    instance[name] = default.copy() if isinstance(default, (dict, list)) else default
+        yield from check_properties(validator, known, instance, parent)
+
+    return extend(Draft202012Validator, {"properties": properties})(schema)
+
+
+def _spell(fault: ValidationError) -> Iterator[str]:
+    """Turn one validation error into lines that say where, what was found, and what was expected."""
+    where = "/".join(map(str, fault.absolute_path)) or "top level"
+    description = fault.schema.get("description", "") if isinstance(fault.schema, Mapping) else ""
+    if fault.validator == "additionalProperties":
+        known = list(fault.schema.get("properties", {}))
+        for name in sorted(set(fault.instance) - set(known)):
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            yield f"{where}: unknown key '{name}'; {hint}"
+    elif fault.validator == "required":
+        yield f"{where}: {fault.message}; expected: {', '.join(fault.schema['required'])}"
+    elif fault.validator in ("minProperties", "maxProperties"):
+        known = ", ".join(fault.schema.get("properties", {})) or "at least one entry"
+        found = ", ".join(map(str, fault.instance)) or "nothing"
+        yield f"{where}: found {found}, expected {'exactly one of ' if 'maxProperties' in fault.schema else ''}{known}"
+    elif fault.validator == "type":
+        yield f"{where}: found {fault.instance!r}, expected {fault.validator_value}. {description}".rstrip()
+    elif fault.validator == "enum":
+        near = difflib.get_close_matches(str(fault.instance), map(str, fault.validator_value), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        yield f"{where}: found {fault.instance!r}, expected one of {', '.join(map(str, fault.validator_value))}{hint}"
+    else:
+        yield f"{where}: {fault.message}. {description}".rstrip()
+
+
+def _loose_references(config: Mapping[str, Any]) -> Iterator[str]:
+    models, corpora = config["models"], config["corpora"]
+
+    def missing(where: str, kind: str, name: str, known: Mapping[str, Any]) -> Iterator[str]:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+            yield f"{where}: there is no {kind} '{name}'; {hint}"
+
+    for name, model in models.items():
+        like = model["source"].get("random", {}).get("like")
+        if like is not None:
+            yield from missing(f"models/{name}/source/random/like", "model", like, models)
+            if "random" in models.get(like, {"source": {}})["source"]:
+                yield f"models/{name}/source/random/like: '{like}' is itself random; name the model it was made like"
+    for name in config["observe"]["models"]:
+        yield from missing("observe/models", "model", name, models)
+    for name in config["observe"]["corpora"]:
+        yield from missing("observe/corpora", "corpus", name, corpora)
+    for name in config["report"]["blocks"]:
+        yield from missing("report/blocks", "model", name, models)
+    for name, experiment in config["experiments"].items():
+        where = f"experiments/{name}"
+        for model in experiment["models"]:
+            yield from missing(f"{where}/models", "model", model, models)
+        yield from missing(f"{where}/corpus", "corpus", experiment["corpus"], corpora)
+        if experiment["stride"] > experiment["window"]:
+            yield (
+                f"{where}/stride: {experiment['stride']} is larger than the window of "
+                f"{experiment['window']} tokens, which would skip text; use at most the window"
+            )
