@@ -33,9 +33,9 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         "<results>/report.html",
-    default_target: True
 
 
 include: "workflow/rules/models.smk"

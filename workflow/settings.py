@@ -28,8 +28,6 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     """
     schema = yaml.safe_load(SCHEMA.read_text())
     faults = sorted(_filling_validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
-        _filling_validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path))
-    )
     messages = [message for fault in faults for message in _spell(fault)] or list(_loose_references(config))
     if messages:
         raise SettingsError("the configuration cannot be run:\n" + "\n".join(f"  {line}" for line in messages))

@@ -21,15 +21,15 @@ rule evaluate_cuts:
         "<benchmarks>/evaluate_cuts/{model}-{experiment}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         code=plan.code("evaluate_cuts"),
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
         experiment=lookup(dpath="experiments/{experiment}", within=config),
-    threads: 2
-    resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 480 * attempt,
     script:
         "../../scripts/evaluate_cuts.py"

@@ -21,12 +21,12 @@ rule fetch_corpus:
         "<logs>/fetch_corpus/{corpus}.log",
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("fetch_corpus"),
-        entry=lookup(dpath="corpora/{corpus}", within=config),
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=plan.code("fetch_corpus"),
+        entry=lookup(dpath="corpora/{corpus}", within=config),
     script:
         "../../scripts/fetch_corpus.py"
 
@@ -44,15 +44,15 @@ rule collect_activations:
         "<benchmarks>/collect_activations/{model}-{corpus}-{part}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         code=plan.code("collect_activations"),
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         observe=config["observe"],
-    threads: 2
-    resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
     script:
         "../../scripts/collect_activations.py"
 
@@ -72,11 +72,11 @@ rule measure_overlap:
         "<benchmarks>/measure_overlap/{model}-{corpus}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("measure_overlap"),
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        code=plan.code("measure_overlap"),
     script:
         "../../scripts/measure_overlap.py"

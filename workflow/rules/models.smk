@@ -21,14 +21,14 @@ rule fetch_model:
         "<logs>/fetch_model/{model}.log",
     conda:
         "../../envs/weightspectra.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         code=plan.code("fetch_model"),
         seed=config["seed"],
         entry=lookup(dpath="models/{model}", within=config),
         requested=plan.requested_of,
-    resources:
-        mem_mb=4000,
-        runtime=240,
     script:
         "../../scripts/fetch_model.py"
 
@@ -46,11 +46,11 @@ rule extract_weights:
         "<benchmarks>/extract_weights/{model}-{part}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("extract_weights"),
-        fused_split=lookup(dpath="models/{model}/fused_split", within=config),
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        code=plan.code("extract_weights"),
+        fused_split=lookup(dpath="models/{model}/fused_split", within=config),
     script:
         "../../scripts/extract_weights.py"

@@ -21,12 +21,12 @@ rule make_tables:
         "<logs>/make_tables.log",
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("make_tables"),
-        controls=plan.controls,
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=plan.code("make_tables"),
+        controls=plan.controls,
     script:
         "../../scripts/make_tables.py"
 
@@ -46,14 +46,14 @@ rule make_figures:
         "<logs>/make_figures.log",
     conda:
         "../../envs/weightspectra.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=plan.code("make_figures"),
         controls=plan.controls,
         titles=plan.titles,
         blocks=lookup(dpath="report/blocks", within=config),
-    resources:
-        mem_mb=4000,
-        runtime=30,
     script:
         "../../scripts/make_figures.py"
 
@@ -71,14 +71,14 @@ rule make_report:
         "<logs>/make_report.log",
     conda:
         "../../envs/weightspectra.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=plan.code("make_report"),
         controls=plan.controls,
         titles=plan.titles,
         title=lookup(dpath="report/title", within=config),
         config=config,
-    resources:
-        mem_mb=2000,
-        runtime=30,
     script:
         "../../scripts/make_report.py"

@@ -21,13 +21,13 @@ rule decompose:
         "<benchmarks>/decompose/{model}-{part}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("decompose"),
-        device=config["device"],
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        code=plan.code("decompose"),
+        device=config["device"],
     script:
         "../../scripts/decompose.py"
 
@@ -42,10 +42,10 @@ rule fit_bulk:
         "<logs>/fit_bulk/{model}.log",
     conda:
         "../../envs/weightspectra.yaml"
-    params:
-        code=plan.code("fit_bulk"),
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=plan.code("fit_bulk"),
     script:
         "../../scripts/fit_bulk.py"
