@@ -1,12 +1,13 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from findings import findings
 from settings import SettingsError, complete
-from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.provenance import code_digest
@@ -29,7 +30,7 @@ class Plan:
         try:
             self.config = complete(config)
         except SettingsError as error:
-            raise WorkflowError(str(error)) from None
+            raise SystemExit(f"error: {error}") from None
         self.root = Path(root)
 
     def pattern(self, section: str) -> str:
@@ -127,8 +128,6 @@ class Plan:
         ]
 
     def print_findings(self) -> None:
-        """Say where the report is and what it found."""
-        results = Path(self.config.get("pathvars", {}).get("results", "results"))
-        findings = results / "findings.md"
-        if findings.is_file():
-            print(f"\n{findings.read_text()}\nReport: {results / 'report.html'}\n")
+        """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
+        if "MAKELEVEL" not in os.environ:
+            print(findings(self.config))

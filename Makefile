@@ -1,0 +1,51 @@
+# Everything this repository can do, each in one command: `make help` lists them.
+# Settings: CONFIG (what to analyse), CORES (how many to use), PYTHON (3.11 or newer; only for making .venv).
+CONFIG = config/config.yaml
+CORES = all
+PYTHON = python3
+
+LOCK := envs/requirements.txt
+READY := .venv/ready-$(firstword $(shell cksum < $(LOCK)))
+BIN := .venv/bin
+
+.PHONY: help run smoke test check test-slurm docs clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F '|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(READY)  ## analyse CONFIG (default: config/config.yaml) and show the findings
+	@test -f $(CONFIG) || { echo "CONFIG=$(CONFIG): no such file; config/README.md says how to write one"; exit 1; }
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
+	@$(BIN)/python workflow/findings.py $(CONFIG)
+
+smoke: CONFIG = config/smoke.yaml
+smoke: run  ## the same on a miniature, in minutes
+
+test: $(READY)  ## run all tests
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+check: $(READY)  ## formatting, linters, types, and generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+	$(BIN)/python docs/generate_data.py --check
+
+test-slurm: $(READY)  ## the miniature on a throw-away SLURM cluster (needs root and Debian's packages)
+	@$(BIN)/python tests/slurm/run.py
+
+docs: $(READY)  ## renew docs/data.md, which is generated from the contracts
+	$(BIN)/python docs/generate_data.py
+
+clean:  ## remove all results (not the environment)
+	rm -rf results logs benchmarks .snakemake
+
+$(READY): $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is missing or older than Python 3.11; name another one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing the pinned environment into .venv: about 2 GB, a few minutes, only this once"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	@rm -f .venv/ready-*
+	@touch $@

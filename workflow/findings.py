@@ -1,0 +1,19 @@
+"""Shows what a finished run found: ``python workflow/findings.py config/config.yaml``."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def findings(config: Mapping[str, Any]) -> str:
+    """Return the findings of a configuration's results and where its report is; empty before they exist."""
+    results = Path(config.get("pathvars", {}).get("results", "results"))
+    text = results / "findings.md"
+    return f"\n{text.read_text().strip()}\n\nReport: {results / 'report.html'}\n" if text.is_file() else ""
+
+
+if __name__ == "__main__":
+    print(findings(yaml.safe_load(Path(sys.argv[1]).read_text())))
