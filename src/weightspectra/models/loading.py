@@ -1,0 +1,86 @@
+"""A model and its tokenizer, from a local folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from weightspectra.errors import UserError
+
+UNUSED = ("pooler.",)
+"""Parts that a checkpoint may lack when no head is wanted: they come after the last block."""
+
+
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    head: bool,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    trust_remote_code: bool = False,
+) -> tuple[Any, Any]:
+    """Load a model for evaluation, and its tokenizer, without any network.
+
+    Parameters
+    ----------
+    folder : path
+        As written by ``save_pretrained``.
+    head : bool
+        Whether the causal language-model head is needed.
+    dtype : torch.dtype
+        Number format of the weights in memory.
+    device : str or torch.device
+    trust_remote_code : bool
+        Whether to run Python code that lies in the folder.
+
+    Returns
+    -------
+    model, tokenizer
+        The model in evaluation mode, keeping no cache of keys and values.
+
+    Raises
+    ------
+    UserError
+        When a weight is not in the checkpoint (the library would invent it),
+        or the folder holds no model or no tokenizer.
+    """
+    local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    kind: Any = AutoModelForCausalLM if head else AutoModel
+    with _quiet():
+        try:
+            model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
+            tokenizer = AutoTokenizer.from_pretrained(Path(folder), **local)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder}: no loadable model with its tokenizer: {error}") from error
+    _check_nothing_invented(folder, info["missing_keys"], head)
+    model.config.use_cache = False
+    return model.eval().to(device), tokenizer
+
+
+def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: bool) -> None:
+    invented = sorted(name for name in missing if head or not any(part in name for part in UNUSED))
+    if invented:
+        cure = "use a checkpoint with a language-model head" if head else "fetch the model again"
+        raise UserError(
+            f"{folder}: the checkpoint lacks {len(invented)} weights, which would be random: "
+            f"{', '.join(invented[:4])}{', ...' if len(invented) > 4 else ''}; {cure}"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's remarks and progress bars off the log; what matters is raised."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
