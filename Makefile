@@ -33,7 +33,7 @@ check: $(READY)  ## formatting, linters, types, and generated pages
 	$(BIN)/python docs/generate_data.py --check
 
 test-slurm: $(READY)  ## the miniature on a throw-away SLURM cluster (needs root and Debian's packages)
-	@$(BIN)/python tests/slurm/run.py
+	@$(BIN)/pytest -m slurm tests/slurm
 
 docs: $(READY)  ## renew docs/data.md, which is generated from the contracts
 	$(BIN)/python docs/generate_data.py
