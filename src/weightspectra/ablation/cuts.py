@@ -1,0 +1,251 @@
+"""Which singular values an experiment removes: from its configuration to ranks in each matrix."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from weightspectra.contracts import ROLES, MatrixKey
+from weightspectra.errors import UserError
+
+
+class Spectrum(NamedTuple):
+    """What a cut may depend on: one matrix' singular values and its Marchenko-Pastur counts.
+
+    Attributes
+    ----------
+    singular_values : ndarray of shape (n_values,)
+        Largest first.
+    n_below, n_above : int
+        Values below and above the Marchenko-Pastur bulk.
+    """
+
+    singular_values: np.ndarray
+    n_below: int
+    n_above: int
+
+    @property
+    def n_values(self) -> int:
+        """Number of singular values, min(n_out, n_in)."""
+        return len(self.singular_values)
+
+
+def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame) -> dict[MatrixKey, Spectrum]:
+    """Join rows of ``contracts.SPECTRA`` and ``contracts.BULK`` by matrix, in the order of the spectra."""
+    counts = {(row.layer, row.role, row.expert): (int(row.n_below), int(row.n_above)) for row in bulk.itertuples()}
+    return {
+        (key := MatrixKey(int(row.layer), row.role, int(row.expert))): Spectrum(row.singular_values, *counts[key])
+        for row in spectra.itertuples()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Singular values that are removed together.
+
+    Attributes
+    ----------
+    label : str
+        Unique within an experiment, for example ``"decile 1 of down"``.
+    scope : str
+        How matrices were grouped: ``role``, ``layer``, ``matrix`` or ``all`` (``none`` for the untouched model).
+    removed : str
+        Which values, for example ``"decile 1"``.
+    decile : int
+        1 (smallest) to 10 (largest); 0 if the cut is no decile.
+    indices : dict from MatrixKey to ndarray of int
+        Ranks to remove from each matrix of the group; 0 is the largest value. A
+        matrix that loses nothing is listed with an empty array.
+    """
+
+    label: str
+    scope: str
+    removed: str
+    decile: int
+    indices: Mapping[MatrixKey, np.ndarray]
+
+    @property
+    def n_removed(self) -> int:
+        """Singular values removed, over all matrices."""
+        return sum(len(ranks) for ranks in self.indices.values())
+
+    @property
+    def roles(self) -> list[str]:
+        """Roles of the matrices, in the order of ``contracts.ROLES``."""
+        return sorted({key.role for key in self.indices}, key=ROLES.index)
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers of the matrices, ascending."""
+        return sorted({key.layer for key in self.indices})
+
+    def removed_energy(self, spectra: Mapping[MatrixKey, Spectrum]) -> float:
+        """Return the share of the matrices' squared Frobenius norm that the cut removes (Eckart-Young)."""
+        squares = {key: spectra[key].singular_values ** 2 for key in self.indices}
+        total = sum(float(values.sum()) for values in squares.values())
+        gone = sum(float(squares[key][ranks].sum()) for key, ranks in self.indices.items())
+        return gone / total if total else 0.0
+
+
+NOTHING = Cut(label="none", scope="none", removed="none", decile=0, indices={})
+"""The cut that leaves the model as it is."""
+
+
+class Removal(NamedTuple):
+    """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
+
+    name: str
+    decile: int
+    ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
+
+
+def decile_ranks(n_values: int, decile: int) -> np.ndarray:
+    """Return the ranks of one decile, ascending in rank; 1 holds the smallest tenth, 10 the largest.
+
+    Ranks are shared out from the smallest value upwards as ``numpy.array_split``
+    does it: every rank is in exactly one decile, and where ten does not divide
+    the count, the first ``n_values % 10`` deciles (the smallest values) hold one
+    more than the others. Below ten values the last deciles are empty.
+    """
+    smallest_first = np.arange(n_values - 1, -1, -1)
+    return np.array_split(smallest_first, 10)[decile - 1][::-1].copy()
+
+
+def plan_cuts(entries: Sequence[Mapping[str, Any]], spectra: Mapping[MatrixKey, Spectrum]) -> list[Cut]:
+    """Turn an experiment's ``cuts`` into the cuts to evaluate, in the order of the configuration.
+
+    Each entry is spread over its groups of matrices (``scope``) and, within a
+    group, over what it removes. A cut that two entries describe alike is made once.
+
+    Parameters
+    ----------
+    entries : sequence of mapping
+        ``remove`` (exactly one of ``deciles``, ``indices``, ``outside``),
+        ``scope``, and optionally ``roles`` and ``layers``.
+    spectra : mapping from MatrixKey to Spectrum
+        Every matrix of the model.
+
+    Raises
+    ------
+    UserError
+        For a role or layer that the model lacks, and for ranks that a matrix does not have.
+    """
+    cuts: dict[str, Cut] = {}
+    for entry in entries:
+        scope = entry.get("scope", "role")
+        ((kind, wanted),) = entry["remove"].items()
+        for group in GROUPINGS[scope](_selected(entry, spectra)):
+            where = _describe(scope, group, list(spectra))
+            for removal in REMOVALS[kind](wanted):
+                indices = {key: removal.ranks(key, spectra[key]) for key in group}
+                label = f"{removal.name} of {where}"
+                cuts.setdefault(label, Cut(label, scope, removal.name, removal.decile, indices))
+    return list(cuts.values())
+
+
+def _remove_deciles(deciles: Sequence[int]) -> Iterator[Removal]:
+    for decile in deciles:
+        yield Removal(f"decile {decile}", decile, lambda _, spectrum, d=decile: decile_ranks(spectrum.n_values, d))
+
+
+def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Removal]:
+    first, last = first_and_last
+    if first > last:
+        raise UserError(f"cuts: remove indices [{first}, {last}]: the first is larger than the last; swap them")
+
+    def ranks(key: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        if last >= spectrum.n_values:
+            raise UserError(
+                f"cuts: remove indices [{first}, {last}]: {key} has {spectrum.n_values} singular values, "
+                f"numbered 0 to {spectrum.n_values - 1}; choose smaller indices or fewer matrices (roles, layers)"
+            )
+        return np.arange(first, last + 1)
+
+    yield Removal(f"indices {first}-{last}", 0, ranks)
+
+
+def _remove_outside(sides: Sequence[str]) -> Iterator[Removal]:
+    def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        return np.arange(spectrum.n_values - spectrum.n_below, spectrum.n_values)
+
+    def above(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        return np.arange(spectrum.n_above)
+
+    known = {"below": below, "above": above}
+    for side in sides:
+        yield Removal(side, 0, known[side])
+
+
+REMOVALS: Mapping[str, Callable[[Any], Iterator[Removal]]] = {
+    "deciles": _remove_deciles,
+    "indices": _remove_indices,
+    "outside": _remove_outside,
+}
+"""From a key of ``remove`` in the configuration to what it removes, one cut each."""
+
+
+def _by(part: Callable[[MatrixKey], Any]) -> Callable[[list[MatrixKey]], list[list[MatrixKey]]]:
+    def grouped(keys: list[MatrixKey]) -> list[list[MatrixKey]]:
+        groups: dict[Any, list[MatrixKey]] = {}
+        for key in keys:
+            groups.setdefault(part(key), []).append(key)
+        return list(groups.values())
+
+    return grouped
+
+
+GROUPINGS: Mapping[str, Callable[[list[MatrixKey]], list[list[MatrixKey]]]] = {
+    "role": _by(lambda key: key.role),
+    "layer": _by(lambda key: key.layer),
+    "matrix": _by(lambda key: key),
+    "all": _by(lambda key: None),
+}
+"""From a ``scope`` of the configuration to the groups of matrices that one cut takes together."""
+
+
+def _selected(entry: Mapping[str, Any], spectra: Mapping[MatrixKey, Spectrum]) -> list[MatrixKey]:
+    """Return the matrices that pass the entry's filters: by role, then layer, then expert."""
+    roles = [role for role in ROLES if any(key.role == role for key in spectra)]
+    layers = sorted({key.layer for key in spectra})
+    wanted_roles, wanted_layers = entry.get("roles", roles), entry.get("layers", layers)
+    for role in wanted_roles:
+        if role not in roles:
+            raise UserError(f"cuts: the model has no '{role}' matrices; it has {', '.join(roles)}")
+    for layer in wanted_layers:
+        if layer not in layers:
+            raise UserError(f"cuts: the model has no layer {layer}; it has layers {_ranges(layers)}")
+    chosen = [key for key in spectra if key.role in wanted_roles and key.layer in wanted_layers]
+    if not chosen:
+        raise UserError(
+            f"cuts: no matrix is both one of {', '.join(wanted_roles)} and in layers {_ranges(wanted_layers)}; "
+            "choose other roles or layers"
+        )
+    return sorted(chosen, key=lambda key: (ROLES.index(key.role), key.layer, key.expert))
+
+
+def _describe(scope: str, group: list[MatrixKey], model: list[MatrixKey]) -> str:
+    """Name a group of matrices, and its restrictions only where it has any."""
+    roles, layers = list(dict.fromkeys(key.role for key in group)), sorted({key.layer for key in group})
+    fewer_roles = set(roles) != {key.role for key in model if key.layer in layers}
+    fewer_layers = set(layers) != {key.layer for key in model if key.role in roles}
+    if scope == "matrix":
+        (key,) = group
+        experts = sum(other[:2] == key[:2] for other in model)
+        return f"layer {key.layer} {key.role}" + (f" expert {key.expert}" if experts > 1 else "")
+    if scope == "layer":
+        return f"layer {layers[0]}" + (f" ({', '.join(roles)})" if fewer_roles else "")
+    names = ", ".join(roles) if scope == "role" or fewer_roles else "all matrices"
+    return names + (f" in layers {_ranges(layers)}" if fewer_layers else "")
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Spell ascending numbers with runs joined: ``"0-3, 7"``."""
+    ordered = sorted(numbers)
+    starts = [ordered[0], *(after for before, after in pairwise(ordered) if after != before + 1)]
+    ends = [*(before for before, after in pairwise(ordered) if after != before + 1), ordered[-1]]
+    return ", ".join(
+        f"{first}" if first == last else f"{first}-{last}" for first, last in zip(starts, ends, strict=True)
+    )
