@@ -54,12 +54,33 @@ def load(
     with _quiet():
         try:
             model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
-            tokenizer = AutoTokenizer.from_pretrained(Path(folder), **local)
         except (OSError, ValueError) as error:
-            raise UserError(f"{folder}: no loadable model with its tokenizer: {error}") from error
+            raise UserError(f"{folder}: no loadable model: {error}") from error
     _check_nothing_invented(folder, info["missing_keys"], head)
     model.config.use_cache = False
-    return model.eval().to(device), tokenizer
+    return model.eval().to(device), load_tokenizer(folder, trust_remote_code=trust_remote_code)
+
+
+def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = False) -> Any:
+    """Load a model's tokenizer alone, which takes no time and can show that a corpus is unusable.
+
+    Parameters
+    ----------
+    folder, trust_remote_code
+        As in :func:`load`.
+
+    Raises
+    ------
+    UserError
+        When the folder holds no tokenizer.
+    """
+    with _quiet():
+        try:
+            return AutoTokenizer.from_pretrained(
+                Path(folder), local_files_only=True, trust_remote_code=trust_remote_code
+            )
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder}: no loadable tokenizer: {error}") from error
 
 
 def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: bool) -> None:
