@@ -12,41 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weightspectra.contracts import ROLES, MatrixKey
+from weightspectra.contracts import ROLES
 from weightspectra.errors import UserError
-
-Config = Mapping[str, Any]
-"""The content of a model's ``config.json``."""
-
-Rows = tuple[slice, ...]
-"""The rows of a fused matrix that make up one role, in order."""
+from weightspectra.models.layouts import Config, Fused, by_groups, by_head_counts, count, equal_parts
 
 GUIDE = "docs/add-an-architecture.md"
 CAUSAL_METRICS = {"perplexity"}
 CAUSAL_HEADS = ("ForCausalLM", "LMHeadModel")
 
 _BLOCK = re.compile(r"(?:^|\.)(?:layers?|h)\.(?P<layer>\d+)\.")
-_EXPERT = re.compile(r"(?<=\.experts\.)\d+(?=\.)")
-
-
-@dataclass(frozen=True)
-class Fused:
-    """A tensor whose rows hold the matrices of several roles.
-
-    Parameters
-    ----------
-    roles : tuple of str
-    cut : callable
-        From the model's configuration and the number of rows to the ``Rows`` of
-        each role. Raises ``ValueError`` when the rows cannot be cut so.
-    per_head : bool
-        Whether the roles alternate head by head, so that ``fused_split:
-        thirds`` means something else.
-    """
-
-    roles: tuple[str, ...]
-    cut: Callable[[Config, int], tuple[Rows, ...]]
-    per_head: bool = False
 
 
 Tensors = Mapping[str, str | Fused]
@@ -86,43 +60,16 @@ class Family:
     causal: bool
     ignored: tuple[str, ...] = ()
     transposed: bool = False
-    depth: Callable[[Config], int] = field(default=lambda config: _count(config, "num_hidden_layers"))
+    depth: Callable[[Config], int] = field(default=lambda config: count(config, "num_hidden_layers"))
     block: re.Pattern[str] = _BLOCK
     position: Callable[..., int] = field(default=lambda config, layer: layer)
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles that a block has, in the order of ``contracts.ROLES``."""
-        found = {role for entry in self.tensors.values() for role in _roles(entry)}
+        entries = self.tensors.values()
+        found = {role for entry in entries for role in ((entry,) if isinstance(entry, str) else entry.roles)}
         return tuple(role for role in ROLES if role in found)
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where one weight matrix lies: which tensor, and which part of it."""
-
-    tensor: str
-    rows: Rows
-    transposed: bool
-    stacked: int | None
-
-    def views(self, tensor: Any) -> list[Any]:
-        """Return the matrix as views of its tensor, to be stacked row-wise.
-
-        Parameters
-        ----------
-        tensor : array or torch.Tensor
-            The whole tensor as stored.
-
-        Returns
-        -------
-        list of arrays of shape (n_rows, n_in)
-            Writing into one writes into the tensor.
-        """
-        matrix = tensor if self.stacked is None else tensor[self.stacked]
-        if self.transposed:
-            matrix = matrix.T
-        return [matrix[rows] for rows in self.rows]
 
 
 def of(config: Config) -> Family:
@@ -170,107 +117,6 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
         _check_causal(family, config, metric)
 
 
-def claims(
-    config: Config, shapes: Mapping[str, tuple[int, ...]], fused_split: str = "interleaved"
-) -> dict[MatrixKey, Slot]:
-    """Find every weight matrix among the tensors of a checkpoint or loaded model.
-
-    Parameters
-    ----------
-    config : mapping
-        The model's ``config.json``.
-    shapes : mapping from str to tuple of int
-        Name and shape of every tensor.
-    fused_split : {'interleaved', 'thirds'}
-        How tensors with alternating heads are cut: head by head, which is
-        right, or into three contiguous thirds, which mixes the roles.
-
-    Returns
-    -------
-    dict from MatrixKey to Slot
-        Ordered by layer, role and expert.
-
-    Raises
-    ------
-    UserError
-        When a block has a matrix that no row claims, or lacks one; when
-        ``thirds`` is asked of an architecture without such tensors.
-    """
-    family = of(config)
-    _check_split(family, fused_split)
-    found: dict[MatrixKey, Slot] = {}
-    unclaimed = []
-    for tensor, shape in shapes.items():
-        match = family.block.search(tensor)
-        if match is None or len(shape) not in (2, 3):
-            continue
-        name, numbers = tensor[match.end() :], [int(number) for number in match.groups()]
-        entry = family.tensors.get(_EXPERT.sub("*", name))
-        if entry is None:
-            unclaimed += [tensor] if name not in family.ignored else []
-            continue
-        layer = family.position(config, *numbers)
-        for role, expert, slot in _slots(family, config, tensor, shape, entry, fused_split):
-            key = MatrixKey(layer, role, expert)
-            if key in found:
-                raise UserError(f"{key}: both '{found[key].tensor}' and '{tensor}' claim to hold it")
-            found[key] = slot
-    _check_complete(family, config, found, unclaimed)
-    return dict(sorted(found.items(), key=lambda item: (item[0].layer, ROLES.index(item[0].role), item[0].expert)))
-
-
-def _slots(
-    family: Family, config: Config, tensor: str, shape: tuple[int, ...], entry: str | Fused, fused_split: str
-) -> Iterable[tuple[str, int, Slot]]:
-    n_out = shape[-1] if family.transposed else shape[-2]
-    if isinstance(entry, str):
-        cuts: tuple[Rows, ...] = ((slice(0, n_out),),)
-    else:
-        cut = _equal_parts(3) if entry.per_head and fused_split == "thirds" else entry.cut
-        try:
-            cuts = cut(config, n_out)
-        except ValueError as error:
-            raise UserError(f"tensor '{tensor}' of shape {shape} cannot be cut into its roles: {error}") from error
-    numbered = _EXPERT.search(tensor)
-    stack = range(shape[0]) if len(shape) == 3 else [None]
-    for stacked in stack:
-        expert = stacked if stacked is not None else int(numbered[0]) if numbered else 0
-        for role, rows in zip(_roles(entry), cuts, strict=True):
-            yield role, expert, Slot(tensor, rows, family.transposed, stacked)
-
-
-def _roles(entry: str | Fused) -> tuple[str, ...]:
-    return (entry,) if isinstance(entry, str) else entry.roles
-
-
-def _check_split(family: Family, fused_split: str) -> None:
-    per_head = any(isinstance(entry, Fused) and entry.per_head for entry in family.tensors.values())
-    if fused_split == "thirds" and not per_head:
-        raise UserError(
-            f"fused_split: thirds, but a {family.model_type} model has no query_key_value matrix whose "
-            "heads alternate; leave the key out"
-        )
-
-
-def _check_complete(family: Family, config: Config, found: Iterable[MatrixKey], unclaimed: list[str]) -> None:
-    if unclaimed:
-        listed = "\n  ".join(unclaimed[:20]) + (f"\n  and {len(unclaimed) - 20} more" if len(unclaimed) > 20 else "")
-        raise UserError(
-            f"{len(unclaimed)} block matrices belong to no role of a {family.model_type} model:\n  {listed}\n"
-            f"the architecture differs from its row in the table; {GUIDE} shows how to describe it"
-        )
-    expected = {(layer, role) for layer in range(family.depth(config)) for role in family.roles}
-    present = {(key.layer, key.role) for key in found}
-    if present != expected:
-        lacking = [str(MatrixKey(*pair)) for pair in sorted(expected - present)]
-        extra = [str(MatrixKey(*pair)) for pair in sorted(present - expected)]
-        raise UserError(
-            f"the checkpoint does not fit its config.json ({family.depth(config)} layers of a "
-            f"{family.model_type} model): {len(lacking)} matrices are missing ({', '.join(lacking[:3]) or 'none'}), "
-            f"{len(extra)} are too many ({', '.join(extra[:3]) or 'none'}); fetch the model again"
-        )
-
-
 def _check_causal(family: Family, config: Config, metric: str) -> None:
     if not family.causal:
         raise UserError(
@@ -287,68 +133,17 @@ def _check_causal(family: Family, config: Config, metric: str) -> None:
         )
 
 
-def _count(config: Config, *names: str) -> int:
-    """Return the first of these numbers that the configuration holds."""
-    for name in names:
-        if config.get(name) is not None:
-            return int(config[name])
-    raise UserError(f"config.json lacks '{names[0]}'; fetch the model again, or complete its config.json")
-
-
-def _runs(lengths: Iterable[int]) -> list[slice]:
-    """Return adjacent slices of these lengths, beginning at row 0."""
-    runs, start = [], 0
-    for length in lengths:
-        runs.append(slice(start, start + length))
-        start += length
-    return runs
-
-
-def _head_dim(n_rows: int, n_heads: int) -> int:
-    if n_rows % n_heads:
-        raise ValueError(f"{n_rows} rows do not divide into {n_heads} equal parts")
-    return n_rows // n_heads
-
-
-def _equal_parts(count: int) -> Callable[[Config, int], tuple[Rows, ...]]:
-    """Cut into contiguous parts of equal size."""
-
-    def cut(config: Config, n_rows: int) -> tuple[Rows, ...]:
-        return tuple((run,) for run in _runs([_head_dim(n_rows, count)] * count))
-
-    return cut
-
-
-def _by_head_counts(config: Config, n_rows: int) -> tuple[Rows, ...]:
-    """Cut rows that hold all query heads, then all key heads, then all value heads."""
-    n_queries = _count(config, "num_attention_heads")
-    n_keys = _count(config, "num_key_value_heads", "num_attention_heads")
-    size = _head_dim(n_rows, n_queries + 2 * n_keys)
-    return tuple((run,) for run in _runs([n_queries * size, n_keys * size, n_keys * size]))
-
-
-def _by_groups(n_groups: Callable[[Config], int]) -> Callable[[Config, int], tuple[Rows, ...]]:
-    """Cut rows that alternate: the query heads of a group, its key head, its value head, the next group."""
-
-    def cut(config: Config, n_rows: int) -> tuple[Rows, ...]:
-        groups, n_queries = n_groups(config), _count(config, "num_attention_heads", "n_head")
-        size = _head_dim(n_rows, n_queries + 2 * groups)
-        runs = _runs([n_queries // groups * size, size, size] * groups)
-        return tuple(runs[0::3]), tuple(runs[1::3]), tuple(runs[2::3])
-
-    return cut
-
-
 def _falcon_groups(config: Config) -> int:
-    n_heads = _count(config, "num_attention_heads", "n_head")
-    if config.get("new_decoder_architecture", False) or not config.get("multi_query", True):
-        return _count({"num_kv_heads": n_heads, **config}, "num_kv_heads")
-    return 1
+    """Return into how many groups of query heads, each with one key head, a Falcon model's rows are divided."""
+    n_heads = count(config, "num_attention_heads", "n_head")
+    if config.get("new_decoder_architecture", False):
+        return count({**config, "n_head": n_heads}, "num_kv_heads", "n_head")
+    return 1 if config.get("multi_query", True) else n_heads
 
 
 _QKV = ("query", "key", "value")
-_EACH_HEAD = Fused(_QKV, _by_groups(lambda config: _count(config, "num_attention_heads", "n_head")), per_head=True)
-_GATE_UP = Fused(("gate", "up"), _equal_parts(2))
+_EACH_HEAD = Fused(_QKV, by_groups(lambda config: count(config, "num_attention_heads", "n_head")), per_head=True)
+_GATE_UP = Fused(("gate", "up"), equal_parts(2))
 
 _BERT: Tensors = {
     "attention.self.query.weight": "query",
@@ -375,7 +170,7 @@ _ALBERT: Tensors = {
     "ffn_output.weight": "down",
 }
 _MODERNBERT: Tensors = {
-    "attn.Wqkv.weight": Fused(_QKV, _equal_parts(3)),
+    "attn.Wqkv.weight": Fused(_QKV, equal_parts(3)),
     "attn.Wo.weight": "attention_output",
     # The activation acts on the first half, so that half does what Llama's gate_proj does.
     "mlp.Wi.weight": _GATE_UP,
@@ -409,7 +204,7 @@ _QWEN_MOE: Tensors = {
     "mlp.experts.*.down_proj.weight": "down",
 }
 _PHI3: Tensors = {
-    "self_attn.qkv_proj.weight": Fused(_QKV, _by_head_counts),
+    "self_attn.qkv_proj.weight": Fused(_QKV, by_head_counts),
     "self_attn.o_proj.weight": "attention_output",
     "mlp.gate_up_proj.weight": _GATE_UP,
     "mlp.down_proj.weight": "down",
@@ -437,9 +232,9 @@ _BLOOM: Tensors = {
     "self_attention.dense.weight": "attention_output",
     **_MLP_4H,
 }
-_FALCON: Tensors = {**_BLOOM, "self_attention.query_key_value.weight": Fused(_QKV, _by_groups(_falcon_groups))}
+_FALCON: Tensors = {**_BLOOM, "self_attention.query_key_value.weight": Fused(_QKV, by_groups(_falcon_groups))}
 _GPT2: Tensors = {
-    "attn.c_attn.weight": Fused(_QKV, _equal_parts(3)),
+    "attn.c_attn.weight": Fused(_QKV, equal_parts(3)),
     "attn.c_proj.weight": "attention_output",
     "mlp.c_fc.weight": "up",
     "mlp.c_proj.weight": "down",
@@ -452,16 +247,16 @@ _ROWS = (
     Family("roberta", _BERT, causal=False, ignored=_RELATIVE_POSITIONS),
     Family("xlm-roberta", _BERT, causal=False, ignored=_RELATIVE_POSITIONS),
     Family("camembert", _BERT, causal=False, ignored=_RELATIVE_POSITIONS),
-    Family("distilbert", _DISTILBERT, causal=False, depth=lambda config: _count(config, "n_layers")),
+    Family("distilbert", _DISTILBERT, causal=False, depth=lambda config: count(config, "n_layers")),
     # All repetitions of an ALBERT group share its weights, so a layer here is one distinct block:
     # the number of the group times the blocks in a group, plus the block's number inside its group.
     Family(
         "albert",
         _ALBERT,
         causal=False,
-        depth=lambda config: _count(config, "num_hidden_groups") * _count(config, "inner_group_num"),
+        depth=lambda config: count(config, "num_hidden_groups") * count(config, "inner_group_num"),
         block=re.compile(r"(?:^|\.)albert_layer_groups\.(?P<group>\d+)\.albert_layers\.(?P<inner>\d+)\."),
-        position=lambda config, group, inner: group * _count(config, "inner_group_num") + inner,
+        position=lambda config, group, inner: group * count(config, "inner_group_num") + inner,
     ),
     Family("modernbert", _MODERNBERT, causal=False),
     Family("llama", _LLAMA, causal=True),
@@ -480,8 +275,8 @@ _ROWS = (
     Family("phi", _PHI, causal=True),
     Family("opt", _OPT, causal=True),
     Family("gpt_neox", _GPT_NEOX, causal=True),
-    Family("bloom", _BLOOM, causal=True, depth=lambda config: _count(config, "n_layer", "num_hidden_layers")),
-    Family("falcon", _FALCON, causal=True, depth=lambda config: _count(config, "num_hidden_layers", "n_layer")),
-    Family("gpt2", _GPT2, causal=True, transposed=True, depth=lambda config: _count(config, "n_layer")),
+    Family("bloom", _BLOOM, causal=True, depth=lambda config: count(config, "n_layer", "num_hidden_layers")),
+    Family("falcon", _FALCON, causal=True, depth=lambda config: count(config, "num_hidden_layers", "n_layer")),
+    Family("gpt2", _GPT2, causal=True, transposed=True, depth=lambda config: count(config, "n_layer")),
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _ROWS}

@@ -7,7 +7,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import families
+from weightspectra.models import claims
+from weightspectra.models.layouts import Slot
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class LiveMatrix:
         Matrices of one fused tensor share their module.
     parameter : Parameter
         The parameter that holds it, alone or with other matrices.
-    slot : families.Slot
+    slot : Slot
         Which part of the parameter it is.
     """
 
     module: nn.Module | None
     parameter: nn.Parameter
-    slot: families.Slot
+    slot: Slot
 
     def read(self) -> torch.Tensor:
         """Return a copy in canonical orientation, shape (n_out, n_in), in the parameter's own format."""
@@ -57,7 +58,7 @@ def matrices(model: PreTrainedModel, fused_split: str = "interleaved") -> dict[M
     ----------
     model : PreTrainedModel
     fused_split : {'interleaved', 'thirds'}
-        As in :func:`weightspectra.models.families.claims`.
+        As in :func:`weightspectra.models.claims.claim`.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def matrices(model: PreTrainedModel, fused_split: str = "interleaved") -> dict[M
     """
     parameters = dict(model.named_parameters())
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-    slots = families.claims(model.config.to_dict(), shapes, fused_split)
+    slots = claims.claim(model.config.to_dict(), shapes, fused_split)
     modules = dict(model.named_modules())
     return {
         key: LiveMatrix(
