@@ -13,7 +13,7 @@ from weightspectra.errors import UserError
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str], expected_bytes: int = 0) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only once it is complete.
+    """Open a file for writing (and reading back) that takes its name only once it is complete.
 
     The bytes go to a hidden neighbour in the same folder, which is flushed to
     the disk and renamed when the block ends without an error, and removed when
@@ -37,7 +37,7 @@ def replace_file(path: str | os.PathLike[str], expected_bytes: int = 0) -> Itera
     partial = target.with_name(f".{target.name}.partial")
     written = 0
     try:
-        with open(partial, "wb") as stream:
+        with open(partial, "w+b") as stream:
             try:
                 yield stream
                 stream.flush()

@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from weightspectra import seals
 from weightspectra.atomic import replace_file
 from weightspectra.errors import UserError
 
@@ -92,7 +93,12 @@ class Contract:
         ValueError
             When a column is missing, unknown, of another type, or holds a null.
         """
-        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), columns=self.schema.names)
+        if isinstance(rows, pd.DataFrame):
+            frame = rows
+        else:
+            for row in rows:
+                self._check_names(row)
+            frame = pd.DataFrame(list(rows), columns=self.schema.names)
         table = self._arrow({name: frame[name] for name in frame.columns})
         with (
             replace_file(path, table.nbytes) as stream,
@@ -127,35 +133,25 @@ class Contract:
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[pq.ParquetFile]:
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                found = (file.schema_arrow.metadata or {}).get(b"contract", b"no contract").decode()
-                if found != self.identity:
-                    raise UserError(
-                        f"{path}: expected {self.identity}, found {found}; "
-                        "delete the file and run again to make it with this version"
-                    )
-                yield file
-        except FileNotFoundError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            path.unlink(missing_ok=True)
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"{path}: corrupt {self.name} file ({reason}); it was deleted: run again and it is made anew"
-            ) from error
+        with _deleting_if_corrupt(path, self.name), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            found = (file.metadata.metadata or {}).get(b"contract", b"no contract").decode()
+            if found != self.identity:
+                raise UserError(
+                    f"{path}: expected {self.identity}, found {found}; "
+                    "delete the file and run again to make it with this version"
+                )
+            if seals.KEY.encode() not in file.metadata.metadata:
+                raise pa.ArrowInvalid("its footer is not sealed")
+            yield file
 
     def _stamped(self, provenance: Mapping[str, Any]) -> pa.Schema:
         described = json.dumps(provenance, sort_keys=True, separators=(",", ":"))
         return self.schema.with_metadata({"contract": self.identity, "provenance": described})
 
     def _arrow(self, columns: Mapping[str, Any]) -> pa.Table:
-        schema = self.schema
-        wrong = sorted(set(columns) ^ set(schema.names))
-        if wrong:
-            raise ValueError(f"{self.identity}: columns missing or unknown: {', '.join(wrong)}")
+        self._check_names(columns)
         arrays = []
-        for field in schema:
+        for field in self.schema:
             try:
                 array = _arrow_column(columns[field.name], field.type)
             except (pa.ArrowException, TypeError, ValueError) as error:
@@ -163,7 +159,14 @@ class Contract:
             if array.null_count:
                 raise ValueError(f"{self.identity}: column '{field.name}' holds {array.null_count} nulls")
             arrays.append(array)
-        return pa.Table.from_arrays(arrays, schema=schema)
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        missing = ", ".join(sorted(set(self.schema.names) - set(names)))
+        unknown = ", ".join(sorted(set(names) - set(self.schema.names)))
+        if missing or unknown:
+            faults = [f"missing columns: {missing}"] * bool(missing) + [f"unknown columns: {unknown}"] * bool(unknown)
+            raise ValueError(f"{self.identity}: {'; '.join(faults)}")
 
 
 class MatrixWriter:
@@ -225,19 +228,40 @@ class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
 
 def read_provenance(path: StrPath) -> dict[str, Any]:
     """Return what a file says of its own making; reads only the footer."""
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        Path(path).unlink(missing_ok=True)
-        raise UserError(f"{path}: corrupt Parquet file; it was deleted: run again and it is made anew") from error
+    with _deleting_if_corrupt(Path(path), "Parquet"):
+        metadata = pq.read_metadata(path).metadata or {}
     return json.loads(metadata.get(b"provenance", b"{}"))
 
 
-def _parquet_writer(stream: BinaryIO, schema: pa.Schema, **options: Any) -> pq.ParquetWriter:
+@contextmanager
+def _deleting_if_corrupt(path: Path, kind: str) -> Iterator[None]:
+    """Check a file's seal; if that or anything in the block finds it corrupt, delete it and say so.
+
+    A fault of the machine (no permission, no memory, a broken disk) is not the file's, and passes unchanged.
+    """
+    try:
+        if seals.is_intact(path) is False:
+            raise pa.ArrowInvalid("its footer does not match its seal")
+        yield
+    except pa.ArrowMemoryError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        path.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: corrupt {kind} file ({reason}); it was deleted: run again and it is made anew"
+        ) from error
+
+
+@contextmanager
+def _parquet_writer(stream: BinaryIO, schema: pa.Schema, **options: Any) -> Iterator[pq.ParquetWriter]:
     plain = {"compression": "none", "use_dictionary": False}
-    return pq.ParquetWriter(stream, schema, write_page_checksum=True, **{**plain, **options})
+    with pq.ParquetWriter(stream, schema, write_page_checksum=True, **{**plain, **options}) as writer:
+        writer.add_key_value_metadata({seals.KEY: seals.BLANK})
+        yield writer
+    seals.seal(stream)
 
 
 def _as_paths(paths: StrPath | Iterable[StrPath]) -> list[Path]:

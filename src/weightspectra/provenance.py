@@ -15,7 +15,7 @@ import numpy as np
 from weightspectra import contracts
 
 PACKAGE = Path(__file__).parent
-UNTRACKED = {"contracts", "provenance", "job", "progress", "errors", "atomic"}
+UNTRACKED = {"contracts", "provenance", "job", "progress", "errors", "atomic", "seals"}
 """Modules that carry results but do not compute them; a change in them re-runs nothing.
 
 A contract that a script names counts all the same, through its signature.
