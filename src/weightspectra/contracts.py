@@ -124,7 +124,8 @@ class Contract:
         tables = []
         for path in _as_paths(paths):
             with self._opened(path) as file:
-                tables.append(file.read(columns=columns))
+                table = file.read(columns=columns)
+                tables.append(seals.check_counts(table, file.metadata, range(file.num_row_groups)))
         return pa.concat_tables(tables).to_pandas()
 
     def matrices(self, paths: StrPath | Iterable[StrPath]) -> "Matrices":
@@ -216,7 +217,7 @@ class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
     def __getitem__(self, key: MatrixKey) -> dict[str, np.ndarray]:
         path, group = self._groups[key]
         with self._contract._opened(path) as file:
-            table = file.read_row_group(group)
+            table = seals.check_counts(file.read_row_group(group), file.metadata, [group])
         return {name: _numpy_column(table.column(name)) for name in table.column_names}
 
     def __iter__(self) -> Iterator[MatrixKey]:

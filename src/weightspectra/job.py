@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -47,8 +48,8 @@ class _Tee:
 def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
     """Run a script's ``main`` as a job.
 
-    What it says on standard error is also written to ``smk.log``. A
-    ``UserError`` becomes one line and exit code 1. Unless ``online`` is true,
+    What it says on standard error is also written to ``smk.log``, a traceback
+    included. A ``UserError`` becomes one line. Both end with exit code 1. Unless ``online`` is true,
     the hub libraries are told that there is no network before they are imported.
     """
     if not online:
@@ -64,6 +65,9 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
         except KeyboardInterrupt:
             print("interrupted; run again to go on", file=sys.stderr)
             sys.exit(130)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
 
 
 def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,15 +1,22 @@
-"""A checksum for the part of a Parquet file that Parquet itself leaves unprotected: its footer.
+"""Checks of the parts of a Parquet file that Parquet itself leaves unprotected: its footer and its page headers.
 
-Pages carry checksums, the footer (column names, offsets, counts, provenance) does not, and a flipped bit there can
-swap columns in silence. A seal is the footer's own SHA-256, kept in the footer: it is computed with zeros in its
-place, so that the file stays an ordinary Parquet file.
+The contents of pages carry checksums. The footer (column names, offsets, counts, provenance) does not, and a flipped
+bit there can swap columns in silence. A seal is the footer's own SHA-256, kept in the footer: it is computed with zeros
+in its place, so that the file stays an ordinary Parquet file. The headers of pages say how many values they hold, and
+a flipped bit there can shorten a list; the sealed footer knows the right number.
 """
 
 import hashlib
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 KEY = "footer_sha256"
 BLANK = "0" * 64
@@ -37,6 +44,33 @@ def is_intact(path: str | os.PathLike[str]) -> bool | None:
         return None
     blank = footer[: found.start(1)] + BLANK.encode() + footer[found.end(1) :]
     return hashlib.sha256(blank).hexdigest().encode() == found[1]
+
+
+def check_counts(table: pa.Table, metadata: pq.FileMetaData, row_groups: Iterable[int]) -> pa.Table:
+    """Return what was read from these row groups, if it holds as many values as the footer promises.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        Names the column whose number of values differs.
+    """
+    promised: Counter[str] = Counter()
+    for group in map(metadata.row_group, row_groups):
+        for column in map(group.column, range(group.num_columns)):
+            promised[column.path_in_schema.split(".")[0]] += column.num_values
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        found = len(values)
+        if pa.types.is_list(values.type):  # an empty list is stored as one value, that says so
+            found = sum(max(n, 1) * count for n, count in _lengths(values).items())
+        if found != promised[name]:
+            raise pa.ArrowInvalid(f"column '{name}' holds {found} values, the footer promises {promised[name]}")
+    return table
+
+
+def _lengths(lists: pa.ChunkedArray) -> dict[int, int]:
+    """Return how many lists there are of each length."""
+    counts = pc.value_counts(pc.list_value_length(lists))
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
 
 def _footer(stream: BinaryIO) -> bytes:
