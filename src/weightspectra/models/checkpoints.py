@@ -1,0 +1,160 @@
+"""The tensors of a checkpoint on disk, one at a time, without building the model.
+
+Safetensors files are mapped into memory by NumPy, so that reading a matrix
+costs the matrix and no deep-learning library is imported. Pickled checkpoints
+(.bin) need PyTorch, which is imported only for them.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightspectra.errors import UserError
+
+STORAGE: dict[str, np.dtype[Any]] = {
+    "BF16": np.dtype("<u2"),
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
+"""NumPy type of each number format that can be read; bfloat16 comes as its 16 bits."""
+
+SINGLE = ("model.safetensors", "pytorch_model.bin")
+INDEX_SUFFIX = ".index.json"
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor in a checkpoint.
+
+    Parameters
+    ----------
+    format : str
+        Number format in the words of safetensors: ``BF16``, ``F32``, ...
+    shape : tuple of int
+    file : path
+    array : callable
+        Returns a fresh, read-only array of the stored numbers (see ``STORAGE``),
+        whose pages are given back when it is dropped.
+    quantisation : str or None
+        Format from which the tensor was dequantised (``Q4_1``).
+    rounding_std : float or None
+        Root mean square error of an entry by that, where the file's writer says it.
+    """
+
+    format: str
+    shape: tuple[int, ...]
+    file: Path
+    array: Callable[[], np.ndarray]
+    quantisation: str | None = None
+    rounding_std: float | None = None
+
+
+def config(folder: StrPath) -> dict[str, Any]:
+    """Return the content of a model's ``config.json``.
+
+    Raises
+    ------
+    UserError
+        When it is absent or no JSON.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(f"{path}: no readable model configuration ({error}); fetch the model again") from error
+
+
+def tensors(folder: StrPath) -> dict[str, StoredTensor]:
+    """Return the tensors of a checkpoint by name; reads only headers.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``model.safetensors`` or ``pytorch_model.bin``, or the index of
+        several shards.
+
+    Raises
+    ------
+    UserError
+        When there is no checkpoint, a shard is missing or a file is truncated.
+    """
+    found: dict[str, StoredTensor] = {}
+    for path in _files(Path(folder)):
+        if not path.is_file():
+            raise UserError(f"{path}: this shard of the checkpoint is missing; fetch the model again")
+        found.update(_safetensors(path) if path.suffix == ".safetensors" else _pickle(path))
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    for name in SINGLE:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}{INDEX_SUFFIX}"
+        if index.is_file():
+            return [folder / shard for shard in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    raise UserError(f"{folder}: found neither {' nor '.join(SINGLE)} nor an index of shards; fetch the model again")
+
+
+def _safetensors(path: Path) -> dict[str, StoredTensor]:
+    n_bytes = path.stat().st_size
+    with open(path, "rb") as stream:
+        start = 8 + int.from_bytes(stream.read(8), "little")
+        try:
+            header = json.loads(stream.read(start - 8)) if start <= n_bytes else None
+        except ValueError:
+            header = None
+    entries = header or {}
+    metadata = entries.pop("__metadata__", {})
+    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    if header is None or start + end > n_bytes:
+        raise UserError(f"{path}: truncated or damaged safetensors file of {n_bytes:,} bytes; fetch the model again")
+    rounding = json.loads(metadata.get("rounding_std", "{}"))
+    quantisation = metadata.get("quantisation")
+    return {
+        name: StoredTensor(
+            format=entry["dtype"],
+            shape=tuple(entry["shape"]),
+            file=path,
+            array=_mapper(path, entry, start),
+            quantisation=quantisation if name in rounding else None,
+            rounding_std=rounding.get(name),
+        )
+        for name, entry in entries.items()
+    }
+
+
+def _mapper(path: Path, entry: Mapping[str, Any], start: int) -> Callable[[], np.ndarray]:
+    def open_map() -> np.ndarray:
+        storage, offset = STORAGE[entry["dtype"]], start + entry["data_offsets"][0]
+        return np.memmap(path, storage, mode="r", offset=offset, shape=tuple(entry["shape"]))
+
+    return open_map
+
+
+def _pickle(path: Path) -> dict[str, StoredTensor]:
+    import torch
+
+    formats = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path}: truncated or damaged checkpoint ({error}); fetch the model again") from error
+
+    def mapper(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
+        bits = tensor.detach().view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor.detach()
+        return bits.numpy
+
+    return {
+        name: StoredTensor(formats.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape), path, mapper(tensor))
+        for name, tensor in state.items()
+        if isinstance(tensor, torch.Tensor)
+    }

@@ -1,0 +1,112 @@
+"""Number formats of checkpoints: into float32, and how much rounding they leave behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK_ENTRIES = 1 << 20
+"""Entries worked on at a time, so that nothing as large as a second matrix is made."""
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """A binary floating-point format.
+
+    Parameters
+    ----------
+    name : str
+    significand_bits : int
+        With the leading bit that is not stored.
+    min_exponent : int
+        Exponent e of the smallest normal number, written as m 2^e with
+        1/2 <= m < 1; below it the spacing no longer shrinks.
+    """
+
+    name: str
+    significand_bits: int
+    min_exponent: int
+
+
+BFLOAT16 = NumberFormat("bfloat16", 8, -125)
+FLOAT16 = NumberFormat("float16", 11, -13)
+FLOAT32 = NumberFormat("float32", 24, -125)
+
+FORMATS = {"BF16": BFLOAT16, "F16": FLOAT16, "F32": FLOAT32, "F64": FLOAT32}
+"""By the name in safetensors. float64 is rounded to float32 when it is read, so that is its precision here."""
+
+
+def to_float32(stored: np.ndarray, name: str) -> np.ndarray:
+    """Return stored numbers as float32, exactly except for float64.
+
+    Parameters
+    ----------
+    stored : ndarray
+        As mapped from the file; bfloat16 as its bits in uint16.
+    name : {'BF16', 'F16', 'F32', 'F64'}
+    """
+    if name == "BF16":
+        bits = stored.astype(np.uint32)
+        bits <<= 16
+        return bits.view(np.float32)
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is refused by name later
+        return stored.astype(np.float32)
+
+
+def narrowest(values: np.ndarray) -> NumberFormat:
+    """Return the coarsest format that holds every one of these float32 values exactly.
+
+    A checkpoint saved as float32 after training in bfloat16 still carries the
+    rounding of bfloat16.
+    """
+    if all(not (block.view(np.uint32) & 0xFFFF).any() for block in _blocks(values)):
+        return BFLOAT16
+    with np.errstate(over="ignore"):
+        if all((block.astype(np.float16) == block).all() for block in _blocks(values)):
+            return FLOAT16
+    return FLOAT32
+
+
+def rounding_std(values: np.ndarray, stored: NumberFormat) -> float:
+    r"""Return the root mean square error of an entry due to rounding to a format.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        The rounded entries.
+    stored : NumberFormat
+        The format they were rounded to.
+
+    Notes
+    -----
+    Rounding to nearest moves an entry :math:`m 2^e` by an error that is uniform
+    in :math:`\pm u/2`, where the spacing is :math:`u = 2^{e-p}` for p significand
+    bits. Its variance is :math:`u^2/12` (Widrow and Kollar, Quantization Noise,
+    2008, chapter 12), averaged here over the entries' own spacings.
+    """
+    total = 0.0
+    for block in _blocks(values):
+        significands, exponents = np.frexp(block)
+        exponents[significands == 0] = stored.min_exponent
+        np.maximum(exponents, stored.min_exponent, out=exponents)
+        spacings = np.ldexp(1.0, exponents - stored.significand_bits)
+        total += float(spacings @ spacings)
+    return float(np.sqrt(total / values.size / 12))
+
+
+def moments(values: np.ndarray) -> dict[str, float]:
+    """Return ``entry_mean``, ``entry_std`` (about it) and ``frobenius_norm``, summed in float64 in two passes."""
+    mean = sum(float(block.sum(dtype=np.float64)) for block in _blocks(values)) / values.size
+    centred = square = 0.0
+    for block in _blocks(values):
+        exact = block.astype(np.float64)
+        square += float(exact @ exact)
+        exact -= mean
+        centred += float(exact @ exact)
+    return {"entry_mean": mean, "entry_std": (centred / values.size) ** 0.5, "frobenius_norm": square**0.5}
+
+
+def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, BLOCK_ENTRIES):
+        yield flat[start : start + BLOCK_ENTRIES]
