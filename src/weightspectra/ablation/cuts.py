@@ -35,11 +35,12 @@ class Spectrum(NamedTuple):
 
 def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame) -> dict[MatrixKey, Spectrum]:
     """Join rows of ``contracts.SPECTRA`` and ``contracts.BULK`` by matrix, in the order of the spectra."""
-    counts = {(row.layer, row.role, row.expert): (int(row.n_below), int(row.n_above)) for row in bulk.itertuples()}
-    return {
-        (key := MatrixKey(int(row.layer), row.role, int(row.expert))): Spectrum(row.singular_values, *counts[key])
-        for row in spectra.itertuples()
-    }
+    counts = {_key_of(row): (row["n_below"], row["n_above"]) for row in bulk.to_dict("records")}
+    return {(key := _key_of(row)): Spectrum(row["singular_values"], *counts[key]) for row in spectra.to_dict("records")}
+
+
+def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
+    return MatrixKey(row["layer"], row["role"], row["expert"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +148,11 @@ def plan_cuts(entries: Sequence[Mapping[str, Any]], spectra: Mapping[MatrixKey, 
 
 
 def _remove_deciles(deciles: Sequence[int]) -> Iterator[Removal]:
+    def taking(decile: int) -> Callable[[MatrixKey, Spectrum], np.ndarray]:
+        return lambda _, spectrum: decile_ranks(spectrum.n_values, decile)
+
     for decile in deciles:
-        yield Removal(f"decile {decile}", decile, lambda _, spectrum, d=decile: decile_ranks(spectrum.n_values, d))
+        yield Removal(f"decile {decile}", decile, taking(decile))
 
 
 def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Removal]:

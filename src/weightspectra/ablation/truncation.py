@@ -42,10 +42,11 @@ def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     instead of rebuilding it from the values kept leaves everything that is not
     removed as it was: removing nothing returns the same bits.
 
-    Vectors stored in float32 are off by 3e-8 of their length. The removed
-    values of a float32 matrix then come back as at most 1e-7 of the largest
-    singular value, which is what rounding the result to float32 does anyway;
-    making the vectors orthogonal again in float64 changes neither.
+    Vectors stored in float32 leave the result within 3e-8 of the largest
+    singular value from exact truncation (spectral norm; 576 x 1536 to
+    1024 x 1024, condition 1e2 to 1e8, smallest and largest decile), where
+    rounding the exact result to float32 alone costs 1e-8. Making them
+    orthogonal again in float64 changes that by a tenth at most.
     """
     if not len(vectors):
         return weight

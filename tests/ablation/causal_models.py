@@ -1,0 +1,31 @@
+"""Tiny causal models of random weights, one for each way of storing matrices and of making logits."""
+
+VOCABULARY = 97
+
+
+def tiny_causal(architecture: str):
+    """A model of two layers and 32 dimensions; caps and scales on its logits are large enough to matter."""
+    import torch
+    import transformers
+
+    size = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    llama = {**size, "intermediate_size": 48, "num_key_value_heads": 2, "pad_token_id": 0}
+    gpt2 = {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 0, "eos_token_id": 0}
+    settings = {
+        "Llama": llama,
+        "GPTNeoX": {**size, "intermediate_size": 64},
+        "GPT2": gpt2,
+        "OPT": {**size, "ffn_dim": 64, "word_embed_proj_dim": 16, "pad_token_id": 1},
+        "Gemma2": {**llama, "head_dim": 8, "final_logit_softcapping": 1.5, "sliding_window": 8},
+        "Phi3": llama,
+        "Mixtral": {**llama, "num_local_experts": 4},
+        "Cohere": {**llama, "logit_scale": 0.25},
+        "Granite": {**llama, "logits_scaling": 3.0},
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        config = getattr(transformers, f"{architecture}Config")(**settings[architecture])
+        model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    for parameter in model.parameters():
+        parameter.data *= 3
+    return model

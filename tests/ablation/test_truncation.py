@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+from causal_models import tiny_causal
+from scipy.linalg import svd
+
+from weightspectra.ablation.cuts import Spectrum, decile_ranks, plan_cuts
+from weightspectra.ablation.perplexity import window_nll
+from weightspectra.ablation.truncation import removed, truncated
+from weightspectra.activations.windows import Window
+from weightspectra.contracts import MatrixKey
+from weightspectra.models import live
+
+
+def short_side(weight):
+    """All short-side vectors as rows, and the values, by LAPACK in float64."""
+    left, values, right = svd(np.asarray(weight, dtype=np.float64), full_matrices=False)
+    return (left.T if weight.shape[0] <= weight.shape[1] else right), values
+
+
+@pytest.mark.parametrize("shape", [(30, 70), (70, 30), (40, 40)])
+@pytest.mark.parametrize("decile", [1, 5, 10])
+def test_equals_exact_truncation(shape, decile):
+    weight = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    left, values, right = svd(weight.astype(np.float64), full_matrices=False)
+    vectors, _ = short_side(weight)
+    gone = decile_ranks(len(values), decile)
+    kept = np.setdiff1d(np.arange(len(values)), gone)
+    exact = (left[:, kept] * values[kept]) @ right[kept]
+
+    found = truncated(torch.from_numpy(weight), torch.from_numpy(vectors[gone].astype(np.float32))).numpy()
+
+    assert found.dtype == np.float32
+    assert np.linalg.norm(found - exact, 2) < 1e-7 * values[0]
+    energy = np.square(weight.astype(np.float64) - found).sum()
+    assert energy == pytest.approx(np.square(values[gone]).sum(), rel=1e-5)
+    assert svd(found.astype(np.float64), compute_uv=False)[len(kept) :].max() < 1e-7 * values[0]
+
+
+def test_removing_nothing_changes_no_bit():
+    weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(truncated(weight, torch.empty(0, 20)), weight)
+
+
+def test_result_is_rounded_once_to_the_weights_own_format():
+    weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    vectors, _ = short_side(weight.double().numpy())
+    chosen = torch.from_numpy(vectors[:2].astype(np.float32))
+    assert truncated(weight, chosen).dtype == torch.bfloat16
+    assert torch.equal(truncated(weight, chosen), truncated(weight.double(), chosen).to(torch.bfloat16))
+
+
+class Fixture:
+    """A tiny model with its live matrices and their vectors."""
+
+    def __init__(self, architecture):
+        self.model = tiny_causal(architecture)
+        self.matrices = live.matrices(self.model)
+        found = {key: short_side(matrix.read().numpy()) for key, matrix in self.matrices.items()}
+        self.vectors = {key: vectors.astype(np.float32) for key, (vectors, _) in found.items()}
+        self.spectra = {key: Spectrum(values, 1, 1) for key, (_, values) in found.items()}
+        rng = np.random.default_rng(1)
+        self.windows = [Window("a", rng.integers(3, 90, 12).tolist(), 11) for _ in range(3)]
+
+    def bits(self):
+        return {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def losses(self):
+        return window_nll(self.model, self.windows, batch_size=2, device="cpu")
+
+    def cut(self, cut):
+        return removed(self.matrices, cut.indices, self.vectors.__getitem__)
+
+
+@pytest.mark.parametrize("architecture", ["GPTNeoX", "GPT2", "Mixtral"])
+def test_cuts_and_restores_fused_transposed_and_stacked_matrices(architecture):
+    subject = Fixture(architecture)
+    before, losses = subject.bits(), subject.losses()
+    entries = [{"remove": {"deciles": [1]}, "scope": "matrix"}, {"remove": {"deciles": [10]}, "scope": "all"}]
+    for cut in plan_cuts(entries, subject.spectra):
+        with subject.cut(cut):
+            for key, matrix in subject.matrices.items():
+                gone = cut.indices.get(key, np.array([], dtype=int))
+                left_over = short_side(matrix.read().numpy())[1]
+                expected = np.sort(np.delete(subject.spectra[key].singular_values, gone))[::-1]
+                np.testing.assert_allclose(left_over[: len(expected)], expected, rtol=1e-5, atol=1e-6)
+                assert left_over[len(expected) :].sum() < 1e-5
+        after = subject.bits()
+        assert all(torch.equal(after[name], before[name]) for name in before)
+    assert np.array_equal(subject.losses(), losses)
+
+
+def test_removing_nothing_leaves_losses_bit_identical():
+    subject = Fixture("Llama")
+    losses = subject.losses()
+    with removed(subject.matrices, {key: np.array([], dtype=int) for key in subject.matrices}, dict.__getitem__):
+        assert np.array_equal(subject.losses(), losses)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_weights_return_after_an_error(error):
+    subject = Fixture("Llama")
+    before = subject.bits()
+    (cut,) = plan_cuts([{"remove": {"deciles": [10]}, "scope": "all"}], subject.spectra)
+    with pytest.raises(error), subject.cut(cut):
+        assert not torch.equal(subject.matrices[MatrixKey(0, "up")].read(), before["model.layers.0.mlp.up_proj.weight"])
+        raise error
+    after = subject.bits()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_weights_return_when_cutting_itself_fails():
+    subject = Fixture("Llama")
+    before = subject.bits()
+    (cut,) = plan_cuts([{"remove": {"deciles": [10]}, "scope": "all"}], subject.spectra)
+    del subject.vectors[list(cut.indices)[-1]]
+    with pytest.raises(KeyError), subject.cut(cut):
+        pass
+    after = subject.bits()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_order_of_cuts_does_not_matter():
+    subject = Fixture("Llama")
+    cuts = plan_cuts([{"remove": {"deciles": [1, 9]}, "scope": "role"}], subject.spectra)
+
+    def losses_in(order):
+        found = {}
+        for cut in order:
+            with subject.cut(cut):
+                found[cut.label] = subject.losses().tolist()
+        return found
+
+    assert losses_in(cuts) == losses_in(cuts[::-1])
