@@ -7,6 +7,8 @@ costs the matrix and no deep-learning library is imported. Pickled checkpoints
 
 import json
 import os
+import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,9 +147,11 @@ def _pickle(path: Path) -> dict[str, StoredTensor]:
 
     formats = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{path}: truncated or damaged checkpoint ({error}); fetch the model again") from error
+        # Files from before PyTorch 1.6 are no zip archives, and cannot be mapped.
+        state = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: damaged, or more than plain tensors ({reason}); use safetensors files") from error
 
     def mapper(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
         bits = tensor.detach().view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor.detach()
