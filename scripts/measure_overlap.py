@@ -1,1 +1,33 @@
-"""To be written: measure_overlap."""
+"""Compare every right singular vector with the eigenvectors of its layer's input covariance."""
+
+import numpy as np
+import pandas as pd
+
+from weightspectra import contracts, job, progress
+from weightspectra.activations import overlap
+from weightspectra.spectra import svd
+
+
+def main(smk):
+    """Go through the observed inputs; each serves all the matrices that read it."""
+    moments = contracts.MOMENTS.matrices(smk.input.moments)
+    weights = contracts.WEIGHTS.matrices(smk.input.weights)
+    vectors = contracts.VECTORS.matrices(smk.input.vectors)
+    spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(["layer", "role", "expert"])["singular_values"]
+    names = {"model": smk.wildcards.model, "corpus": smk.wildcards.corpus}
+    tables = []
+    for observed in progress.track(moments, len(moments), f"overlap {smk.wildcards.model}", "inputs"):
+        entry = moments[observed]
+        for role in entry["roles"][0].split("+"):
+            key = observed._replace(role=role)
+            right = svd.vectors_of_side("right", weights[key]["values"], vectors[key]["values"]).numpy()
+            found = overlap.measure_overlaps(right, entry["values"])
+            low, median, high = overlap.null_band(right.shape[1])
+            band = {"null_low": low, "null_median": median, "null_high": high}
+            values = {"index": np.arange(len(right)), "singular_value": spectra[tuple(key)]}
+            tables.append(pd.DataFrame({**names, **key._asdict(), **values, **found._asdict(), **band}))
+    contracts.OVERLAPS.write(pd.concat(tables, ignore_index=True), smk.output[0], job.stamp(smk))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

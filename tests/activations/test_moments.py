@@ -61,6 +61,7 @@ def test_eigenpairs_are_those_of_the_covariance_largest_first():
     assert (eigenvalues.diff() <= 0).all()
     torch.testing.assert_close(eigenvectors.T @ torch.diag(eigenvalues) @ eigenvectors, moments.covariance)
     torch.testing.assert_close(moments.covariance @ eigenvectors[0], eigenvalues[0] * eigenvectors[0])
+    assert (eigenvectors.max(dim=1).values >= -eigenvectors.min(dim=1).values).all()
     torch.testing.assert_close(eigenvectors @ eigenvectors.T, torch.eye(12, dtype=torch.float64))
 
 

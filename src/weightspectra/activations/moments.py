@@ -83,7 +83,7 @@ class Moments:
         -------
         eigenvalues : tensor of shape (dimension,)
         eigenvectors : tensor of shape (dimension, dimension)
-            One vector per *row*. Their signs carry no meaning.
+            One vector per *row*; its component of largest magnitude is positive.
 
         Raises
         ------
@@ -94,7 +94,8 @@ class Moments:
         if not torch.isfinite(covariance).all():
             raise ValueError("the vectors hold values that are not finite")
         eigenvalues, columns = torch.linalg.eigh(covariance)
-        return eigenvalues.flip(0), columns.T.flip(0)
+        largest = columns.gather(0, columns.abs().argmax(dim=0, keepdim=True))
+        return eigenvalues.flip(0), (columns * largest.sign()).T.flip(0)
 
     def _start(self) -> torch.Tensor:
         if self._shift is None:
