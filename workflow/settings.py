@@ -24,11 +24,16 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     ------
     SettingsError
         Names every unknown key (with the nearest known one), wrong type or
-        value, and every reference to a model or corpus that is not there.
+        value, every reference to a model or corpus that is not there, and
+        every contradiction.
     """
     schema = yaml.safe_load(SCHEMA.read_text())
     faults = sorted(_filling_validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
-    messages = [message for fault in faults for message in _spell(fault)] or list(_loose_references(config))
+    messages = [message for fault in faults for message in _spell(fault)]
+    if not messages:
+        for experiment in config["experiments"].values():
+            experiment.setdefault("stride", experiment["window"])
+        messages = list(_loose_references(config)) or list(_contradictions(config))
     if messages:
         raise SettingsError("the configuration cannot be run:\n" + "\n".join(f"  {line}" for line in messages))
     return config
@@ -67,6 +72,14 @@ def _spell(fault: ValidationError) -> Iterator[str]:
         yield f"{where}: found {found}, expected {'exactly one of ' if 'maxProperties' in fault.schema else ''}{known}"
     elif fault.validator == "type":
         yield f"{where}: found {fault.instance!r}, expected {fault.validator_value}. {description}".rstrip()
+    elif fault.validator in ("minimum", "maximum"):
+        low, high = (fault.schema.get(limit) for limit in ("minimum", "maximum"))
+        expected = f"at least {low}" if high is None else f"{low} to {high}"
+        yield f"{where}: found {fault.instance!r}, expected {expected}. {description}".rstrip()
+    elif fault.validator == "oneOf":
+        names = [choice["required"][0] for choice in fault.validator_value]
+        found = ", ".join(name for name in names if name in fault.instance) or "none of them"
+        yield f"{where}: found {found}, expected exactly one of {', '.join(names)}"
     elif fault.validator == "enum":
         near = difflib.get_close_matches(str(fault.instance), map(str, fault.validator_value), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
@@ -101,8 +114,41 @@ def _loose_references(config: Mapping[str, Any]) -> Iterator[str]:
         for model in experiment["models"]:
             yield from missing(f"{where}/models", "model", model, models)
         yield from missing(f"{where}/corpus", "corpus", experiment["corpus"], corpora)
+
+
+def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    observe = config["observe"]
+    if bool(observe["models"]) != bool(observe["corpora"]):
+        yield "observe: found models without corpora or corpora without models; name both, or neither"
+    for name, corpus in config["corpora"].items():
+        yield from _contradictions_of_corpus(f"corpora/{name}", corpus)
+    for name, experiment in config["experiments"].items():
+        where = f"experiments/{name}"
         if experiment["stride"] > experiment["window"]:
             yield (
                 f"{where}/stride: {experiment['stride']} is larger than the window of "
                 f"{experiment['window']} tokens, which would skip text; use at most the window"
             )
+        for number, cut in enumerate(experiment["cuts"]):
+            first, last = cut["remove"].get("indices", (0, 0))
+            if first > last:
+                yield f"{where}/cuts/{number}/remove/indices: found {first} to {last}; the smaller rank comes first"
+
+
+def _contradictions_of_corpus(where: str, corpus: Mapping[str, Any]) -> Iterator[str]:
+    parts = {part: next(iter(corpus[part].items())) for part in ("observe", "evaluate")}
+    for part, (kind, chosen) in parts.items():
+        if kind in ("number_in_name", "share") and chosen[0] > chosen[1]:
+            yield f"{where}/{part}/{kind}: found {chosen[0]} to {chosen[1]}; the smaller number comes first"
+    (kind, seen), (other_kind, scored) = parts.values()
+    if kind == other_kind and _overlap(kind, seen, scored):
+        yield f"{where}: observe and evaluate overlap ({kind}: {seen} and {scored}); choose parts that do not"
+
+
+def _overlap(kind: str, one: Any, other: Any) -> bool:
+    """Say whether two selections of the same kind can choose the same document."""
+    if kind == "number_in_name":  # both ends are included
+        return max(one[0], other[0]) <= min(one[1], other[1])
+    if kind == "share":
+        return max(one[0], other[0]) < min(one[1], other[1])
+    return one == other
