@@ -176,11 +176,6 @@ def test_result_is_deterministic_and_signs_are_canonical():
     np.testing.assert_allclose(flipped.short_vectors, short, atol=1e-13)
 
 
-def test_components_that_tie_up_to_rounding_take_the_first_ones_sign():
-    rows = torch.tensor([[-0.5, 0.5 + 1e-16, 0.5, -0.5 - 1e-16], [0.1, -0.9, 0.2, 0.3]], dtype=torch.float64)
-    assert svd._canonical_signs(rows).flatten().tolist() == [-1.0, -1.0]
-
-
 @pytest.mark.parametrize("shape", [(96, 96), (80, 200), (200, 80)])
 @pytest.mark.parametrize("condition", [1e4, 1e6])
 def test_long_side_survives_the_rounding_of_the_short_side(shape, condition):
@@ -260,3 +255,22 @@ def test_rounding_floor_is_the_norm_of_bfloat16_rounding(shape):
     assert scipy.linalg.svd(error, compute_uv=False)[0] == pytest.approx(floor, rel=0.03)
     # And it is a small part of the spectrum: 0.17 % of the Marchenko-Pastur edge.
     assert floor / svd.rounding_floor(1.0, *shape) == pytest.approx(0.0017, rel=0.05)
+
+
+@pytest.mark.parametrize("condition", [1.0, 10.0, 49.0, 60.0, 1e4, 9e4])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_values_alone_are_as_accurate(condition, transposed):
+    weight, exact = known_exactly(128, condition, np.random.default_rng(17))
+    np.testing.assert_allclose(svd.singular_values(weight.T if transposed else weight), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [rank_deficient, constant, zero, ill_conditioned])
+def test_values_alone_of_difficult_matrices_match_lapack(kind):
+    weight = kind(50, 80, np.random.default_rng(18))
+    expected = scipy.linalg.svd(weight, compute_uv=False)
+    np.testing.assert_allclose(svd.singular_values(weight), expected, rtol=0, atol=400 * EPS * expected[0])
+
+
+def test_values_alone_refuse_weights_that_are_not_finite():
+    with pytest.raises(UserError, match="'up': 1 of 6 weights are NaN or infinite"):
+        svd.singular_values(np.array([[1, 2, 3], [4, np.nan, 6]]), name="'up'")

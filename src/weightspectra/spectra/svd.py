@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from weightspectra.errors import UserError
+from weightspectra.spectra.orthogonality import canonical_signs, deviation, gram, orthonormalised
 
 CONDITION_LIMIT = 1e5
 """Largest condition number for which the Gram matrix is used.
@@ -36,6 +37,9 @@ Row norms are singular values up to half of its square, and vectors below it are
 better than the float32 (6e-8) in which the short side is stored. It is reached
 at conditions of about 2e4.
 """
+
+ROOTS_CONDITION_LIMIT = 50.0
+"""Largest condition number for which roots of the Gram matrix's eigenvalues are right to 1e-12."""
 
 ORTHOGONALITY_LIMIT = 1e-8
 RESIDUAL_LIMIT = 1e-9
@@ -117,17 +121,23 @@ def decompose(weight: Matrix, *, device: Device = None, name: str = "matrix") ->
 
     At most three float64 copies of the matrix and four of its Gram matrix are held.
     """
-    matrix = _float64(weight, device)
-    n_wrong = matrix.numel() - int(torch.isfinite(matrix).sum())
-    if n_wrong:
-        raise UserError(
-            f"{name}: {n_wrong} of {matrix.numel()} weights are NaN or infinite; "
-            "every weight must be finite: check the checkpoint, or fetch it again"
-        )
-    side = short_side(*matrix.shape)
-    wide = matrix if side == "left" else matrix.T
+    side, wide = short_side(*weight.shape), _finite(_wide(weight, device), name)
     found = _by_gram_matrix(wide, side)
     return found if found and found.certified else _by_lapack(wide, side)
+
+
+def singular_values(weight: Matrix, *, device: Device = None, name: str = "matrix") -> Tensor:
+    """Return the singular values alone, as accurate as those of :func:`decompose`, largest first.
+
+    Notes
+    -----
+    Roots of the Gram matrix's eigenvalues err by eps * condition**2, relatively,
+    and cost no eigenvectors. They will do for well-conditioned matrices, such as
+    noise of an aspect ratio above 1.1; others are decomposed.
+    """
+    wide = _finite(_wide(weight, device), name)
+    values = torch.linalg.eigvalsh(gram(wide)).flip(0).clamp(min=0).sqrt()
+    return values if _condition(values) <= ROOTS_CONDITION_LIMIT else decompose(wide).singular_values
 
 
 def long_side_vectors(weight: Matrix, short_vectors: Matrix, *, device: Device = None) -> Tensor:
@@ -154,9 +164,8 @@ def long_side_vectors(weight: Matrix, short_vectors: Matrix, *, device: Device =
     But the true v_k is orthogonal to the others, so that orthogonalising from the
     largest value down takes the admixture out again.
     """
-    matrix = _float64(weight, device)
-    wide = matrix if short_side(*matrix.shape) == "left" else matrix.T
-    return _orthonormalised(_float64(short_vectors, matrix.device) @ wide)
+    wide = _wide(weight, device)
+    return orthonormalised(_float64(short_vectors, wide.device) @ wide)
 
 
 def vectors_of_side(side: str, weight: Matrix, short_vectors: Matrix, *, device: Device = None) -> Tensor:
@@ -178,7 +187,7 @@ def vectors_of_side(side: str, weight: Matrix, short_vectors: Matrix, *, device:
     if side != short_side(*weight.shape):
         return long_side_vectors(weight, short_vectors, device=device)
     where = device or (weight.device if isinstance(weight, Tensor) else None)
-    return _orthonormalised(_float64(short_vectors, where))
+    return orthonormalised(_float64(short_vectors, where))
 
 
 def short_side(n_out: int, n_in: int) -> str:
@@ -189,24 +198,16 @@ def short_side(n_out: int, n_in: int) -> str:
 def rounding_floor(rounding_std: float, n_out: int, n_in: int) -> float:
     """Return the largest singular value that rounding the entries adds by itself.
 
-    Parameters
-    ----------
-    rounding_std : float
-        Root mean square rounding error of an entry.
-    n_out, n_in : int
-
-    Notes
-    -----
-    rounding_std * (sqrt(n_out) + sqrt(n_in)): the norm of a matrix of independent
-    errors, the upper Marchenko-Pastur edge. Singular values below it are made of
-    rounding as much as of what was rounded.
+    The norm of a matrix of independent errors is rounding_std * (sqrt(n_out) +
+    sqrt(n_in)), where rounding_std is the root mean square error of an entry.
+    Singular values below it are made of rounding as much as of what was rounded.
     """
     return rounding_std * (math.sqrt(n_out) + math.sqrt(n_in))
 
 
 def _by_gram_matrix(wide: Tensor, side: str) -> Decomposition | None:
     """Decompose a matrix with no more rows than columns; None if it is too ill-conditioned."""
-    short = torch.linalg.eigh(_gram(wide)).eigenvectors.T.flip(0)
+    short = torch.linalg.eigh(gram(wide)).eigenvectors.T.flip(0)
     long = short @ wide
     values = torch.linalg.vector_norm(long, dim=1)
     if not _condition(values.sort(descending=True).values) <= CONDITION_LIMIT:
@@ -215,17 +216,17 @@ def _by_gram_matrix(wide: Tensor, side: str) -> Decomposition | None:
     long /= values[:, None]
 
     # U'A V' = S V V': the overlaps V V' give the residual without another product with A.
-    overlaps = _gram(long)
+    overlaps = gram(long)
     coupling = values[:, None] * overlaps
-    if _deviation(overlaps) > CLEAN_UP_LIMIT:
+    if deviation(overlaps) > CLEAN_UP_LIMIT:
         # Cholesky's factor L of the overlaps orthogonalises row after row; U'A V' becomes S L.
         lower = torch.linalg.cholesky(overlaps)
         long = torch.linalg.solve_triangular(lower, long, upper=False)
         coupling = values[:, None] * lower
         values = coupling.diagonal().clone()
-        overlaps = _gram(long)
+        overlaps = gram(long)
     residual = torch.linalg.vector_norm(coupling - values.diag(), dim=0).max() / values[0]
-    return _signed(side, *_in_order(values, short, long), "gram", float(residual), _deviation(overlaps))
+    return _signed(side, *_in_order(values, short, long), "gram", float(residual), deviation(overlaps))
 
 
 def _by_lapack(wide: Tensor, side: str) -> Decomposition:
@@ -234,14 +235,14 @@ def _by_lapack(wide: Tensor, side: str) -> Decomposition:
     left, values, long = torch.linalg.svd(wide, full_matrices=False, driver=driver)
     residual = torch.linalg.vector_norm(wide @ long.T - left * values, dim=0).max()
     relative = float(residual / values[0]) if values[0] > 0 else 0.0
-    return _signed(side, values, left.T, long, "gesdd", relative, _deviation(_gram(long)))
+    return _signed(side, values, left.T, long, "gesdd", relative, deviation(gram(long)))
 
 
 def _signed(
     side: str, values: Tensor, short: Tensor, long: Tensor, route: str, residual: float, orthogonality_long: float
 ) -> Decomposition:
-    signs = _canonical_signs(short)
-    orthogonality_short = _deviation(_gram(short))
+    signs = canonical_signs(short)
+    orthogonality_short = deviation(gram(short))
     return Decomposition(
         side, values, short * signs, long * signs, route, residual, orthogonality_short, orthogonality_long
     )
@@ -253,50 +254,25 @@ def _in_order(values: Tensor, short: Tensor, long: Tensor) -> tuple[Tensor, Tens
     return values[order], short[order], long[order]
 
 
-def _orthonormalised(rows: Tensor) -> Tensor:
-    """Make rows orthonormal in their order, as Gram and Schmidt do: each loses what the earlier ones hold."""
-    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    if norms.min() > 0:
-        units = rows / norms
-        lower, failed = torch.linalg.cholesky_ex(_gram(units))
-        # The factor's rounding errors grow with the inverse square of its diagonal.
-        if not failed and lower.diagonal().min() > 0.5:
-            return torch.linalg.solve_triangular(lower, units, upper=False)
-    columns, upper = torch.linalg.qr(rows.T)
-    return (columns * torch.where(upper.diagonal() < 0, -1.0, 1.0)).T
-
-
-def _gram(rows: Tensor, n_blocks: int = 4) -> Tensor:
-    """Return rows @ rows.T, of which only one triangle is multiplied out."""
-    n = len(rows)
-    lower = rows.new_zeros(n, n)
-    step = -(-n // n_blocks)
-    for start in range(0, n, step):
-        stop = start + step
-        lower[start:, start:stop] = rows[start:] @ rows[start:stop].T
-    return lower.tril() + lower.tril(-1).T
-
-
-def _deviation(overlaps: Tensor) -> float:
-    """Return the largest entry of |overlaps - 1|."""
-    off = overlaps - torch.eye(len(overlaps), dtype=overlaps.dtype, device=overlaps.device)
-    return float(off.abs().max())
-
-
-def _canonical_signs(rows: Tensor) -> Tensor:
-    """Return +-1 for each row, such that the first of its largest components becomes positive.
-
-    Components that differ by rounding alone count as equal.
-    """
-    sizes = rows.abs()
-    largest = sizes >= sizes.max(dim=1, keepdim=True).values * (1 - 1e-9)
-    first = largest.to(torch.uint8).argmax(dim=1, keepdim=True)
-    return torch.where(rows.gather(1, first) < 0, -1.0, 1.0).to(rows.dtype)
-
-
 def _condition(values: Tensor) -> float:
     smallest = float(values[-1])
     return float(values[0]) / smallest if smallest > 0 else math.inf
+
+
+def _wide(weight: Matrix, device: Device) -> Tensor:
+    """Turn a matrix so that its rows are the short side."""
+    matrix = _float64(weight, device)
+    return matrix if short_side(*matrix.shape) == "left" else matrix.T
+
+
+def _finite(matrix: Tensor, name: str) -> Tensor:
+    n_wrong = matrix.numel() - int(torch.isfinite(matrix).sum())
+    if n_wrong:
+        raise UserError(
+            f"{name}: {n_wrong} of {matrix.numel()} weights are NaN or infinite; "
+            "every weight must be finite: check the checkpoint, or fetch it again"
+        )
+    return matrix
 
 
 def _float64(values: Matrix, device: Device) -> Tensor:
