@@ -88,7 +88,7 @@ def convert_gguf(file: Path, folder: Path, check: Callable[[dict[str, Any]], Non
     _write_weights(
         folder / "model.safetensors",
         {names[name]: tensor for name, tensor in sorted(tensors.items(), key=lambda item: names[item[0]])},
-        {".q_proj.": config.num_attention_heads, ".k_proj.": config.num_key_value_heads},
+        {".q_proj.": config.num_attention_heads, ".k_proj.": int(config.num_key_value_heads or 0)},
         quantisation,
     )
     return None if quantisation == "F32" else quantisation
