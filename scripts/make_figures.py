@@ -1,1 +1,21 @@
-"""To be written: make_figures."""
+"""Draws every figure as SVG and PNG."""
+
+from weightspectra import job, progress
+from weightspectra.atomic import replace_file
+from weightspectra.report import gallery, style
+from weightspectra.report.measurements import Measurements
+
+
+def main(smk):
+    """Read every measurement; draw one figure after the other."""
+    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    wanted = list(enumerate(smk.params.figures.values()))
+    for number, figure in progress.track(wanted, len(wanted), "make_figures", unit="figures"):
+        drawn = gallery.draw(figure, data)
+        for form in ("svg", "png"):
+            with replace_file(getattr(smk.output, form)[number]) as stream:
+                stream.write(style.to_bytes(drawn, form))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -1,1 +1,41 @@
-"""To be written: make_report."""
+"""Writes the report's page and, for terminals, its findings."""
+
+from pathlib import Path
+
+from weightspectra import contracts, job
+from weightspectra.atomic import replace_file
+from weightspectra.report import findings, gallery, page, tables
+from weightspectra.report.measurements import Measurements
+
+
+def main(smk):
+    """Find what matters, and lay it out."""
+    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    found = findings.find(data)
+    captions = {Path(path).stem: Path(path).read_text().strip() for path in smk.input.captions}
+    html = page.render(
+        Path(smk.input.template).read_text(),
+        title=smk.params.title,
+        data=data,
+        findings=found,
+        figures=[
+            {
+                "name": name,
+                "title": gallery.describe(wanted, data),
+                "caption": captions[wanted["kind"]],
+                "data_uri": page.data_uri(Path(path).read_bytes()),
+            }
+            for (name, wanted), path in zip(smk.params.figures.items(), smk.input.figures, strict=True)
+        ],
+        tables=[tables.make(name, data) for name in smk.params.tables],
+        sources=contracts.SOURCES.read(smk.input.sources),
+        provenances=[contracts.read_provenance(path) for path in smk.input if path.endswith(".parquet")],
+        configuration=smk.params.config,
+    )
+    for path, text in ((smk.output.page, html), (smk.output.findings, findings.to_markdown(found))):
+        with replace_file(path) as stream:
+            stream.write(text.encode())
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -1,1 +1,22 @@
-"""To be written: make_tables."""
+"""Writes every table as CSV, Markdown and LaTeX."""
+
+from weightspectra import job
+from weightspectra.atomic import replace_file
+from weightspectra.report import tables, writers
+from weightspectra.report.measurements import Measurements
+
+FORMS = {"csv": writers.to_csv, "md": writers.to_markdown, "tex": writers.to_latex}
+
+
+def main(smk):
+    """Read every measurement; write one table after the other."""
+    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    for number, name in enumerate(smk.params.tables):
+        table = tables.make(name, data)
+        for form, write in FORMS.items():
+            with replace_file(getattr(smk.output, form)[number]) as stream:
+                stream.write(write(table).encode())
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -119,13 +119,65 @@ class Plan:
         return ["outliers", "share_outside", *(name for name, wanted in optional.items() if wanted)]
 
     @property
-    def figures(self) -> list[str]:
-        """Names of the figures: one kind, a dash, and what it shows."""
-        return [
-            *(f"controls-{control}" for control in self.controls),
-            *(f"spectra-{model}" for model in self.config["models"] if model not in self.controls),
-            *(f"damage-{model}-{experiment}" for model, experiment in self.evaluated),
-        ]
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """From the name of each figure to what it shows: its kind, and names from the configuration."""
+        return {**self._control_figures, **self._spectra_figures, **self._damage_figures}
+
+    @property
+    def _control_figures(self) -> dict[str, dict[str, Any]]:
+        blocks = self.config["report"]["blocks"]
+        return {
+            f"controls-{control}": {
+                "kind": "controls",
+                "model": model,
+                "control": control,
+                "block": blocks.get(model, [None])[0],
+            }
+            for control, model in self.controls.items()
+        }
+
+    @property
+    def _spectra_figures(self) -> dict[str, dict[str, Any]]:
+        found = {}
+        for model in (name for name in self.config["models"] if name not in self.controls):
+            corpora = [corpus for observed, corpus in self.observed if observed == model] or [None]
+            for block in self.config["report"]["blocks"].get(model, [None]):
+                for corpus in corpora:
+                    name = f"spectra-{model}"
+                    name += f"-block_{block}" if block is not None else ""
+                    name += f"-{corpus}" if len(corpora) > 1 else ""
+                    found[name] = {"kind": "spectra", "model": model, "block": block, "corpus": corpus}
+        return found
+
+    @property
+    def _damage_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"damage-{model}-{experiment}": {"kind": "damage", "model": model, "experiment": experiment}
+            for model, experiment in self.evaluated
+        }
+
+    @property
+    def captions(self) -> list[str]:
+        """The files that say how to read each kind of figure."""
+        kinds = dict.fromkeys(figure["kind"] for figure in self.figures.values())
+        return [str(self.root / "workflow" / "report" / f"{kind}.rst") for kind in kinds]
+
+    @property
+    def page_template(self) -> str:
+        """The template of the report's page."""
+        return str(self.root / "src" / "weightspectra" / "report" / "page.html.j2")
+
+    def figure_labels(self, name: str) -> dict[str, str]:
+        """Return the columns under which Snakemake's own report lists a figure."""
+        figure = self.figures[name]
+        subject = figure.get("experiment") or figure.get("corpus") or ("control" if "control" in figure else "")
+        block = figure.get("block")
+        return {
+            "figure": figure["kind"],
+            "model": self.titles[figure["model"]],
+            "subject": subject,
+            "block": "" if block is None else str(block),
+        }
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""

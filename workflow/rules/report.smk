@@ -11,12 +11,17 @@ rule make_tables:
     input:
         **plan.measurements,
     output:
-        report(
-            expand("<results>/tables/{name}.csv", name=plan.tables),
-            category="Tables",
-            caption="../report/tables.rst",
-        ),
-        expand("<results>/tables/{name}.{format}", name=plan.tables, format=["md", "tex"]),
+        csv=[
+            report(
+                f"<results>/tables/{name}.csv",
+                category="Tables",
+                caption=f"../report/{name}.rst",
+                labels={"table": name.replace("_", " ")},
+            )
+            for name in plan.tables
+        ],
+        md=expand("<results>/tables/{name}.md", name=plan.tables),
+        tex=expand("<results>/tables/{name}.tex", name=plan.tables),
     log:
         "<logs>/make_tables.log",
     conda:
@@ -26,7 +31,9 @@ rule make_tables:
         runtime=30,
     params:
         code=plan.code("make_tables"),
+        tables=plan.tables,
         controls=plan.controls,
+        titles=plan.titles,
     script:
         "../../scripts/make_tables.py"
 
@@ -36,12 +43,16 @@ rule make_figures:
     input:
         **plan.measurements,
     output:
-        report(
-            expand("<results>/figures/{name}.svg", name=plan.figures),
-            category="Figures",
-            caption="../report/figures.rst",
-        ),
-        expand("<results>/figures/{name}.png", name=plan.figures),
+        svg=[
+            report(
+                f"<results>/figures/{name}.svg",
+                category="Figures",
+                caption=f"../report/{figure['kind']}.rst",
+                labels=plan.figure_labels(name),
+            )
+            for name, figure in plan.figures.items()
+        ],
+        png=expand("<results>/figures/{name}.png", name=plan.figures),
     log:
         "<logs>/make_figures.log",
     conda:
@@ -51,9 +62,9 @@ rule make_figures:
         runtime=30,
     params:
         code=plan.code("make_figures"),
+        figures=plan.figures,
         controls=plan.controls,
         titles=plan.titles,
-        blocks=lookup(dpath="report/blocks", within=config),
     script:
         "../../scripts/make_figures.py"
 
@@ -64,8 +75,15 @@ rule make_report:
         **plan.measurements,
         tables=expand("<results>/tables/{name}.md", name=plan.tables),
         figures=expand("<results>/figures/{name}.svg", name=plan.figures),
+        template=plan.page_template,
+        captions=plan.captions,
     output:
-        page=report("<results>/report.html", category="Report", caption="../report/page.rst"),
+        page=report(
+            "<results>/report.html",
+            category="Report",
+            caption="../report/page.rst",
+            labels={"page": "findings, figures, tables, provenance"},
+        ),
         findings="<results>/findings.md",
     log:
         "<logs>/make_report.log",
@@ -76,6 +94,8 @@ rule make_report:
         runtime=30,
     params:
         code=plan.code("make_report"),
+        tables=plan.tables,
+        figures=plan.figures,
         controls=plan.controls,
         titles=plan.titles,
         title=lookup(dpath="report/title", within=config),

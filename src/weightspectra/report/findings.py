@@ -1,0 +1,267 @@
+"""The findings that matter most, in words and numbers; a negative result is a finding too."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from weightspectra.report import costs, storage, summaries, wording
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.wording import ROLE_TITLES, percent, probability, share
+
+LEVEL = 0.01
+"""Family-wise error rate below which a finding calls something significant (Holm's correction)."""
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes
+    ----------
+    headline : str
+        The result in one line.
+    sentences : sequence of str
+        The numbers behind it, with their uncertainty and null, one line of thought each.
+    numbers : mapping
+        The same numbers for machines, under ``model/quantity`` names.
+    """
+
+    headline: str
+    sentences: Sequence[str]
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+def find(data: Measurements) -> list[Finding]:
+    """Return the findings that the measurements allow, the most important first; at most five."""
+    candidates = [above_bulk(data), below_bulk(data), data_overlap(data), removal_cost(data), rounding(data)]
+    return [finding for finding in candidates if finding is not None]
+
+
+def above_bulk(data: Measurements) -> Finding | None:
+    """Compare the counts above the bulk with those of the random controls."""
+    return _outside(data, data.bulk, "above")
+
+
+def below_bulk(data: Measurements) -> Finding | None:
+    """Compare the counts below the bulk with those of the random controls; rectangular matrices only."""
+    rectangular = data.bulk[data.bulk["n_out"] != data.bulk["n_in"]]
+    return _outside(data, rectangular, "below")
+
+
+def _outside(data: Measurements, bulk: pd.DataFrame, side: str) -> Finding | None:
+    column, matrices = f"n_{side}", "matrices" if side == "above" else "rectangular matrices"
+    lines: list[str] = []
+    numbers: dict[str, float] = {}
+    verdicts = []
+    for model in data.trained:
+        rows = bulk[bulk["model"] == model]
+        if rows.empty:
+            continue
+        n, n_values = int(rows[column].sum()), int(rows["n_values"].sum())
+        by_role = rows.groupby("role")[[column, "n_values"]].sum()
+        shares = by_role[column] / by_role["n_values"]
+        line = f"{data.titles[model]}: {share(n, n_values)} in {len(rows)} {matrices}"
+        if n:
+            line += f", most in {ROLE_TITLES[str(shares.idxmax())].lower()} ({percent(shares.max())} %)"
+        numbers |= {f"{model}/n_{side}": n, f"{model}/n_values": n_values}
+        control = data.control_of(model)
+        random = bulk[bulk["model"] == control]
+        if len(random):
+            compared, p = _more_than_control(rows, random, column)
+            n_random = int(random[column].sum())
+            numbers |= {f"{control}/n_{side}": n_random, f"{model}/p_{side}": p}
+            verdicts.append(p < LEVEL)
+            line += f"; its random control: {share(n_random, int(random['n_values'].sum()))}. {compared}"
+        lines.append(line + ("" if line.endswith(".") else "."))
+    return Finding(_outside_headline(side, verdicts, numbers), lines, numbers) if lines else None
+
+
+def _more_than_control(rows: pd.DataFrame, random: pd.DataFrame, column: str) -> tuple[str, float]:
+    """Compare trained and random matrices pair by pair: one-sided sign test, ties left out."""
+    key = ["layer", "role", "expert"]
+    pairs = rows.set_index(key)[column].align(random.set_index(key)[column], join="inner")
+    more, fewer = int((pairs[0] > pairs[1]).sum()), int((pairs[0] < pairs[1]).sum())
+    p = float(stats.binomtest(more, more + fewer, alternative="greater").pvalue) if more + fewer else 1.0
+    verdict = probability(p) if p < LEVEL else f"not significant, {probability(p)}"
+    less = f", fewer in {fewer}" if fewer else ""
+    return f"More than the control in {more} of {len(pairs[0])} matrices{less} (sign test, {verdict}).", p
+
+
+def _outside_headline(side: str, verdicts: Sequence[bool], numbers: Mapping[str, float]) -> str:
+    if not verdicts:
+        found = any(value for name, value in numbers.items() if name.endswith(f"/n_{side}"))
+        return f"{'Some' if found else 'No'} singular values lie {side} the bulk (no random control to compare with)"
+    if all(verdicts):
+        whose = "trained matrices" if side == "above" else "trained rectangular matrices"
+        return f"More singular values lie {side} the bulk in {whose} than in random ones"
+    if any(verdicts):
+        return f"Some models, not all, have more singular values {side} the bulk than their random controls"
+    return f"Trained matrices have no more singular values {side} the bulk than random ones"
+
+
+def data_overlap(data: Measurements) -> Finding | None:
+    """Say whose singular vectors overlap with the data: above, below and inside the bulk, role by role."""
+    if data.overlaps.empty:
+        return None
+    counts = summaries.overlap_counts(data.overlaps, data.bulk)
+    lines: list[str] = []
+    numbers: dict[str, float] = {}
+    for model in data.trained:
+        for corpus, rows in counts[counts["model"] == model].groupby("corpus", sort=False):
+            parts = []
+            for position in reversed(summaries.POSITIONS):
+                k, n = rows.loc[rows["position"] == position, ["n_aligned", "n_vectors"]].sum()
+                numbers[f"{model}/{corpus}/{position}"] = k / n if n else float("nan")
+                if n:
+                    parts.append(f"{share(int(k), int(n))} {position} it")
+            lines.append(
+                f"{data.titles[model]} on {corpus}, vectors beyond the null band by place relative to the bulk: "
+                f"{wording.listing(parts)}; chance {100 * summaries.CHANCE:.3f} %."
+            )
+            lines.extend(_roles_that_overlap(rows))
+    for control in data.controls:
+        rows = counts[counts["model"] == control]
+        k, n = int(rows["n_aligned"].sum()), int(rows["n_vectors"].sum())
+        if n:
+            numbers[f"{control}/all"] = k / n
+            lines.append(f"{data.titles[control]}: {share(k, n)} of all vectors.")
+    return Finding(_overlap_headline(numbers), lines, numbers) if lines else None
+
+
+def _roles_that_overlap(rows: pd.DataFrame) -> list[str]:
+    """Name the roles whose outliers do, and do not, overlap more often than chance (Holm over roles and ends)."""
+    ends = rows[(rows["position"] != "inside") & (rows["n_vectors"] > 0)].copy()
+    ends["significant"] = costs.holm(ends["p_value"].to_numpy()) < LEVEL
+    lines = []
+    for position in ("above", "below"):
+        chosen = ends[ends["position"] == position]
+        do, do_not = (chosen.loc[chosen["significant"] == which, "role"] for which in (True, False))
+        parts = [f"more often than chance in {wording.roles(do)}"] if len(do) else []
+        parts += [f"not significantly in {wording.roles(do_not)}"] if len(do_not) else []
+        if parts:
+            lines.append(f"Values {position} the bulk overlap {wording.listing(parts, 'but')} (corrected p < {LEVEL}).")
+    return lines
+
+
+def _overlap_headline(numbers: Mapping[str, float]) -> str:
+    above, below, inside = (
+        max((value for name, value in numbers.items() if name.endswith(f"/{position}") and value == value), default=0.0)
+        for position in ("above", "below", "inside")
+    )
+    if max(above, below, inside) <= 10 * summaries.CHANCE:
+        return "No singular vectors overlap with the data much more often than chance"
+    if above > 2 * inside and below > 2 * inside:
+        return "Singular vectors outside the bulk, at both ends, are the ones that overlap with the data"
+    if above > 2 * inside:
+        return "Singular vectors above the bulk are the ones that overlap with the data"
+    if below > 2 * inside:
+        return "Singular vectors below the bulk are the ones that overlap with the data"
+    return "Overlap with the data is not confined to the singular vectors outside the bulk"
+
+
+def removal_cost(data: Measurements) -> Finding | None:
+    """Say what removing singular values costs, and whether the smallest cost more than the middle ones."""
+    lines: list[str] = []
+    numbers: dict[str, float] = {}
+    dearer: set[str] = set()
+    compared = False
+    for rows in costs.experiments(data.evaluations):
+        cuts = costs.labelled(rows)
+        if cuts.empty:
+            continue
+        worst = cuts.sort_values("difference", kind="stable").to_dict("records")[-1]
+        where = f"{worst['model']}/{worst['experiment']}"
+        change = wording.measurement(worst["difference"], worst["difference_se"], signed=True)
+        lines.append(
+            f"{data.titles[worst['model']]}, {worst['experiment']} ({costs.describe(costs.untouched(rows))}): "
+            f"the dearest of {len(cuts)} cuts is {worst['cut']}, {change} in {costs.metric_title(worst['metric'])}; "
+            f"{_harmless(cuts)}."
+        )
+        numbers |= {f"{where}/largest": float(worst["difference"]), f"{where}/n_cuts": len(cuts)}
+        contrasts = costs.smallest_against_middle(rows)
+        compared |= len(contrasts) > 0
+        for role, excess, p in contrasts[["role", "excess", "p_value"]].itertuples(index=False):
+            numbers |= {f"{where}/{role}/excess": excess, f"{where}/{role}/p": p}
+        significant = contrasts[(contrasts["p_value"] < LEVEL) & (contrasts["excess"] > 0)]
+        dearer |= set(significant["role"])
+        lines.extend(_smallest_sentence(contrasts))
+    if not lines:
+        return None
+    if not compared:
+        return Finding("What removing singular values costs", lines, numbers)
+    if dearer:
+        return Finding(
+            f"Removing the smallest tenth costs more than a middle one in {wording.roles(dearer)}", lines, numbers
+        )
+    return Finding("Removing the smallest tenth costs no more than a middle one in any role", lines, numbers)
+
+
+def _harmless(cuts: pd.DataFrame) -> str:
+    """Count the cuts whose change two standard errors do not tell from zero."""
+    within = int((cuts["difference"].abs() <= 2 * cuts["difference_se"]).sum())
+    return f"{within} of them change it by less than two standard errors"
+
+
+def _smallest_sentence(contrasts: pd.DataFrame) -> list[str]:
+    """Spell the contrast of decile 1 with deciles 5 and 6 as a change of perplexity, role by role."""
+    if contrasts.empty:
+        return []
+    told = contrasts["p_value"] < LEVEL
+    parts = []
+    for word, chosen in (("more", told & (contrasts["excess"] > 0)), ("less", told & (contrasts["excess"] < 0))):
+        spelled = [_excess(row) for row in contrasts[chosen].to_dict("records")]
+        parts += [f"{word} in {wording.listing(spelled)}"] if spelled else []
+    if (~told).any():
+        parts.append(f"no significant difference in {wording.roles(contrasts.loc[~told, 'role'])}")
+    return [
+        "Perplexity after removing decile 1 (smallest) against deciles 5 and 6 (mean), paired over "
+        f"{contrasts['n_documents'].iloc[0]} documents, p corrected over roles: {'; '.join(parts)}."
+    ]
+
+
+def _excess(row: Mapping[Any, Any]) -> str:
+    """Spell one role's contrast in per cent of perplexity: exp(excess) - 1, with its standard error."""
+    factor = math.exp(row["excess"])
+    change = wording.measurement(100 * (factor - 1), 100 * factor * row["excess_se"], signed=True)
+    return f"{ROLE_TITLES[row['role']].lower()} ({change} %, {probability(row['p_value'])})"
+
+
+def rounding(data: Measurements) -> Finding | None:
+    """Say how much of the spectra is rounding, and what therefore cannot be concluded."""
+    lines: list[str] = []
+    numbers: dict[str, float] = {}
+    stored = storage.storage(data.matrices, data.bulk).loc[data.trained]
+    for model, row in zip(data.trained, stored.to_dict("records"), strict=True):
+        numbers |= {f"{model}/share_below_floor": row["share_below_floor"], f"{model}/noise_share": row["noise_share"]}
+        lines.append(
+            f"{data.titles[model]} ({row['dtype']}): {share(row['n_below_floor'], row['n_values'])} of the singular "
+            f"values lie below the rounding floor; rounding is {percent(row['noise_share'])} % of the norm."
+        )
+    coarse = [model for model, is_coarse in zip(data.trained, stored["coarse"], strict=True) if is_coarse]
+    for model in coarse:
+        lines.append(
+            f"{data.titles[model]}: what lies below the floor cannot be told from rounding, and the lower edge of the "
+            "bulk and the smallest decile are blurred by it; conclusions on them need full-precision weights."
+        )
+    if coarse:
+        names = wording.listing([data.titles[model] for model in coarse])
+        return Finding(f"Rounding hides the smallest singular values of {names}", lines, numbers)
+    return Finding("Rounding of the stored weights does not limit these results", lines, numbers) if lines else None
+
+
+def to_markdown(findings: Sequence[Finding]) -> str:
+    """Return the findings as a numbered list that reads well in a terminal, at most 100 columns wide."""
+    blocks = []
+    for number, finding in enumerate(findings, start=1):
+        lines = textwrap.wrap(f"{number}. {finding.headline}", WIDTH, subsequent_indent="   ")
+        for sentence in finding.sentences:
+            lines += textwrap.wrap(sentence, WIDTH, initial_indent="   - ", subsequent_indent="     ")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"

@@ -1,0 +1,65 @@
+"""Every figure of a report: from what the plan calls for to a drawing and the words above it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from weightspectra.report import costs, figures, panels
+from weightspectra.report.cost_figure import cost_figure
+from weightspectra.report.measurements import Measurements
+
+Wanted = Mapping[str, Any]
+
+
+def draw(wanted: Wanted, data: Measurements) -> Figure:
+    """Draw one figure.
+
+    Parameters
+    ----------
+    wanted : mapping
+        ``kind`` ("controls", "spectra" or "damage") and what it needs: ``model``;
+        ``control`` and ``block``; ``block`` and ``corpus``; or ``experiment``.
+        A block of None is the middle one, a corpus of None draws no overlaps.
+    data : Measurements
+    """
+    kind, model = wanted["kind"], wanted["model"]
+    if kind == "damage":
+        return cost_figure(_evaluations(data, wanted))
+    if kind == "spectra":
+        return figures.spectra_figure(_panels(data, model, wanted["block"], wanted["corpus"]))
+    trained = panels.square_and_rectangular(_panels(data, model, wanted["block"], None))
+    random = {panel.role: panel for panel in _panels(data, wanted["control"], wanted["block"], None)}
+    return figures.controls_figure(
+        trained,
+        [random[panel.role] for panel in trained],
+        trained_title=data.titles[model],
+        random_title=data.titles[wanted["control"]],
+    )
+
+
+def describe(wanted: Wanted, data: Measurements) -> str:
+    """Say in one line what a figure shows."""
+    model = data.titles[wanted["model"]]
+    if wanted["kind"] == "damage":
+        untouched = costs.untouched(_evaluations(data, wanted))
+        return f"{model}: what removing singular values costs, {wanted['experiment']} ({costs.describe(untouched)})"
+    block = panels.middle_layer(data.bulk, wanted["model"]) if wanted["block"] is None else wanted["block"]
+    expert = ", expert 0" if (data.bulk.loc[data.bulk["model"] == wanted["model"], "expert"] > 0).any() else ""
+    if wanted["kind"] == "controls":
+        return f"{model} beside its random control {data.titles[wanted['control']]}, block {block}{expert}"
+    corpus = f", and overlaps with {wanted['corpus']}" if wanted["corpus"] else ""
+    return f"{model}: singular values of block {block}{expert}{corpus}"
+
+
+def _panels(data: Measurements, model: str, block: int | None, corpus: str | None) -> list[panels.Panel]:
+    overlaps = data.overlaps[data.overlaps["corpus"] == corpus] if corpus else data.overlaps.iloc[:0]
+    return panels.of_block(data.spectra, data.bulk, overlaps, model=model, layer=block)
+
+
+def _evaluations(data: Measurements, wanted: Wanted) -> pd.DataFrame:
+    """Return the rows of one experiment; of several metrics, the first."""
+    rows = data.evaluations
+    rows = rows[(rows["model"] == wanted["model"]) & (rows["experiment"] == wanted["experiment"])]
+    return rows[rows["metric"] == rows["metric"].iloc[0]]

@@ -1,0 +1,170 @@
+"""The report as one page of HTML that needs no other file, no script and no network."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from weightspectra.report import storage, wording
+from weightspectra.report.findings import Finding
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.tables import Table
+
+
+def render(
+    template: str,
+    *,
+    title: str,
+    data: Measurements,
+    findings: Sequence[Finding],
+    figures: Iterable[Mapping[str, str]],
+    tables: Sequence[Table],
+    sources: pd.DataFrame,
+    provenances: Sequence[Mapping[str, Any]],
+    configuration: Mapping[str, Any],
+) -> str:
+    """Fill the template.
+
+    Parameters
+    ----------
+    template : str
+        Jinja template of the page; everything is escaped on its way in.
+    title : str
+    data : Measurements
+    findings : sequence of Finding
+    figures : iterable of mapping
+        ``name``, ``title``, ``caption``, ``data_uri``, in the order of the page.
+    tables : sequence of Table
+    sources : DataFrame
+        Rows of ``contracts.SOURCES`` of all models.
+    provenances : sequence of mapping
+        What every file that was read says of its making.
+    configuration : mapping
+        The whole configuration, shown as YAML.
+
+    Returns
+    -------
+    str
+        The page. The same input gives the same text.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(template).render(
+        title=title,
+        lead=_lead(data),
+        notices=data.notices,
+        findings=findings,
+        figures=list(figures),
+        tables=[_with_lines(table) for table in tables],
+        models=_models(data, sources, provenances),
+        corpora=_corpora(provenances),
+        steps=_steps(provenances),
+        versions=_versions(provenances),
+        configuration=yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True, width=100),
+    )
+
+
+def data_uri(svg: bytes) -> str:
+    """Return an SVG file as an address that holds the file itself."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+
+
+def _lead(data: Measurements) -> str:
+    """Say what was looked at, in one sentence."""
+    names = wording.listing([data.titles[model] for model in data.trained])
+    n_values = int(data.bulk.loc[data.bulk["model"].isin(data.trained), "n_values"].sum())
+    n_matrices = int(data.bulk["model"].isin(data.trained).sum())
+    return (
+        f"{n_values:,} singular values of {n_matrices:,} weight matrices of {names}, held against random matrices, "
+        "against the data, and against what removing them costs."
+    )
+
+
+def _with_lines(table: Table) -> dict[str, Any]:
+    blocks = [
+        {
+            "heading": block.heading,
+            "stub": block.stub,
+            "cells": block.cells,
+            "lines": list(zip(block.cells.index, block.cells.to_numpy(), strict=True)),
+        }
+        for block in table.blocks
+    ]
+    return {"name": table.name, "title": table.title, "notes": table.notes, "blocks": blocks}
+
+
+def _models(
+    data: Measurements, sources: pd.DataFrame, provenances: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    identities = _identities(provenances, "model")
+    stored = storage.storage(data.matrices, data.bulk)
+    found = []
+    for model, title in data.titles.items():
+        if model not in stored.index:
+            continue
+        rows = data.bulk[data.bulk["model"] == model]
+        row = stored.loc[[model]].to_dict("records")[0]
+        facts = {
+            "name": model,
+            **identities.get(model, {}),
+            "storage": f"{row['dtype']}; rounding noise {wording.percent(row['noise_share'])} % of the norm",
+            "matrices": f"{len(rows):,} in {rows['layer'].nunique()} layers: "
+            + wording.roles(rows["role"])
+            + f"; {row['n_values']:,} singular values",
+        }
+        files = sources[sources["model"] == model].to_dict("records")
+        found.append({"title": title, "facts": _facts(facts), "files": files})
+    return found
+
+
+def _corpora(provenances: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    return [(name, _facts(identity)) for name, identity in _identities(provenances, "corpus").items()]
+
+
+def _identities(provenances: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Mapping[str, Any]]:
+    """Collect what the files say about the models or corpora that they come from."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for provenance in provenances:
+        for name, identity in provenance.get("sources", {}).items():
+            if name.startswith(f"{kind}:"):
+                found.setdefault(name.removeprefix(f"{kind}:"), identity)
+    return found
+
+
+def _facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Spell names and values for people; leave out what is empty."""
+    return [
+        (
+            name.replace("_", " "),
+            value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).strip(),
+        )
+        for name, value in values.items()
+        if value not in (None, "", [], {})
+    ]
+
+
+def _steps(provenances: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """List each rule once for every code, configuration and subject, in the order in which they were read."""
+    found = {}
+    for provenance in provenances:
+        subject = ", ".join(name.split(":", 1)[-1] for name in provenance.get("sources", {}))
+        step = {
+            "rule": str(provenance.get("rule", wording.NOTHING)),
+            "subject": subject,
+            "code": str(provenance.get("code", wording.NOTHING)),
+            "config": str(provenance.get("config", wording.NOTHING)),
+            "device": str(provenance.get("device", wording.NOTHING)),
+        }
+        found[tuple(step.values())] = step
+    return list(found.values())
+
+
+def _versions(provenances: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Spell the versions; several lines if not every file was made with the same ones."""
+    lines = (
+        ", ".join(f"{name} {number}" for name, number in provenance.get("versions", {}).items())
+        for provenance in provenances
+    )
+    return [line for line in dict.fromkeys(lines) if line]

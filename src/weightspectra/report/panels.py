@@ -1,0 +1,102 @@
+"""What is drawn of a weight matrix, and the choice of matrices to draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from weightspectra.contracts import ROLES
+from weightspectra.report.wording import ROLE_TITLES
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn of one weight matrix.
+
+    Attributes
+    ----------
+    role : str
+    shape : tuple of int
+        (n_out, n_in).
+    singular_values : ndarray of shape (n_values,)
+    scale, edge_lower, edge_upper, rounding_floor : float
+        As in ``contracts.BULK``.
+    overlaps : DataFrame, optional
+        The matrix's rows of ``contracts.OVERLAPS``.
+    """
+
+    role: str
+    shape: tuple[int, int]
+    singular_values: np.ndarray
+    scale: float
+    edge_lower: float
+    edge_upper: float
+    rounding_floor: float
+    overlaps: pd.DataFrame | None = None
+
+    @property
+    def title(self) -> str:
+        """Role and shape."""
+        return f"{ROLE_TITLES[self.role]}, {self.shape[0]} × {self.shape[1]}"
+
+    def rescaled(self) -> "Panel":
+        """Return the same matrix in units of its scale, in which every bulk of this shape has the same edges."""
+        if self.scale == 0:
+            return self
+        lengths = {name: getattr(self, name) / self.scale for name in ("edge_lower", "edge_upper", "rounding_floor")}
+        return replace(self, singular_values=self.singular_values / self.scale, scale=1.0, overlaps=None, **lengths)
+
+    def outside(self, singular_values: np.ndarray) -> np.ndarray:
+        """Return which values lie below or above the bulk."""
+        return (singular_values < self.edge_lower) | (singular_values > self.edge_upper)
+
+
+def of_block(
+    spectra: pd.DataFrame, bulk: pd.DataFrame, overlaps: pd.DataFrame, *, model: str, layer: int | None
+) -> list[Panel]:
+    """Collect the matrices of one block, in the order of their roles; of experts, the first.
+
+    Parameters
+    ----------
+    spectra, bulk, overlaps : DataFrame
+        Rows of the contracts of these names; overlaps of one corpus, or none.
+    model : str
+    layer : int, optional
+        The block; the middle one if none is given.
+    """
+    here = {"model": model, "layer": middle_layer(bulk, model) if layer is None else layer, "expert": 0}
+    values: dict[str, np.ndarray] = dict(_where(spectra, here)[["role", "singular_values"]].itertuples(index=False))
+    aligned = {str(role): rows for role, rows in _where(overlaps, here).groupby("role")}
+    fits = {fit["role"]: fit for fit in _where(bulk, here).to_dict("records")}
+    return [
+        Panel(
+            role=role,
+            shape=(fits[role]["n_out"], fits[role]["n_in"]),
+            singular_values=np.asarray(values[role], dtype=float),
+            overlaps=aligned.get(role),
+            **{name: fits[role][name] for name in ("scale", "edge_lower", "edge_upper", "rounding_floor")},
+        )
+        for role in ROLES
+        if role in fits
+    ]
+
+
+def middle_layer(bulk: pd.DataFrame, model: str) -> int:
+    """Return the middle one of a model's layers."""
+    layers = sorted(bulk.loc[bulk["model"] == model, "layer"].unique())
+    return int(layers[len(layers) // 2])
+
+
+def square_and_rectangular(matrices: Sequence[Panel]) -> list[Panel]:
+    """Choose the first square and one rectangular role, up if there is one; one of them if only one exists."""
+    square = [panel for panel in matrices if panel.shape[0] == panel.shape[1]]
+    rectangular = [panel for panel in matrices if panel.shape[0] != panel.shape[1]]
+    return [*square[:1], *sorted(rectangular, key=lambda panel: panel.role != "up")[:1]]
+
+
+def _where(rows: pd.DataFrame, wanted: dict[str, object]) -> pd.DataFrame:
+    chosen = pd.Series(True, index=rows.index)
+    for name, value in wanted.items():
+        chosen &= rows[name] == value
+    return rows[chosen]

@@ -1,0 +1,229 @@
+"""The tables: numbers for machines, strings for people, and the notes that make them readable alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from weightspectra.report import costs, summaries, wording
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.wording import ROLE_TITLES
+
+
+@dataclass(frozen=True)
+class Block:
+    """One rectangular part of a table: a heading, what its rows are called, and cells as people read them."""
+
+    heading: str
+    stub: str
+    cells: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    name, title : str
+    data : DataFrame
+        The numbers, one thing a row, for the CSV file.
+    blocks : sequence of Block
+        The same numbers for people.
+    notes : sequence of str
+        Units, counts and chance levels.
+    warnings : sequence of str
+        How the storage of the weights limits what the table says.
+    """
+
+    name: str
+    title: str
+    data: pd.DataFrame
+    blocks: Sequence[Block]
+    notes: Sequence[str]
+    warnings: Sequence[str]
+
+
+def make(name: str, data: Measurements) -> Table:
+    """Make the table of this name."""
+    titles, warnings = data.titles, data.notices
+    makers = {
+        "outliers": lambda: outliers(data.bulk, titles, warnings),
+        "share_outside": lambda: share_outside(data.bulk, data.controls, titles, warnings),
+        "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
+        "perplexity": lambda: perplexity(data.evaluations, titles, warnings),
+    }
+    return makers[name]()
+
+
+def outliers(bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()) -> Table:
+    """Tabulate the singular values below | above the bulk by layer and role.
+
+    As Table 3 of arXiv 2410.17770, one block a model.
+
+    Parameters
+    ----------
+    bulk : DataFrame
+        Rows of ``contracts.BULK``.
+    titles : mapping
+        From each model, in the order of the blocks, to what it is called.
+    warnings : sequence of str
+        Notes on how the weights are stored.
+    """
+    counts = summaries.counts_by_layer(bulk)
+    blocks = []
+    for model, rows in _by_model(counts, titles):
+        roles = summaries.ordered_roles(rows["role"])
+        sums = rows.groupby("role", as_index=False)[["n_below", "n_above"]].sum().assign(layer="all")
+        both = pd.concat([rows.astype({"layer": object}), sums])
+        both["cell"] = [f"{below:,} | {above:,}" for below, above in zip(both["n_below"], both["n_above"], strict=True)]
+        cells = both.pivot_table(index="layer", columns="role", values="cell", aggfunc="first")
+        cells = cells.reindex(index=[*sorted(rows["layer"].unique()), "all"], columns=roles).fillna(wording.NOTHING)
+        blocks.append(Block(titles[model], "Layer", cells.rename(columns=ROLE_TITLES)))
+    notes = [
+        "Each cell: values below the lower edge | values above the upper edge of the Marchenko-Pastur bulk whose scale "
+        "is fitted to the median singular value. Asymptotic edges: at random, a matrix has one or two values outside.",
+        "A square matrix has a lower edge of zero, so nothing can lie below it.",
+    ]
+    if (bulk["expert"] > 0).any():
+        notes.append("Layers with experts: sums over all experts.")
+    return Table("outliers", "Singular values outside the bulk, by layer and role", counts, blocks, notes, warnings)
+
+
+def share_outside(
+    bulk: pd.DataFrame, controls: Mapping[str, str], titles: Mapping[str, str], warnings: Sequence[str] = ()
+) -> Table:
+    """Tabulate the share of singular values outside the bulk, beside that of the random control.
+
+    As appendix H of arXiv 2410.17770.
+
+    Parameters
+    ----------
+    bulk : DataFrame
+        Rows of ``contracts.BULK``.
+    controls : mapping
+        From each random control to the model it is made like.
+    titles : mapping
+        From each model to what it is called.
+    warnings : sequence of str
+        Notes on how the weights are stored.
+    """
+    shares = summaries.shares_by_role(bulk)
+    shares.insert(1, "control_of", shares["model"].map(controls).fillna(""))
+    blocks = []
+    for model, rows in _by_model(shares, titles):
+        if model in controls:
+            continue
+        random = shares[shares["control_of"] == model].groupby("role")[["share_below", "share_above"]].mean()
+        cells = pd.DataFrame(
+            {
+                "Shape": [f"{n_out} × {n_in}" for n_out, n_in in zip(rows["n_out"], rows["n_in"], strict=True)],
+                "Matrices": rows["n_matrices"].map("{:,}".format).array,
+                "Below, %": _with_spread(rows["share_below"], rows["sd_below"], rows["n_out"] != rows["n_in"]),
+                "Below at random, %": _looked_up(random["share_below"], rows["role"], rows["n_out"] != rows["n_in"]),
+                "Above, %": _with_spread(rows["share_above"], rows["sd_above"], rows["n_out"] > 0),
+                "Above at random, %": _looked_up(random["share_above"], rows["role"], rows["n_out"] > 0),
+                "Below the floor, %": [wording.percent(share) for share in rows["share_below_floor"]],
+            },
+            index=rows["role"].map(ROLE_TITLES).array,
+        )
+        blocks.append(Block(titles[model], "Role", cells))
+    if not blocks:
+        blocks = [Block("No trained model", "Role", pd.DataFrame())]
+    notes = [
+        "Percentage of a matrix's singular values below the lower and above the upper Marchenko-Pastur edge: mean over "
+        "matrices ± standard deviation over matrices.",
+        f"At random: the mean of the model's random control ({wording.NOTHING}: no control was configured). Below a "
+        f"square matrix's lower edge of zero there can be nothing ({wording.NOTHING}).",
+        "Below the floor: values smaller than the rounding errors of the storage format alone can make "
+        "(rounding_std (√n_out + √n_in)).",
+    ]
+    return Table("share_outside", "Share of singular values outside the bulk", shares, blocks, notes, warnings)
+
+
+def overlap(
+    overlaps: pd.DataFrame, bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()
+) -> Table:
+    """Tabulate how many singular vectors overlap with the data more than random ones.
+
+    Parameters
+    ----------
+    overlaps, bulk : DataFrame
+        Rows of ``contracts.OVERLAPS`` and ``contracts.BULK``.
+    titles : mapping
+        From each model to what it is called.
+    warnings : sequence of str
+        Notes on how the weights are stored.
+    """
+    counts = summaries.overlap_counts(overlaps, bulk)
+    columns = dict(zip(summaries.POSITIONS, ("Below the bulk", "Inside the bulk", "Above the bulk"), strict=True))
+    blocks = []
+    for model, of_model in _by_model(counts, titles):
+        for corpus, rows in of_model.groupby("corpus", sort=False):
+            spelled = rows.assign(cell=[wording.share(k, n) for k, n in rows[["n_aligned", "n_vectors"]].values])
+            cells = spelled.pivot_table(index="role", columns="position", values="cell", aggfunc="first")
+            cells = cells.reindex(index=summaries.ordered_roles(rows["role"]), columns=list(columns))
+            cells = cells.fillna(wording.NOTHING).rename(index=ROLE_TITLES, columns=columns)
+            blocks.append(Block(f"{titles[model]} on {corpus}", "Role", cells))
+    notes = [
+        "Share of right singular vectors whose largest overlap O_k with an eigenvector of the covariance of the "
+        "layer's input exceeds the 99.865 % quantile for a random vector, over all layers.",
+        f"By chance: {100 * summaries.CHANCE:.3f} % in every cell.",
+    ]
+    return Table(
+        "overlap", "Singular vectors that overlap with the data beyond chance", counts, blocks, notes, warnings
+    )
+
+
+def perplexity(evaluations: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()) -> Table:
+    """Tabulate what each cut does to the model: change of the metric with its paired standard error.
+
+    Parameters
+    ----------
+    evaluations : DataFrame
+        Rows of ``contracts.EVALUATIONS``.
+    titles : mapping
+        From each model to what it is called.
+    warnings : sequence of str
+        Notes on how the weights are stored.
+    """
+    blocks, data = [], []
+    for model, of_model in _by_model(evaluations, titles):
+        for rows in costs.experiments(of_model):
+            cuts = costs.labelled(rows)
+            untouched = costs.untouched(rows)
+            cuts["cell"] = [
+                wording.measurement(change, error, signed=True)
+                for change, error in zip(cuts["difference"], cuts["difference_se"], strict=True)
+            ]
+            cells = cuts.pivot_table(index="row", columns="column", values="cell", aggfunc="first")
+            cells = cells.reindex(index=cuts["row"].unique(), columns=cuts["column"].unique()).fillna(wording.NOTHING)
+            heading = f"{titles[model]}, {untouched['experiment']}: {costs.describe(untouched)}"
+            blocks.append(Block(heading, "Removed", cells))
+            data.append(pd.concat([untouched.to_frame().T, cuts])[costs.COLUMNS])
+    notes = [
+        "Change against the untouched model ± standard error, paired over documents; same text, same windows.",
+        "Decile 1 holds the smallest tenth of each matrix's singular values, decile 10 the largest.",
+    ]
+    return Table("perplexity", "What removing singular values costs", pd.concat(data), blocks, notes, warnings)
+
+
+def _by_model(rows: pd.DataFrame, titles: Mapping[str, str]) -> list[tuple[str, pd.DataFrame]]:
+    present = set(rows["model"])
+    return [(model, rows[rows["model"] == model]) for model in titles if model in present]
+
+
+def _with_spread(means: pd.Series, spreads: pd.Series, possible: pd.Series) -> list[str]:
+    """Spell means with their spread where there is one; an en dash where there can be no such value at all."""
+    spelled = []
+    for mean, spread, can_be in zip(means, spreads, possible, strict=True):
+        both = f"{wording.percent(mean)} ± {wording.percent(spread)}" if spread else wording.percent(mean)
+        spelled.append(both if can_be else wording.NOTHING)
+    return spelled
+
+
+def _looked_up(shares: pd.Series, roles: pd.Series, possible: pd.Series) -> list[str]:
+    return [
+        wording.percent(shares[role]) if can_be and role in shares.index else wording.NOTHING
+        for role, can_be in zip(roles, possible, strict=True)
+    ]
