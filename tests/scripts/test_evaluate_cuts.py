@@ -1,0 +1,153 @@
+"""The evaluate_cuts script: one model, one experiment, one row per cut."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import evaluate_cuts
+import evaluate_cuts_job
+import numpy as np
+import pytest
+import torch
+from evaluate_cuts_job import EXPERIMENT, job, write_inputs
+
+from weightspectra import contracts
+from weightspectra.errors import UserError
+from weightspectra.models import loading
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, tiny_llama):
+    folder = tmp_path_factory.mktemp("inputs")
+    shutil.copytree(tiny_llama, folder / "tiny")
+    model, _ = loading.load(tiny_llama, head=True, dtype=torch.float32, device="cpu", trust_remote_code=False)
+    write_inputs(folder, model)
+    return folder
+
+
+@pytest.fixture
+def folder(inputs, tmp_path):
+    return Path(shutil.copytree(inputs, tmp_path / "job"))
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(folder, **changed):
+    smk = job(folder, {**EXPERIMENT, **changed})
+    evaluate_cuts.main(smk)
+    return contracts.EVALUATIONS.read(smk.output[0])
+
+
+def test_one_row_per_cut_with_the_untouched_model_first(folder):
+    found = run(folder).set_index("cut")
+    assert list(found.index[:2]) == ["none", "below of all matrices"]
+    assert len(found) == 2 + 2 * 7 * 2
+    assert found.loc["none", "difference"] == 0 and found.loc["none", "difference_se"] == 0
+    assert set(found["model"]) == {"tiny"} and set(found["experiment"]) == {"test"}
+    assert set(found["n_tokens"]) == {sum(found["document_tokens"].iloc[0])}
+    assert list(found["documents"].iloc[0]) == [f"speech {i}" for i in range(4)]
+    row = found.loc["decile 10 of layer 1 down"]
+    assert (list(row.roles), list(row.layers), row.n_removed, row.decile) == (["down"], [1], 3, 10)
+    assert row.value == pytest.approx(np.exp(sum(row.document_nll) / row.n_tokens), rel=1e-14)
+    assert row.difference == row.value - found.loc["none", "value"]
+    assert row.difference != 0 and row.difference_se > 0
+    assert 0.3 < row.removed_energy < 1
+    assert found.loc["decile 1 of layer 1 down", "removed_energy"] < 0.01
+
+
+def test_provenance_and_no_journal_remain(folder):
+    run(folder)
+    output = Path(job(folder).output[0])
+    stamp = contracts.read_provenance(output)
+    assert stamp["sources"] == {"tiny": {"revision": "r"}} and stamp["device"] == "cpu"
+    assert [path.name for path in output.parent.iterdir()] == ["test.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cuts": [{"remove": {"deciles": [1]}, "layers": [2]}]}, "no layer 2; it has layers 0-1"),
+        ({"cuts": [{"remove": {"indices": [0, 16]}}]}, "layer 0 'key' has 16 singular values"),
+        ({"window": 5000, "stride": 5000}, "less than one window of 5000"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_before_the_model_is_loaded(folder, monkeypatch, changed, message):
+    monkeypatch.setattr(loading, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    with pytest.raises(UserError, match=message):
+        run(folder, **changed)
+
+
+def test_a_window_longer_than_the_models_positions_is_refused(folder):
+    with pytest.raises(UserError, match="windows of 200 tokens are longer than the 128 positions"):
+        run(folder, window=200, stride=200)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model_type": "bert"}, "metric 'perplexity' needs a model that predicts the next token"),
+        ({"architectures": ["LlamaModel"]}, "needs a checkpoint with a language-model head"),
+    ],
+)
+def test_an_encoder_and_a_missing_head_are_refused(folder, changed, message):
+    config = folder / "tiny" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changed))
+    with pytest.raises(UserError, match=message):
+        run(folder)
+
+
+def test_killed_job_resumes_and_gives_the_same_bytes(folder, one_thread, capsys):
+    smk = job(folder)
+    output = Path(smk.output[0])
+    journal = output.with_name(".test.journal")
+    process = subprocess.Popen(
+        [sys.executable, evaluate_cuts_job.__file__, str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not output.exists()
+    n_finished = journal.read_bytes().count(b"\n")
+    assert n_finished >= 5
+
+    evaluate_cuts.main(smk)
+    resumed = output.read_bytes()
+    assert f"{n_finished} of 30 cuts were finished before" in capsys.readouterr().err
+    assert not journal.exists()
+    evaluate_cuts.main(smk)
+    assert output.read_bytes() == resumed
+
+
+@pytest.mark.parametrize("what", ["another experiment", "other inputs"])
+def test_a_journal_of_other_work_is_not_used(folder, capsys, what, monkeypatch):
+    smk = job(folder)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(contracts.Contract, "write", interrupt)
+        evaluate_cuts.main(smk)
+    assert Path(smk.output[0]).with_name(".test.journal").exists()
+    if what == "another experiment":
+        smk.params.experiment = {**EXPERIMENT, "n_windows": 5}
+    else:
+        bulk = contracts.BULK.read(smk.input.bulk)
+        contracts.BULK.write(bulk, smk.input.bulk, {"rule": "another"})
+    capsys.readouterr()
+    evaluate_cuts.main(smk)
+    assert "finished before" not in capsys.readouterr().err
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
