@@ -190,6 +190,19 @@ def test_the_configurations_here_are_valid(path):
     complete(yaml.safe_load(path.read_text()))
 
 
+def test_the_examples_in_the_guide_are_valid():
+    guide = (ROOT / "config" / "README.md").read_text()
+    whole, *pieces = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
+    complete(whole)
+    for piece in pieces:
+        if "observe" in piece:
+            complete(SMALLEST | {"corpora": {"text": piece}})
+        else:
+            complete(SMALLEST | {"models": {"bert": piece, "another-model-of-this-file": {"source": {"path": "x"}}}})
+    sources = SCHEMA["$defs"]["model_source"]["properties"], SCHEMA["$defs"]["corpus"]["properties"]["source"]
+    assert {kind for piece in pieces for kind in piece["source"]} == {*sources[0], *sources[1]["properties"]}
+
+
 def properties_of(schema, where=""):
     """Yield every property of a schema with where it stands: (path, subschema)."""
     for name, definition in schema.get("$defs", {}).items():
