@@ -7,17 +7,21 @@ from weightspectra.models import weights
 
 
 def main(smk):
-    """Read one matrix at a time; write its rows at once and its description at the end."""
-    folder = Path(smk.input[0]).with_suffix("")
+    """Store one matrix after the other, and their descriptions at the end."""
+    folder, model = Path(smk.input[0]).with_suffix(""), smk.wildcards.model
     stored = weights.matrices(folder, part=smk.wildcards.part, fused_split=smk.params.fused_split)
     stamp = job.stamp(smk)
-    rows = []
     with contracts.WEIGHTS.matrix_writer(smk.output.weights, stamp) as writer:
-        for matrix in progress.track(stored.values(), len(stored), f"extract {smk.wildcards.model}"):
-            values = matrix.read()
-            writer.write(matrix.key, values)
-            rows.append({"model": smk.wildcards.model, **matrix.describe(values)})
+        tracked = progress.track(stored.values(), len(stored), f"extract {model}")
+        rows = [{"model": model, **store(matrix, writer)} for matrix in tracked]
     contracts.MATRICES.write(rows, smk.output.matrices, stamp)
+
+
+def store(matrix, writer):
+    """Write one matrix and return its description; on return its memory is free for the next one."""
+    values = matrix.read()
+    writer.write(matrix.key, values)
+    return matrix.describe(values)
 
 
 if __name__ == "__main__":
