@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from weightspectra.errors import UserError
+from weightspectra.models.layouts import REFETCH
 
 STORAGE: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
@@ -71,7 +72,7 @@ def config(folder: StrPath) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"{path}: no readable model configuration ({error}); fetch the model again") from error
+        raise UserError(f"{path}: no readable model configuration ({error}); {REFETCH}") from error
 
 
 def tensors(folder: StrPath) -> dict[str, StoredTensor]:
@@ -91,7 +92,7 @@ def tensors(folder: StrPath) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
     for path in _files(Path(folder)):
         if not path.is_file():
-            raise UserError(f"{path}: this shard of the checkpoint is missing; fetch the model again")
+            raise UserError(f"{path}: this shard of the checkpoint is missing; {REFETCH}")
         found.update(_safetensors(path) if path.suffix == ".safetensors" else _pickle(path))
     return found
 
@@ -103,7 +104,7 @@ def _files(folder: Path) -> list[Path]:
         index = folder / f"{name}{INDEX_SUFFIX}"
         if index.is_file():
             return [folder / shard for shard in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
-    raise UserError(f"{folder}: found neither {' nor '.join(SINGLE)} nor an index of shards; fetch the model again")
+    raise UserError(f"{folder}: found neither {' nor '.join(SINGLE)} nor an index of shards; {REFETCH}")
 
 
 def _safetensors(path: Path) -> dict[str, StoredTensor]:
@@ -118,7 +119,7 @@ def _safetensors(path: Path) -> dict[str, StoredTensor]:
     metadata = entries.pop("__metadata__", {})
     end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if header is None or start + end > n_bytes:
-        raise UserError(f"{path}: truncated or damaged safetensors file of {n_bytes:,} bytes; fetch the model again")
+        raise UserError(f"{path}: truncated or damaged safetensors file of {n_bytes:,} bytes; {REFETCH}")
     rounding = json.loads(metadata.get("rounding_std", "{}"))
     quantisation = metadata.get("quantisation")
     return {

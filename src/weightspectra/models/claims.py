@@ -7,7 +7,7 @@ from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.errors import UserError
 from weightspectra.models import families
 from weightspectra.models.families import Family
-from weightspectra.models.layouts import Config, Fused, Slot, equal_parts
+from weightspectra.models.layouts import REFETCH, Config, Fused, Slot, equal_parts
 
 _EXPERT = re.compile(r"(?<=\.experts\.)\d+(?=\.)")
 
@@ -105,5 +105,5 @@ def _check_complete(family: Family, config: Config, found: Iterable[MatrixKey], 
         raise UserError(
             f"the checkpoint does not fit its config.json ({family.depth(config)} layers of a "
             f"{family.model_type} model): {len(lacking)} matrices are missing ({', '.join(lacking[:3]) or 'none'}), "
-            f"{len(extra)} are too many ({', '.join(extra[:3]) or 'none'}); fetch the model again"
+            f"{len(extra)} are too many ({', '.join(extra[:3]) or 'none'}); {REFETCH}"
         )

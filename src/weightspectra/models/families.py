@@ -102,10 +102,16 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
     Raises
     ------
     UserError
-        For a role or layer that the model lacks, and for a causal metric asked
-        of an encoder or of a checkpoint without a language-model head.
+        For a role or layer that the model lacks, for a causal metric asked of
+        an encoder or of a checkpoint without a language-model head, and for
+        quantised checkpoints.
     """
     family = of(config)
+    if config.get("quantization_config"):
+        raise UserError(
+            f"the checkpoint is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}), so "
+            "its tensors are not the weights; take the original, or dequantise it and save it as bfloat16"
+        )
     for role in requested.get("roles", ()):
         if role not in family.roles:
             raise UserError(f"role '{role}': a {family.model_type} model has only {', '.join(family.roles)}")

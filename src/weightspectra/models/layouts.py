@@ -12,6 +12,8 @@ Config = Mapping[str, Any]
 Rows = tuple[slice, ...]
 """The rows of a fused matrix that make up one role, in order."""
 
+REFETCH = "remove the model's folder and the manifest beside it, and run again to fetch it anew"
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -78,7 +80,7 @@ def count(config: Config, *names: str) -> int:
     for name in names:
         if config.get(name) is not None:
             return int(config[name])
-    raise UserError(f"config.json lacks '{names[0]}'; fetch the model again, or complete its config.json")
+    raise UserError(f"config.json lacks '{names[0]}'; complete it, or {REFETCH}")
 
 
 def _runs(lengths: Iterable[int]) -> list[slice]:

@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from weightspectra.errors import UserError
+from weightspectra.models.layouts import REFETCH
 
 UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""
@@ -86,7 +87,7 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
 def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: bool) -> None:
     invented = sorted(name for name in missing if head or not any(part in name for part in UNUSED))
     if invented:
-        cure = "use a checkpoint with a language-model head" if head else "fetch the model again"
+        cure = "use a checkpoint with a language-model head" if head else REFETCH
         raise UserError(
             f"{folder}: the checkpoint lacks {len(invented)} weights, which would be random: "
             f"{', '.join(invented[:4])}{', ...' if len(invented) > 4 else ''}; {cure}"

@@ -11,7 +11,7 @@ from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
 from weightspectra.models import checkpoints, claims, families, number_formats
 from weightspectra.models.checkpoints import StoredTensor
-from weightspectra.models.layouts import Slot
+from weightspectra.models.layouts import REFETCH, Slot
 
 BLOCK_BYTES = 1 << 25
 """Bytes of a checkpoint mapped at a time."""
@@ -86,7 +86,7 @@ class StoredMatrix:
             raise UserError(
                 f"{self.key}: {n_wrong:,} of {matrix.size:,} entries are NaN or infinite (tensor "
                 f"'{self.slot.tensor}' in {self.tensor.file}); a singular value decomposition needs finite "
-                "numbers: fetch the model again, or take another revision of it"
+                f"numbers: take another revision of the model, or {REFETCH}"
             )
 
 
