@@ -18,10 +18,22 @@ def main(smk):
         manifest.with_suffix(""),
         seed=smk.params.seed,
         like=originals[0] if originals else None,
-        check=lambda config: check_request(config, smk.params.requested),
+        check=lambda config: check_request(config, requested(model, smk.config)),
     )
     rows = [{"model": model, **file} for file in facts.files]
     contracts.SOURCES.write(rows, manifest, job.stamp(smk, sources={model: facts.provenance}))
+
+
+def requested(model, config):
+    """Return what will be asked of the model. It is no parameter of the job, or a new experiment would fetch again."""
+    experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
+    cuts = [cut for entry in experiments for cut in entry["cuts"]]
+    layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
+    return {
+        "metrics": sorted({entry["metric"] for entry in experiments}),
+        "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
+        "layers": sorted(layers),
+    }
 
 
 if __name__ == "__main__":

@@ -55,21 +55,27 @@ class Plan:
         return lambda wildcards: expand(pattern, corpus=self.config["experiments"][wildcards.experiment]["corpus"])
 
     def original_of(self, wildcards: Wildcards) -> list[str]:
-        """Return the source of the model that a random control is made like; nothing for other models."""
-        like = self.controls.get(wildcards.model)
-        return [f"<results>/sources/{like}.parquet"] if like else []
+        """Return what a model is made from, so that it is made anew when that changes.
 
-    def requested_of(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what the configuration will ask of a model, so that fetching can refuse the impossible."""
-        model = wildcards.model
-        experiments = [entry for entry in self.config["experiments"].values() if model in entry["models"]]
-        cuts = [cut for entry in experiments for cut in entry["cuts"]]
-        blocks = self.config["report"]["blocks"].get(model, [])
-        return {
-            "metrics": sorted({entry["metric"] for entry in experiments}),
-            "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
-            "layers": sorted({layer for cut in cuts for layer in cut.get("layers", [])} | set(blocks)),
-        }
+        For a random control this is the source of the model that it is made
+        like, for a local folder its files (those that exist: a missing folder
+        is for the job to refuse), and for other sources nothing.
+        """
+        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
+        if kind == "random":
+            return [f"<results>/sources/{spec['like']}.parquet"]
+        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
+        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
+        return sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob)) if folder else []
+
+    def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
+        entry = self.config["models"][wildcards.model]
+        return {name: entry[name] for name in ("source", "allow_pickle", "trust_remote_code")}
+
+    def seed_of(self, wildcards: Wildcards) -> int | None:
+        """Return the seed of a random control; other models have none."""
+        return self.config["seed"] if wildcards.model in self.controls else None
 
     def keep_or_drop(self, path: str) -> str:
         """Mark a file as temporary unless the configuration keeps the weights."""
@@ -80,6 +86,11 @@ class Plan:
         """The (model, corpus) pairs to observe."""
         observe = self.config["observe"]
         return [(model, corpus) for model in observe["models"] for corpus in observe["corpora"]]
+
+    @property
+    def observation(self) -> dict[str, int]:
+        """How to observe; whom and on what is known from the file names."""
+        return {name: self.config["observe"][name] for name in ("n_tokens", "window", "batch_size")}
 
     @property
     def evaluated(self) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ rule collect_activations:
         code=plan.code("collect_activations"),
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
-        observe=config["observe"],
+        observe=plan.observation,
     script:
         "../../scripts/collect_activations.py"
 

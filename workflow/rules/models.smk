@@ -26,9 +26,8 @@ rule fetch_model:
         runtime=240,
     params:
         code=plan.code("fetch_model"),
-        seed=config["seed"],
-        entry=lookup(dpath="models/{model}", within=config),
-        requested=plan.requested_of,
+        seed=plan.seed_of,
+        entry=plan.fetched_of,
     script:
         "../../scripts/fetch_model.py"
 

@@ -1,0 +1,165 @@
+"""Dry runs: what would run, without a network, and what a change makes run again."""
+
+import copy
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from snake import ROOT, plan, run, write_config
+
+PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
+EVERYTHING = {
+    *("fetch_model", "fetch_corpus", "extract_weights", "decompose", "fit_bulk", "collect_activations"),
+    *("measure_overlap", "evaluate_cuts", *PRESENTATION),
+}
+OF_ONE_MODEL = {"fetch_model", "extract_weights", "decompose", "fit_bulk", *PRESENTATION}
+CONFIG = yaml.safe_load("""
+models:
+  bert: {source: {path: /models/bert}, parts: 2}
+  llama: {source: {path: /models/llama}}
+  llama_random: {source: {random: {like: llama}}}
+corpora:
+  text: {source: {path: /texts}, observe: {share: [0, 0.5]}, evaluate: {share: [0.5, 1]}}
+observe: {models: [bert, llama], corpora: [text]}
+experiments:
+  deciles: {models: [llama], corpus: text, cuts: [{remove: {deciles: [1]}}]}
+  outside: {models: [llama], corpus: text, cuts: [{remove: {outside: [below]}}]}
+""")
+
+
+def changed(path, value):
+    config = copy.deepcopy(CONFIG)
+    *folders, name = path.split("/")
+    place = config
+    for folder in folders:
+        place = place.setdefault(folder, {})
+    place[name] = value
+    return config
+
+
+@pytest.mark.parametrize("name", ["config", "smoke", "paper"])
+def test_the_configurations_here_can_be_planned_without_a_network(name, tmp_path):
+    counts = plan(tmp_path, "--configfile", ROOT / "config" / f"{name}.yaml")
+    assert set(counts) == EVERYTHING
+    config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+    parts = sum(model.get("parts", 1) for model in config["models"].values())
+    assert counts["fetch_model"] == counts["fit_bulk"] == len(config["models"])
+    assert counts["extract_weights"] == counts["decompose"] == parts
+    assert counts["measure_overlap"] == len(config["observe"]["models"]) * len(config["observe"]["corpora"])
+    assert counts["evaluate_cuts"] == sum(len(e["models"]) for e in config["experiments"].values())
+
+
+def test_the_default_is_planned_when_no_configuration_is_named(tmp_path):
+    assert plan(tmp_path) == plan(tmp_path, "--configfile", ROOT / "config" / "config.yaml")
+
+
+def test_a_configuration_replaces_the_default_models(tmp_path):
+    config = {"models": {"mine": {"source": {"path": "/models/mine"}}}}
+    counts = plan(tmp_path, "--configfile", write_config(tmp_path / "my.yaml", config))
+    assert counts["fetch_model"] == 1
+    assert not {"fetch_corpus", "collect_activations", "measure_overlap", "evaluate_cuts"} & set(counts)
+
+
+def test_single_values_of_the_default_can_be_changed(tmp_path):
+    assert plan(tmp_path, "--config", "seed=2") == plan(tmp_path)
+
+
+def test_a_wrong_configuration_is_refused_in_a_sentence(tmp_path):
+    config = write_config(tmp_path / "my.yaml", CONFIG | {"sead": 3})
+    code, output = run(tmp_path, "--configfile", config)
+    assert code == 1
+    assert "error: the configuration cannot be run:\n  top level: unknown key 'sead'; did you mean 'seed'?\n" in output
+    assert "Traceback" not in output
+    assert 'File "' not in output
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which every job of CONFIG seems to have run, on empty files, and a copy of the workflow."""
+    folder = tmp_path_factory.mktemp("finished")
+    root = folder / "workflow copy"
+    for name in ("workflow", "scripts", "src", "config", "envs"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", root)
+    config = write_config(folder / "config.yaml", CONFIG)
+    code, output = run(folder, "--configfile", config, "--summary", root=root)
+    assert code == 0, output
+    for line in output.splitlines():
+        if line.startswith("results/"):
+            path = folder / line.split("\t")[0]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    code, output = run(folder, "--configfile", config, "--touch", "--forceall", root=root)
+    assert code == 0, output
+    return folder
+
+
+def replanned(finished, config):
+    """Return the rules that this configuration makes run again in the finished folder."""
+    path = write_config(finished / "changed.yaml", config)
+    return set(plan(finished, "--configfile", path, root=finished / "workflow copy"))
+
+
+def test_a_finished_run_has_nothing_left_to_do(finished):
+    assert replanned(finished, CONFIG) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rules"),
+    [
+        ("report/title", "Mine", {"make_report", "all"}),
+        ("models/bert/title", "BERT", PRESENTATION),
+        ("observe/n_tokens", 99, {"collect_activations", "measure_overlap", *PRESENTATION}),
+        ("observe/models", ["bert"], PRESENTATION),
+        ("experiments/deciles/n_windows", 99, {"evaluate_cuts", *PRESENTATION}),
+        ("experiments/outside/cuts", [{"remove": {"deciles": [2]}}], {"evaluate_cuts", *PRESENTATION}),
+        ("models/bert/parts", 3, EVERYTHING - {"fetch_model", "fetch_corpus", "evaluate_cuts"}),
+        (
+            "corpora/text/documents",
+            "paragraph",
+            EVERYTHING - {"fetch_model", "extract_weights", "decompose", "fit_bulk"},
+        ),
+        ("models/new", {"source": {"path": "/models/new"}}, OF_ONE_MODEL),
+        ("seed", 2, OF_ONE_MODEL),
+        (
+            "experiments/new",
+            {"models": ["llama"], "corpus": "text", "cuts": [{"remove": {"deciles": [1]}, "layers": [0]}]},
+            {"evaluate_cuts", *PRESENTATION},
+        ),
+    ],
+)
+def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value, rules, finished):
+    assert replanned(finished, changed(path, value)) == rules
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("spectra/marchenko_pastur.py", {"fit_bulk", "evaluate_cuts", *PRESENTATION}),
+        ("activations/moments.py", {"collect_activations", "measure_overlap", *PRESENTATION}),
+        ("ablation/perplexity.py", {"evaluate_cuts", *PRESENTATION}),
+    ],
+)
+def test_edited_code_re_runs_what_it_computes_and_an_edited_comment_nothing(module, rules, finished):
+    path = finished / "workflow copy" / "src" / "weightspectra" / module
+    original = path.read_text()
+    try:
+        path.write_text(original + "\n# a comment\n")
+        assert replanned(finished, CONFIG) == set()
+        path.write_text(original + "\nANOTHER_NUMBER = 1\n")
+        assert rules - {"evaluate_cuts"} <= replanned(finished, CONFIG) <= rules
+    finally:
+        path.write_text(original)
+
+
+def test_weights_that_are_no_longer_kept_are_not_made_again(finished):
+    assert replanned(finished, CONFIG | {"keep_weights": False}) == {"make_report", "all"}
+
+
+def test_make_names_a_configuration_that_does_not_exist():
+    make = ["make", "--no-print-directory", "--old-file=envs/requirements.txt", "run", "CONFIG=none.yaml"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert re.search(r"none\.yaml: no such file; config/README\.md says how to write one", done.stdout)
