@@ -3,6 +3,7 @@
 import errno
 import io
 import re
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from weightspectra.errors import UserError
 from weightspectra.models import folders
 from weightspectra.models.transfer import Transfer
 
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 3.0
 """How long the hub may take for its first answer."""
 
 Result = TypeVar("Result")
@@ -71,19 +72,20 @@ def fetch_snapshot(
         info = _within(ANSWER_SECONDS, lambda: HfApi().model_info(repo, revision=revision, timeout=ANSWER_SECONDS))
     except (OfflineModeIsEnabled, TimeoutError, httpx2.TransportError, HfHubHTTPError, HFValidationError) as error:
         if cached and not isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError)):
+            reason = _spell(error, where).partition("; ")[0]
+            print(f"{reason}: taking commit {cached.name}, which is in the cache", file=sys.stderr)
             return cached, cached.name
         raise UserError(_spell(error, where)) from error
     try:
-        return _download(
-            repo, str(info.sha), [file.rfilename for file in info.siblings or []], allow_pickle, code, check
-        )
+        names = [file.rfilename for file in info.siblings or []]
+        return _download(repo, revision, names, allow_pickle, code, check)
     except (OSError, httpx2.TransportError) as error:
         raise UserError(_spell(error, where)) from error
 
 
 def _download(
     repo: str,
-    commit: str,
+    revision: str,
     names: list[str],
     allow_pickle: bool,
     code: bool,
@@ -91,22 +93,24 @@ def _download(
 ) -> tuple[Path, str]:
     """Download what is not in the cache yet: small files first, one file at a time."""
 
-    def get(name: str) -> Path:
+    def get(name: str, revision: str) -> Path:
         label = f"download {repo}/{name}"
-        return Path(hf_hub_download(repo, name, revision=commit, tqdm_class=_reporting(label)))
+        return Path(hf_hub_download(repo, name, revision=revision, tqdm_class=_reporting(label)))
 
-    checkpoint = folders.checkpoint(names, f"{repo}@{commit}", allow_pickle=allow_pickle)
-    folder = get("config.json").parent
+    checkpoint = folders.checkpoint(names, f"{repo}@{revision}", allow_pickle=allow_pickle)
+    # The first file is asked for by the branch's name, so that the cache remembers where the branch stood.
+    folder = get("config.json", revision).parent
+    commit = folder.name
     check(folders.read_config(folder))
     for name in folders.companions(names, code=code):
-        get(name)
-    get(checkpoint)
+        get(name, commit)
+    get(checkpoint, commit)
     shards = folders.weight_files(checkpoint, folder)
     absent = [name for name in shards if name not in names]
     if absent:
         raise UserError(f"{repo}@{commit}: incomplete: its index names {absent[0]}, which the repository lacks")
     for name in shards:
-        get(name)
+        get(name, commit)
     return folder, commit
 
 
@@ -178,7 +182,9 @@ def _spell(error: Exception, where: str) -> str:
     """Turn an error of the hub's library into one line with its cure."""
     hub = constants.ENDPOINT
     if isinstance(error, OfflineModeIsEnabled):
-        return f"{where}: not in the local cache, and HF_HUB_OFFLINE is set; unset it and run again"
+        return (
+            f"{where}: the hub may not be asked, since HF_HUB_OFFLINE is set; unset it if the model is not in the cache"
+        )
     if isinstance(error, GatedRepoError) or (isinstance(error, HfHubHTTPError) and error.response.status_code == 403):
         return f"{where}: the model is gated; accept its licence at {hub}/{where.split('@')[0]}, then: hf auth login"
     if isinstance(error, RevisionNotFoundError):
@@ -191,6 +197,6 @@ def _spell(error: Exception, where: str) -> str:
         return f"{where}: the disk is full; make room in {constants.HF_HUB_CACHE}, or set HF_HOME, and run again"
     reason = str(error).partition("\n")[0] or type(error).__name__
     return (
-        f"{where}: not in the local cache, and {hub} cannot be reached ({reason}); connect to the network "
-        "and run again: finished files are kept"
+        f"{where}: {hub} cannot be reached ({reason}); connect to the network and run again: "
+        "files already in the cache are kept"
     )
