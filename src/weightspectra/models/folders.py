@@ -78,8 +78,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     return checkpoints.config(folder)
 
 
-def check_weights(folder: Path, names: Iterable[str]) -> None:
+def check_weights(folder: Path, names: Iterable[str], where: str) -> None:
     """Refuse missing shards and truncated files; reads only the headers.
+
+    Parameters
+    ----------
+    folder : path
+    names : iterable of str
+        What :func:`weight_files` returned.
+    where : str
+        What to call the folder in a message.
 
     Raises
     ------
@@ -90,15 +98,27 @@ def check_weights(folder: Path, names: Iterable[str]) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise UserError(
-            f"{folder}: incomplete: {len(missing)} of {len(names)} files are missing, the first is {missing[0]}; "
+            f"{where}: incomplete: {len(missing)} of {len(names)} files are missing, the first is {missing[0]}; "
             "fetch or copy them again"
         )
     for name in names:
         path = folder / name
         if name.endswith(".bin") and not zipfile.is_zipfile(path):
             raise UserError(
-                f"{path}: truncated, or pickled in the way before PyTorch 1.6; fetch it again, or convert it to "
-                "safetensors"
+                f"{where}: {name} is truncated, or pickled in the way before PyTorch 1.6; fetch it again, or convert "
+                "it to safetensors"
             )
     if any(name.endswith(".safetensors") for name in names):
-        checkpoints.tensors(folder)
+        try:
+            held = checkpoints.tensors(folder)
+        except UserError as error:
+            # Its own cure speaks of a fetched folder; here the fault is in what is to be fetched.
+            fault = str(error).partition("; ")[0].replace(str(folder), where)
+            raise UserError(f"{fault}; fetch or copy it again") from error
+        for index in (name for name in names if name.endswith(".index.json")):
+            lost = sorted(json.loads((folder / index).read_text())["weight_map"].keys() - held.keys())
+            if lost:
+                raise UserError(
+                    f"{where}: no shard holds {lost[0]}, which {index} lists; the files are not of one checkpoint: "
+                    "fetch or copy them again"
+                )

