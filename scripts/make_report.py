@@ -13,20 +13,13 @@ def main(smk):
     data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
     found = findings.find(data)
     captions = {Path(path).stem: Path(path).read_text().strip() for path in smk.input.captions}
+    drawn = [Path(path).read_bytes() for path in smk.input.figures]
     html = page.render(
         Path(smk.input.template).read_text(),
         title=smk.params.title,
         data=data,
         findings=found,
-        figures=[
-            {
-                "name": name,
-                "title": gallery.describe(wanted, data),
-                "caption": captions[wanted["kind"]],
-                "data_uri": page.data_uri(Path(path).read_bytes()),
-            }
-            for (name, wanted), path in zip(smk.params.figures.items(), smk.input.figures, strict=True)
-        ],
+        sections=gallery.sections(smk.params.figures, drawn, captions, data),
         tables=[tables.make(name, data) for name in smk.params.tables],
         sources=contracts.SOURCES.read(smk.input.sources),
         provenances=[contracts.read_provenance(path) for path in smk.input if path.endswith(".parquet")],

@@ -36,7 +36,7 @@ def cost_figure(evaluations: pd.DataFrame) -> Figure:
 
     As figure 5 of arXiv 2410.17770. Experiments of deciles become lines over
     the decile, one a group of matrices; any other cuts become a list of dots.
-    A filled sign is further than two standard errors from zero.
+    An open sign is within two standard errors of no change.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _over_deciles(cuts: pd.DataFrame, threshold: float) -> Figure:
         panel_axes.set_title(title)
         for place, line in enumerate(series):
             shift = DODGE * (place - (len(series) - 1) / 2) if len(series) <= MAX_NAMED else 0.0
-            _draw(panel_axes, line, line.rows["decile"] + shift, line.rows["difference"], line.rows["difference_se"])
+            _draw(panel_axes, line, line.rows["decile"] + shift, line.rows["difference"])
         panel_axes.set_xticks(range(1, 11))
         panel_axes.set_xlim(0.5, 10.5)
         panel_axes.set_xlabel("decile removed (1: smallest singular values, 10: largest)")
@@ -94,7 +94,7 @@ def _as_dots(cuts: pd.DataFrame, threshold: float) -> Figure:
     series = _by_column(cuts)
     for number, line in enumerate(series):
         shift = 0.6 * ((number + 0.5) / len(series) - 0.5)
-        _draw(axes, line, line.rows["difference"], line.rows["row"].map(place) - shift, line.rows["difference_se"], "x")
+        _draw(axes, line, line.rows["difference"], line.rows["row"].map(place) - shift, error_on="x")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.grid(axis="y", color=style.NULL, linewidth=0.4)
@@ -140,15 +140,20 @@ def _ramp(count: int) -> list[str]:
     return [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.05, 0.85, max(count, 1)))][:count]
 
 
-def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error: pd.Series, error_on: str = "y") -> None:
-    """Draw one series; open signs lie within two standard errors of zero, values beyond all numbers are left out."""
-    change = x if error_on == "x" else y
-    finite = np.isfinite(change)
+def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error_on: str = "y") -> None:
+    """Draw one series; an open sign says that the change of log-perplexity is within two standard errors of zero.
+
+    The logarithm decides because a perplexity of thousands has an error of
+    thousands, although every single document says that it rose. Changes that
+    overflow have no place on an axis and are left out.
+    """
+    error = line.rows["difference_se"]
+    finite = np.isfinite(line.rows["difference"])
     errors = {f"{error_on}err": error[finite].where(np.isfinite(error[finite]), 0.0)}
     connect = "-" if error_on == "y" else "none"
     axes.errorbar(x[finite], y[finite], **errors, fmt="none", ecolor=line.colour, elinewidth=0.7, capsize=0, alpha=0.9)
     axes.plot(x[finite], y[finite], linestyle=connect, color=line.colour, linewidth=0.8)
-    told = finite & ~(change.abs() <= 2 * error)
+    told = finite & ~(line.rows["log_ratio"].abs() <= 2 * line.rows["log_ratio_se"])
     for chosen, fill in ((told, line.colour), (finite & ~told, "white")):
         axes.plot(
             x[chosen],
@@ -171,7 +176,7 @@ def _name(axes: Axes, series: Sequence[Series], *, explain: bool = True, **where
     ]
     if explain:
         open_sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4)
-        open_sign.set(linestyle="none", label="open: within two standard errors of zero")
+        open_sign.set(linestyle="none", label="open: within two standard errors of no change")
         handles.append(open_sign)
     axes.legend(handles=handles, **where)
 

@@ -43,9 +43,11 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The cuts without the untouched model, ``roles`` and ``layers`` joined to
-        strings, with ``n_documents`` and the labels ``row`` (what was removed,
-        and from which layers where that varies) and ``column`` (from which
-        roles). Deciles ascend, everything else keeps its order.
+        strings, with ``n_documents``, ``log_ratio`` and ``log_ratio_se`` (change of
+        log-perplexity and its paired standard error), and the labels ``row``
+        (what was removed, and from which layers where that varies) and
+        ``column`` (from which roles). Deciles ascend, everything else keeps its
+        order.
     """
     cuts = rows[rows["cut"] != UNTOUCHED]
     by_layer = len(set(cuts["layers"].map(tuple))) > 1
@@ -62,6 +64,7 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     )
     if labels.duplicated(["row", "column"]).any():
         labels = labels.assign(row=labels["cut"], column="Change")
+    labels = labels.join(_log_ratios(cuts, rows[rows["cut"] == UNTOUCHED]))
     first_role = [min(map(ROLES.index, roles)) for roles in labels["roles"]]
     ordered = labels.assign(first_role=first_role).sort_values(["first_role", "decile"], kind="stable")
     return _flattened(ordered.drop(columns="first_role"))
@@ -119,10 +122,19 @@ def smallest_against_middle(rows: pd.DataFrame) -> pd.DataFrame:
     return contrasts.assign(p_value=holm(contrasts["p_value"].to_numpy(dtype=float)))
 
 
+def _log_ratios(cuts: pd.DataFrame, untouched_row: pd.DataFrame) -> pd.DataFrame:
+    """Return the change of log-perplexity by each cut with its standard error; no number for a single document."""
+    baseline, tokens = untouched_row["document_nll"].iloc[0], untouched_row["document_tokens"].iloc[0]
+    found = [paired_excess(nll, baseline, tokens) for nll in cuts["document_nll"]]
+    return pd.DataFrame(found, columns=["log_ratio", "log_ratio_se"], index=cuts.index)
+
+
 def paired_excess(
     nll: Sequence[float], reference_nll: Sequence[float], tokens: Sequence[float] | np.ndarray
 ) -> tuple[float, float]:
     """Return the mean difference in nats per token of two scorings of the same documents, and its standard error.
+
+    The error of a single document is not a number.
 
     Parameters
     ----------
@@ -140,6 +152,8 @@ def paired_excess(
     weights = np.asarray(tokens, dtype=float)
     mean = difference.sum() / weights.sum()
     n_documents = len(weights)
+    if n_documents < 2:
+        return float(mean), float("nan")
     variance = n_documents / (n_documents - 1) * ((difference - mean * weights) ** 2).sum() / weights.sum() ** 2
     return float(mean), float(np.sqrt(variance))
 

@@ -1,12 +1,14 @@
 """Figures of spectra: singular values against the Marchenko-Pastur law, and overlaps against chance."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from weightspectra.report import style
 from weightspectra.report.panels import Panel
@@ -35,7 +37,8 @@ def spectra_figure(matrices: Sequence[Panel]) -> Figure:
     with_overlaps = any(panel.overlaps is not None for panel in matrices)
     heights = [1.15, 0.95] if with_overlaps else [1.15]
     with style.applied():
-        figure, rows = _grid(heights, len(groups))
+        full = len(groups[-1]) == N_COLUMNS
+        figure, rows = _grid(heights, len(groups), legend_below=full)
         for row, group in zip(rows, groups, strict=True):
             for column, panel in enumerate(group):
                 _draw_spectrum(row[0][column], panel)
@@ -64,34 +67,29 @@ def controls_figure(
     """
     rows = [[panel.rescaled() for panel in matrices] for matrices in (trained, random)]
     with style.applied():
-        figure = style.new_figure(3.3, width=0.6 + 2.3 * len(trained))
-        axes = figure.subplots(2, len(trained), squeeze=False, sharex="col", sharey="col")
-        width, height = figure.get_size_inches()
-        figure.subplots_adjust(
-            left=0.3 / width,
-            right=1 - 0.1 / width,
-            top=1 - 0.25 / height,
-            bottom=0.65 / height,
-            hspace=0.12,
-            wspace=0.08,
-        )
+        figure = style.new_figure(3.1)
+        axes = figure.subplots(2, 2, squeeze=False, sharex="col", sharey="col")
+        figure.subplots_adjust(left=0.05, right=0.99, top=0.92, bottom=0.2, hspace=0.12, wspace=0.06)
+        for unused in axes[:, len(trained) :].flat:
+            unused.set_axis_off()
         for line, matrices, title in zip(axes, rows, (trained_title, random_title), strict=True):
-            for panel_axes, panel in zip(line, matrices, strict=True):
+            for panel_axes, panel in zip(line[: len(matrices)], matrices, strict=True):
                 _draw_spectrum(panel_axes, panel, note=title)
             line[0].set_ylabel("density")
         for column, (upper, lower) in enumerate(zip(*rows, strict=True)):
             axes[0, column].set_title(upper.title)
-            axes[1, column].set_xlim(0, max(_limit(upper), _limit(lower)))
+            _set_range(axes[1, column], max(_limit(upper), _limit(lower)))
             axes[1, column].set_ylim(0, 1.3 * max(_height(upper), _height(lower)))
             axes[1, column].set_xlabel(r"singular value / scale $\tilde\sigma$")
         handles = _handles([*rows[0], *rows[1]], with_overlaps=False)
-        figure.legend(handles=handles, loc="lower center", ncols=min(len(handles), 1 + len(trained)))
+        figure.legend(handles=handles, loc="lower center", ncols=len(handles))
     return figure
 
 
-def _grid(heights: Sequence[float], n_groups: int) -> tuple[Figure, list[list[list[Axes]]]]:
+def _grid(heights: Sequence[float], n_groups: int, *, legend_below: bool) -> tuple[Figure, list[list[list[Axes]]]]:
     """Lay out groups of rows in inches, so that panels keep their size whatever their number."""
-    left, right, top, bottom, gap, between = 0.42, 0.08, 0.26, 0.40, 0.08, 0.68
+    left, right, top, gap, between = 0.42, 0.08, 0.26, 0.08, 0.68
+    bottom = 0.62 if legend_below else 0.40
     group_height = sum(heights) + gap * (len(heights) - 1)
     height = top + n_groups * group_height + (n_groups - 1) * between + bottom
     figure = style.new_figure(height)
@@ -121,21 +119,14 @@ def _draw_spectrum(axes: Axes, panel: Panel, note: str = "") -> None:
         bins, heights = _histogram(panel)
         outside = panel.outside((bins[:-1] + bins[1:]) / 2)
         for chosen, colour in ((~outside, style.BULK), (outside, style.OUTSIDE)):
-            axes.bar(bins[:-1][chosen], heights[chosen], np.diff(bins)[chosen], align="edge", color=colour, linewidth=0)
+            axes.stairs(np.where(chosen, heights, 0.0), bins, fill=True, color=colour, linewidth=0)
         axes.plot(*_law(panel), color=style.INK)
         axes.set_ylim(0, 1.3 * _height(panel))
     marked = values[panel.outside(values) & (values <= _limit(panel))]
-    axes.plot(
-        marked,
-        np.zeros(len(marked)),
-        BELOW_THE_AXIS,
-        color=style.OUTSIDE,
-        markersize=5,
-        markeredgewidth=0.6,
-        clip_on=False,
-    )
+    ticks: dict[str, Any] = {"marker": BELOW_THE_AXIS, "markersize": 3, "markeredgewidth": 0.6, "linestyle": "none"}
+    axes.plot(marked, np.zeros(len(marked)), color=style.OUTSIDE, clip_on=False, **ticks)
     _draw_floor(axes, panel)
-    axes.set_xlim(0, _limit(panel))
+    _set_range(axes, _limit(panel))
     axes.set_yticks([])
     _annotate(axes, panel, note)
 
@@ -182,6 +173,13 @@ def _annotate(axes: Axes, panel: Panel, note: str) -> None:
     axes.text(
         0.985, 0.97, "\n".join(lines), transform=axes.transAxes, ha="right", va="top", fontsize=6, linespacing=1.35
     )
+
+
+def _set_range(axes: Axes, limit: float) -> None:
+    """Set how far the horizontal axis goes, with few ticks and none where the next panel begins."""
+    ticks = [tick for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(0, limit) if 0 <= tick <= 0.93 * limit]
+    axes.set_xlim(0, limit)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
 def _histogram(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
@@ -235,4 +233,4 @@ def _legend(
     if n_used < N_COLUMNS:
         axes[n_used].legend(handles=handles, loc="upper left", borderaxespad=0)
     else:
-        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(handles))
+        figure.legend(handles=handles, loc="lower center", ncols=len(handles))

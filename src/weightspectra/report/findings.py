@@ -1,6 +1,7 @@
 """The findings that matter most, in words and numbers; a negative result is a finding too."""
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ LEVEL = 0.01
 """Family-wise error rate below which a finding calls something significant (Holm's correction)."""
 
 WIDTH = 100
+GLUE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,11 @@ def data_overlap(data: Measurements) -> Finding | None:
                 k, n = rows.loc[rows["position"] == position, ["n_aligned", "n_vectors"]].sum()
                 numbers[f"{model}/{corpus}/{position}"] = k / n if n else float("nan")
                 if n:
-                    parts.append(f"{share(int(k), int(n))} {position} it")
+                    parts.append(f"{share(int(k), int(n))} of those {position} the bulk")
             lines.append(
-                f"{data.titles[model]} on {corpus}, vectors beyond the null band by place relative to the bulk: "
-                f"{wording.listing(parts)}; chance {100 * summaries.CHANCE:.3f} %."
+                f"{data.titles[model]} on {corpus}, vectors beyond the null band: {wording.listing(parts)}, "
+                f"against {100 * summaries.CHANCE:.3f} % by chance. {_roles_that_overlap(rows)}".rstrip()
             )
-            lines.extend(_roles_that_overlap(rows))
     for control in data.controls:
         rows = counts[counts["model"] == control]
         k, n = int(rows["n_aligned"].sum()), int(rows["n_vectors"].sum())
@@ -135,7 +136,7 @@ def data_overlap(data: Measurements) -> Finding | None:
     return Finding(_overlap_headline(numbers), lines, numbers) if lines else None
 
 
-def _roles_that_overlap(rows: pd.DataFrame) -> list[str]:
+def _roles_that_overlap(rows: pd.DataFrame) -> str:
     """Name the roles whose outliers do, and do not, overlap more often than chance (Holm over roles and ends)."""
     ends = rows[(rows["position"] != "inside") & (rows["n_vectors"] > 0)].copy()
     ends["significant"] = costs.holm(ends["p_value"].to_numpy()) < LEVEL
@@ -146,8 +147,8 @@ def _roles_that_overlap(rows: pd.DataFrame) -> list[str]:
         parts = [f"more often than chance in {wording.roles(do)}"] if len(do) else []
         parts += [f"not significantly in {wording.roles(do_not)}"] if len(do_not) else []
         if parts:
-            lines.append(f"Values {position} the bulk overlap {wording.listing(parts, 'but')} (corrected p < {LEVEL}).")
-    return lines
+            lines.append(f"{position} the bulk {wording.listing(parts, 'but')}")
+    return f"Role by role: {'; '.join(lines)} (Holm-corrected p < {LEVEL})." if lines else ""
 
 
 def _overlap_headline(numbers: Mapping[str, float]) -> str:
@@ -204,9 +205,11 @@ def removal_cost(data: Measurements) -> Finding | None:
 
 
 def _harmless(cuts: pd.DataFrame) -> str:
-    """Count the cuts whose change two standard errors do not tell from zero."""
-    within = int((cuts["difference"].abs() <= 2 * cuts["difference_se"]).sum())
-    return f"{within} of them change it by less than two standard errors"
+    """Count the cuts whose change of log-perplexity two standard errors do not tell from zero."""
+    if cuts["log_ratio_se"].isna().any():
+        return "with one document there are no standard errors"
+    within = int((cuts["log_ratio"].abs() <= 2 * cuts["log_ratio_se"]).sum())
+    return f"{within} of them change it by less than two standard errors (of its logarithm)"
 
 
 def _smallest_sentence(contrasts: pd.DataFrame) -> list[str]:
@@ -246,22 +249,39 @@ def rounding(data: Measurements) -> Finding | None:
         )
     coarse = [model for model, is_coarse in zip(data.trained, stored["coarse"], strict=True) if is_coarse]
     for model in coarse:
-        lines.append(
-            f"{data.titles[model]}: what lies below the floor cannot be told from rounding, and the lower edge of the "
-            "bulk and the smallest decile are blurred by it; conclusions on them need full-precision weights."
-        )
+        lines.append(f"{data.titles[model]}: {_limits(data.bulk[data.bulk['model'] == model])}")
     if coarse:
         names = wording.listing([data.titles[model] for model in coarse])
         return Finding(f"Rounding hides the smallest singular values of {names}", lines, numbers)
     return Finding("Rounding of the stored weights does not limit these results", lines, numbers) if lines else None
 
 
+def _limits(bulk: pd.DataFrame) -> str:
+    """Say which conclusions a coarse storage format leaves standing, and which not."""
+    shares = summaries.shares_by_role(bulk)
+    covered = shares.loc[shares["share_below_floor"] >= 0.1, "role"]
+    n_below = int(bulk["n_below"].sum())
+    n_hidden = int(bulk[["n_below", "n_below_floor"]].min(axis=1).sum())
+    decile = f"the whole smallest decile of {wording.roles(covered)} lies below the floor; " if len(covered) else ""
+    return (
+        f"{decile}of {n_below:,} values below the bulk, {n_hidden:,} do. What lies below it cannot be told from "
+        "rounding, which also widens the bulk; conclusions on that need full-precision weights."
+    )
+
+
 def to_markdown(findings: Sequence[Finding]) -> str:
     """Return the findings as a numbered list that reads well in a terminal, at most 100 columns wide."""
     blocks = []
     for number, finding in enumerate(findings, start=1):
-        lines = textwrap.wrap(f"{number}. {finding.headline}", WIDTH, subsequent_indent="   ")
+        lines = _wrapped(finding.headline, f"{number}. ")
         for sentence in finding.sentences:
-            lines += textwrap.wrap(sentence, WIDTH, initial_indent="   - ", subsequent_indent="     ")
+            lines += _wrapped(sentence, "   - ")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    """Wrap a text without parting a number from its sign, error or unit."""
+    glued = re.sub(r" (%|± \S+)|(?<=\bp) ([=<]) ", lambda found: found.group().replace(" ", GLUE), text)
+    lines = textwrap.wrap(glued, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+    return [line.replace(GLUE, " ") for line in lines]

@@ -1,6 +1,6 @@
 """Every figure of a report: from what the plan calls for to a drawing and the words above it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,13 @@ from weightspectra.report.cost_figure import cost_figure
 from weightspectra.report.measurements import Measurements
 
 Wanted = Mapping[str, Any]
+
+SECTIONS = {
+    "controls": "Trained beside random",
+    "spectra": "Spectra, and overlaps with the data",
+    "damage": "What removing singular values costs",
+}
+"""From each kind of figure to the heading under which the page shows it, in the order of the page."""
 
 
 def draw(wanted: Wanted, data: Measurements) -> Figure:
@@ -51,6 +58,38 @@ def describe(wanted: Wanted, data: Measurements) -> str:
         return f"{model} beside its random control {data.titles[wanted['control']]}, block {block}{expert}"
     corpus = f", and overlaps with {wanted['corpus']}" if wanted["corpus"] else ""
     return f"{model}: singular values of block {block}{expert}{corpus}"
+
+
+def sections(
+    wanted: Mapping[str, Wanted], drawn: Sequence[bytes], captions: Mapping[str, str], data: Measurements
+) -> list[dict[str, Any]]:
+    """Gather the figures of each kind under one heading, with one text on how to read them.
+
+    Parameters
+    ----------
+    wanted : mapping
+        From the name of each figure to what it shows.
+    drawn : sequence of bytes
+        The SVG files, in the same order.
+    captions : mapping
+        From each kind to how to read it.
+    data : Measurements
+
+    Returns
+    -------
+    list of dict
+        ``title``, ``caption`` and ``figures``, each of which has ``name``, ``title`` and ``svg``.
+    """
+    found = []
+    for kind, title in SECTIONS.items():
+        figures_of_kind = [
+            {"name": name, "title": describe(figure, data), "svg": svg}
+            for (name, figure), svg in zip(wanted.items(), drawn, strict=True)
+            if figure["kind"] == kind
+        ]
+        if figures_of_kind:
+            found.append({"title": title, "caption": captions[kind], "figures": figures_of_kind})
+    return found
 
 
 def _panels(data: Measurements, model: str, block: int | None, corpus: str | None) -> list[panels.Panel]:

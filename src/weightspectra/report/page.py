@@ -1,7 +1,7 @@
 """The report as one page of HTML that needs no other file, no script and no network."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -20,7 +20,7 @@ def render(
     title: str,
     data: Measurements,
     findings: Sequence[Finding],
-    figures: Iterable[Mapping[str, str]],
+    sections: Sequence[Mapping[str, Any]],
     tables: Sequence[Table],
     sources: pd.DataFrame,
     provenances: Sequence[Mapping[str, Any]],
@@ -35,8 +35,8 @@ def render(
     title : str
     data : Measurements
     findings : sequence of Finding
-    figures : iterable of mapping
-        ``name``, ``title``, ``caption``, ``data_uri``, in the order of the page.
+    sections : sequence of mapping
+        The figures, as :func:`weightspectra.report.gallery.sections` gathers them.
     tables : sequence of Table
     sources : DataFrame
         Rows of ``contracts.SOURCES`` of all models.
@@ -51,12 +51,13 @@ def render(
         The page. The same input gives the same text.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment.filters["data_uri"] = data_uri
     return environment.from_string(template).render(
         title=title,
         lead=_lead(data),
         notices=data.notices,
         findings=findings,
-        figures=list(figures),
+        sections=sections,
         tables=[_with_lines(table) for table in tables],
         models=_models(data, sources, provenances),
         corpora=_corpora(provenances),

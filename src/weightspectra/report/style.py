@@ -56,6 +56,8 @@ _SETTINGS: dict[Any, Any] = {
     "ytick.major.size": 2.5,
     "legend.fontsize": 6.5,
     "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.6,
     "lines.linewidth": 1.0,
     "svg.fonttype": "path",
     "svg.hashsalt": "weightspectra",

@@ -1,0 +1,206 @@
+"""A finished run with known answers: spectra at the quantiles of the Marchenko-Pastur law, with outliers planted.
+
+The quantiles lie strictly inside the bulk and have the law's own median, so that
+the counts outside are exactly those planted, whatever the size of the matrix.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from weightspectra import contracts
+from weightspectra.report.measurements import Measurements
+from weightspectra.spectra import marchenko_pastur
+
+BERT = {"query": (48, 48), "attention_output": (48, 48), "up": (144, 48), "down": (48, 144)}
+LLAMA = {
+    "query": (48, 48),
+    "key": (16, 48),
+    "value": (16, 48),
+    "attention_output": (48, 48),
+    "up": (128, 48),
+    "gate": (128, 48),
+    "down": (48, 128),
+}
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A model whose every matrix has the same number of values planted above, and below where that can be."""
+
+    name: str
+    shapes: dict[str, tuple[int, int]] = field(default_factory=lambda: BERT)
+    n_layers: int = 2
+    n_experts: int = 1
+    n_above: int = 3
+    n_below: int = 2
+    dtype: str = "F32"
+    noise: float = 0.0
+    """Rounding error of an entry, as a share of the noise entries' standard deviation."""
+
+    def matrix_keys(self):
+        for layer in range(self.n_layers):
+            for role in self.shapes:
+                experts = self.n_experts if role in ("up", "gate", "down") else 1
+                for expert in range(experts):
+                    yield contracts.MatrixKey(layer, role, expert)
+
+    def below(self, role: str) -> int:
+        n_out, n_in = self.shapes[role]
+        return self.n_below if n_out != n_in else 0
+
+    def singular_values(self, role: str) -> np.ndarray:
+        """Largest first; scale 1."""
+        n_out, n_in = self.shapes[role]
+        n, q = min(n_out, n_in), max(n_out, n_in) / min(n_out, n_in)
+        grid = np.linspace(1 - q**-0.5, 1 + q**-0.5, 20001)
+        values = np.interp((np.arange(n) + 0.5) / n, marchenko_pastur.cdf(grid, q), grid)[::-1].copy()
+        values[: self.n_above] = (1 + q**-0.5) * np.linspace(1.9, 1.2, self.n_above)
+        if self.below(role):
+            values[-self.below(role) :] = (1 - q**-0.5) * np.linspace(0.8, 0.4, self.below(role))
+        return values
+
+
+def measurements(
+    *models: FakeModel, controls=None, overlaps: bool = True, evaluations: pd.DataFrame | None = None
+) -> Measurements:
+    """Put models together into what a report reads."""
+    rows = [_matrix(model, key) for model in models for key in model.matrix_keys()]
+    matrices, spectra, bulk = (pd.DataFrame([row[place] for row in rows]) for place in range(3))
+    vectors = [_overlaps(model, key) for model in models for key in model.matrix_keys()] if overlaps else []
+    empty = {
+        contract: contract.schema.empty_table().to_pandas() for contract in (contracts.OVERLAPS, contracts.EVALUATIONS)
+    }
+    return Measurements(
+        matrices=matrices,
+        spectra=spectra,
+        bulk=bulk,
+        overlaps=pd.concat(vectors, ignore_index=True) if vectors else empty[contracts.OVERLAPS],
+        evaluations=empty[contracts.EVALUATIONS] if evaluations is None else evaluations,
+        controls=controls or {},
+        titles={model.name: model.name.capitalize() for model in models},
+    )
+
+
+def _matrix(model: FakeModel, key: contracts.MatrixKey):
+    n_out, n_in = model.shapes[key.role]
+    values = model.singular_values(key.role)
+    fitted = marchenko_pastur.fit(values, n_out, n_in)
+    rounding_std = model.noise * fitted.entry_std
+    floor = rounding_std * (n_out**0.5 + n_in**0.5)
+    name = {"model": model.name, **key._asdict(), "n_out": n_out, "n_in": n_in}
+    matrix = {
+        **name,
+        "tensor": str(key),
+        "dtype": model.dtype,
+        "entry_mean": 0.0,
+        "entry_std": fitted.entry_std,
+        "frobenius_norm": float(np.sqrt((values**2).sum())),
+        "rounding_std": rounding_std,
+        "sha256": "0" * 64,
+    }
+    spectrum = {
+        **name,
+        "short_side": "left" if n_out <= n_in else "right",
+        "singular_values": values,
+        "route": "gram",
+        "residual": 1e-15,
+        "orthogonality_short": 1e-15,
+        "orthogonality_long": 1e-15,
+        "condition": float(values[0] / values[-1]),
+        "rounding_floor": floor,
+    }
+    fit = {
+        **name,
+        **{
+            field: getattr(fitted, field)
+            for field in ("aspect_ratio", "entry_std", "scale", "edge_lower", "edge_upper")
+        },
+        **{field: getattr(fitted, field) for field in ("n_values", "n_below", "n_above")},
+        "rounding_floor": floor,
+        "n_below_floor": int((values < floor).sum()),
+    }
+    return matrix, spectrum, fit
+
+
+def _overlaps(model: FakeModel, key: contracts.MatrixKey) -> pd.DataFrame:
+    """Let every vector above the bulk overlap with the data, the first one below, and none inside."""
+    values = model.singular_values(key.role)
+    n_in = model.shapes[key.role][1]
+    low, median, high = stats.norm.ppf((1 + np.array([0.00135, 0.5, 0.99865]) ** (1 / n_in)) / 2) / n_in**0.5
+    overlap = np.full(len(values), median)
+    overlap[: model.n_above] = (1 + high) / 2
+    if model.below(key.role):
+        overlap[-1] = (1 + high) / 2
+    return pd.DataFrame(
+        {
+            "model": model.name,
+            "corpus": "prose",
+            **key._asdict(),
+            "index": np.arange(len(values)),
+            "singular_value": values,
+            "overlap": overlap,
+            "overlap_signed": overlap,
+            "component": 0,
+            "localisation": median,
+            "null_low": low,
+            "null_median": median,
+            "null_high": high,
+        }
+    )
+
+
+def evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, nll, baseline, tokens, **names):
+    """One row of evaluations, its numbers from the plainest formulas (equal tokens a document)."""
+    nll, baseline, tokens = (np.asarray(values, dtype=float) for values in (nll, baseline, tokens))
+    perplexity, untouched = (np.exp(values.sum() / tokens.sum()) for values in (nll, baseline))
+    influences = [p * (x - np.log(p) * tokens) / tokens.sum() for p, x in ((perplexity, nll), (untouched, baseline))]
+    n = len(tokens)
+    error, paired = (
+        float(np.sqrt(n / (n - 1) * (z**2).sum())) if n > 1 else float("nan")
+        for z in (influences[0], influences[0] - influences[1])
+    )
+    return {
+        "model": "trained",
+        "experiment": "deciles",
+        "cut": cut,
+        "scope": scope,
+        "removed": removed,
+        "decile": decile,
+        "roles": list(roles),
+        "layers": list(layers),
+        "n_removed": 10 if roles else 0,
+        "removed_energy": 0.01 if roles else 0.0,
+        "metric": "perplexity_per_token",
+        "value": float(perplexity),
+        "standard_error": error,
+        "difference": float(perplexity - untouched),
+        "difference_se": paired,
+        "n_tokens": int(tokens.sum()),
+        "documents": [f"document {d}" for d in range(n)],
+        "document_tokens": tokens.astype(int).tolist(),
+        "document_nll": nll.tolist(),
+        **names,
+    }
+
+
+def decile_experiment(roles, *, dear=(), layers=(0, 1), n_documents: int = 8, **names) -> pd.DataFrame:
+    """Ten deciles of each role: the larger the dearer, except that decile 1 of the dear roles costs much."""
+    rng = np.random.default_rng(5)
+    tokens = np.full(n_documents, 100)
+    baseline = tokens * rng.normal(3.0, 0.2, n_documents)
+
+    def row(cut, scope, removed, decile, touched, nll):
+        where = layers if touched else ()
+        return evaluation(cut, scope, removed, decile, touched, where, nll, baseline, tokens, **names)
+
+    rows = [row("none", "none", "none", 0, [], baseline)]
+    for decile in range(1, 11):
+        for role in roles:
+            cost = 0.05 if decile == 1 and role in dear else 0.001 * 2**decile
+            cost += 6.0 * (decile == 10)
+            nll = baseline + tokens * (cost + rng.normal(0, 0.002, n_documents))
+            rows.append(row(f"decile {decile} of {role}", "role", f"decile {decile}", decile, [role], nll))
+    return pd.DataFrame(rows)

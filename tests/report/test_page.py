@@ -1,0 +1,146 @@
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_run import LLAMA, FakeModel, decile_experiment, measurements
+
+from weightspectra import report
+from weightspectra.report import findings, gallery, page, style, tables
+
+TEMPLATE = (Path(report.__file__).parent / "page.html.j2").read_text()
+FIGURES = {
+    "controls-control": {"kind": "controls", "model": "trained", "control": "control", "block": None},
+    "spectra-trained": {"kind": "spectra", "model": "trained", "block": 1, "corpus": "prose"},
+    "damage-trained-deciles": {"kind": "damage", "model": "trained", "experiment": "deciles"},
+}
+CAPTIONS = {"controls": "How to read controls.", "spectra": "How to read spectra.", "damage": "How to read costs."}
+IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quantisation": None}
+
+
+@pytest.fixture(scope="module")
+def data():
+    trained = FakeModel("trained", LLAMA, n_layers=3, dtype="Q4_1", noise=0.3)
+    control = FakeModel("control", LLAMA, n_layers=3, n_above=0, n_below=0)
+    evaluations = decile_experiment(LLAMA, layers=range(3))
+    return measurements(trained, control, controls={"control": "trained"}, evaluations=evaluations)
+
+
+@pytest.fixture(scope="module")
+def drawings(data):
+    return [style.to_bytes(gallery.draw(wanted, data), "svg") for wanted in FIGURES.values()]
+
+
+def render(data, drawings, **changes):
+    names = {"sources": {"model:trained": IDENTITY, "corpus:prose": {"kind": "path", "sha256": "ee" * 32}}}
+    provenance = {
+        "rule": "fit_bulk",
+        "config": "c0",
+        "code": "d0",
+        "device": "cpu",
+        "versions": {"numpy": "2.4"},
+        **names,
+    }
+    arguments = {
+        "title": "A report",
+        "data": data,
+        "findings": findings.find(data),
+        "sections": gallery.sections(FIGURES, drawings, CAPTIONS, data) if drawings else [],
+        "tables": [tables.make(name, data) for name in ("outliers", "share_outside", "overlap", "perplexity")],
+        "sources": pd.DataFrame(
+            [{"model": "trained", "path": "model.safetensors", "n_bytes": 1234, "sha256": "ff" * 32}]
+        ),
+        "provenances": [provenance, provenance],
+        "configuration": {"seed": 1, "models": {"trained": {"source": {"path": "x"}}}},
+    }
+    return page.render(TEMPLATE, **{**arguments, **changes})
+
+
+class Page(HTMLParser):
+    """Collects the addresses, tags and text of a page, and checks that tags are closed in order."""
+
+    EMPTY = ("meta", "img")
+
+    def __init__(self, html):
+        super().__init__()
+        self.addresses, self.tags, self.words, self.open = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def test_the_page_needs_no_other_file_and_no_script(data, drawings):
+    html = render(data, drawings)
+    found = Page(html)
+    assert not found.open
+    assert {"script", "link", "iframe", "object"}.isdisjoint(found.tags)
+    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in found.addresses)
+    assert "url(" not in html
+    assert "@import" not in html
+    assert all(f'id="{address[1:]}"' in html for address in found.addresses if address.startswith("#"))
+
+
+def test_every_figure_is_inside(data, drawings):
+    found = Page(render(data, drawings))
+    embedded = [
+        base64.b64decode(address.split(",", 1)[1]) for address in found.addresses if address.startswith("data:")
+    ]
+    assert embedded == drawings
+    assert all(text in found.text for text in CAPTIONS.values())
+    assert "Trained: singular values of block 1, and overlaps with prose" in found.text
+
+
+def test_findings_come_first_and_tables_and_origins_follow(data, drawings):
+    html = render(data, drawings)
+    assert (
+        html.index('id="findings"') < html.index('id="figures"') < html.index('id="tables"') < html.index('id="making"')
+    )
+    text = Page(html).text
+    for finding in findings.find(data):
+        assert finding.headline in text
+    for word in ("owner/trained", "abc123", "ff" * 32, "ee" * 32, "fit_bulk", "numpy 2.4", "seed: 1", "1,234 bytes"):
+        assert word in text, word
+    assert "Trained is quantised (stored as Q4_1, 4 bits a weight)" in text
+
+
+def test_equal_steps_are_listed_once(data, drawings):
+    assert Page(render(data, drawings)).text.count("fit_bulk") == 1
+
+
+def test_what_people_write_is_shown_and_not_run(data, drawings):
+    nasty = "<script>alert('x')</script> & more"
+    html = render(data, drawings, title=nasty, configuration={"title": nasty})
+    assert "<script" not in html
+    assert nasty in "".join(Page(html).words)
+
+
+def test_the_same_input_gives_the_same_bytes(data, drawings):
+    assert render(data, drawings) == render(data, drawings)
+
+
+def test_a_report_without_corpora_controls_and_experiments():
+    alone = measurements(FakeModel("alone", n_layers=1, n_above=0), overlaps=False)
+    html = render(
+        alone,
+        [],
+        tables=[tables.make(name, alone) for name in ("outliers", "share_outside")],
+        provenances=[{}],
+    )
+    assert "Alone" in Page(html).text
