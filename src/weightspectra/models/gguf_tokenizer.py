@@ -63,6 +63,12 @@ def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> Non
     UserError
         When the tokenizer is not a byte-level BPE, or splits words in a way
         that is not known here: other splits would give other tokens.
+
+    Notes
+    -----
+    transformers reads GGUF tokenizers too, but (in version 5.23) it splits
+    ``smollm`` words as GPT-2 does, without setting digits apart, so that a
+    line break before a number gives other tokens than the model was trained on.
     """
     tokenizer = _bpe(file_name, fields)
     tokens = fields["tokenizer.ggml.tokens"]
