@@ -1,0 +1,161 @@
+"""Perplexity of a causal model, against lm-eval's rolling log-likelihood on the same windows; and what a cut costs.
+
+    python bench/evaluate.py results/sources/smollm2 [--record]
+
+Both score the same stretches of the corpus, window by window, with the same
+batch size in float32. Times are medians of alternating runs in one process. The
+accuracy is the largest relative difference of a document's log-likelihood.
+The cost of changing a cut is that of reading the vectors of one role in all
+layers from Parquet, removing a decile, and putting the weights back.
+"""
+
+import argparse
+import io
+import logging
+import sys
+import tempfile
+import time
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+from results import Row, cpu_name, in_turn, record, seconds, show
+from weightspectra import contracts
+from weightspectra.ablation.cuts import Spectrum, plan_cuts
+from weightspectra.ablation.perplexity import DocumentScores, score
+from weightspectra.ablation.truncation import removed
+from weightspectra.activations.windows import Window
+from weightspectra.models import devices, live, loading
+
+
+def main() -> None:
+    """Time both routes and the change of a cut, print a table, and record it if wanted."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    device = devices.device(options.device)
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    model, tokenizer = loading.load(options.model, head=True, device=device)
+    texts = stretches(options, tokenizer)
+    evaluation, ours = compare(model, tokenizer, texts, device, options, clock)
+    rows = [evaluation, cost_of_a_cut(model, ours, Path(options.model).name, options, clock)]
+    show(rows)
+    if options.record:
+        unit = "processor time" if options.cpu_time else "wall time"
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(options.threads)
+        record(rows, f"{name}, {unit}, torch {torch.__version__}")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="results/sources/smollm2", help="folder of a causal model")
+    parser.add_argument("--corpus", default="results/corpora/sotu.parquet", help="texts (contracts.CORPUS)")
+    parser.add_argument("--windows", type=int, default=8, help="windows (default 8)")
+    parser.add_argument("--window", type=int, default=256, help="tokens in a window (default 256)")
+    parser.add_argument("--batch-size", type=int, default=8, help="windows in a forward pass (default 8)")
+    parser.add_argument("--repeats", type=int, default=5, help="alternating runs of each route (default 5)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all cores")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time; steadier on a busy machine")
+    parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
+    return parser.parse_args()
+
+
+def stretches(options: argparse.Namespace, tokenizer) -> list[str]:
+    """Return one stretch of text from each of the first documents, a few tokens shorter than a window."""
+    documents = contracts.CORPUS.read(options.corpus).query("part == 'evaluate'")["text"]
+    room = options.window - 4  # decoding and encoding again may add a token or two
+    return [
+        tokenizer.decode(tokenizer(text, add_special_tokens=False, verbose=False).input_ids[:room])
+        for text in documents[: options.windows]
+    ]
+
+
+def compare(model, tokenizer, texts: list[str], device: torch.device, options, clock) -> tuple[Row, float]:
+    """Time both on the same windows; return the row and our own time."""
+    lm_eval = HFLM(
+        pretrained=model,
+        tokenizer=tokenizer,
+        batch_size=options.batch_size,
+        max_length=options.window,
+        softmax_dtype="float32",
+        add_bos_token=False,
+    )
+    requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts]
+    found: dict[str, np.ndarray] = {}
+
+    def ours() -> DocumentScores:
+        windows = rolling_windows(texts, tokenizer, lm_eval.prefix_token_id, options.window)
+        scores = score(model, windows, batch_size=options.batch_size, device=device)
+        found["ours"] = -scores.nll
+        return scores
+
+    def theirs() -> None:
+        with redirect_stderr(io.StringIO()):  # lm-eval draws a bar that cannot be turned off
+            found["theirs"] = np.array(lm_eval.loglikelihood_rolling(requests, disable_tqdm=True))
+
+    routes = {"ours": ours, "theirs": theirs}
+    in_turn(routes, 1)  # warm up
+    times = in_turn(routes, options.repeats, clock, settle_on(device))
+    difference = float(np.max(np.abs(found["ours"] / found["theirs"] - 1)))
+    what = f"log-likelihood of {int(ours().n_tokens.sum())} tokens, {Path(options.model).name}"
+    theirs_spelt = f"{seconds(times['theirs'])} (lm-eval, rolling)"
+    accuracy = f"equal to {difference:.0e}, expected <= 1e-6"
+    ratio = f"{times['theirs'] / times['ours']:.2f}"
+    return Row(what, seconds(times["ours"]), theirs_spelt, ratio, accuracy), times["ours"]
+
+
+def rolling_windows(texts: list[str], tokenizer, prefix: int, length: int) -> list[Window]:
+    """Cut texts into lm-eval's own windows."""
+    windows = []
+    for number, text in enumerate(texts):
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        rolling = get_rolling_token_windows(ids, prefix_token=prefix, max_seq_len=length, context_len=1)
+        for context, scored in map(make_disjoint_window, rolling):
+            windows.append(Window(str(number), [*context, *scored], len(scored)))
+    return windows
+
+
+def cost_of_a_cut(model, evaluation: float, name: str, options, clock) -> Row:
+    """Time reading vectors, removing the smallest decile of each role and putting it back; the mean over roles."""
+    matrices = live.matrices(model)
+    sizes = {key: min(matrix.read().shape) for key, matrix in matrices.items()}
+    rng = np.random.default_rng(1)
+    bases = {size: np.linalg.qr(rng.standard_normal((size, size)))[0] for size in set(sizes.values())}
+    cuts = plan_cuts([{"remove": {"deciles": [1]}}], {key: Spectrum(np.ones(n), 0, 0) for key, n in sizes.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.parquet"
+        with contracts.VECTORS.matrix_writer(path, {}) as writer:
+            for key, size in sizes.items():
+                writer.write(key, bases[size])
+        vectors = contracts.VECTORS.matrices(path)
+
+        def change() -> None:
+            for cut in cuts:
+                with removed(matrices, cut.indices, lambda key: vectors[key]["values"]):
+                    pass
+
+        change()  # warm up
+        times = in_turn({"change": change}, options.repeats, clock, settle_on(next(model.parameters()).device))
+    time_of_one = times["change"] / len(cuts)
+    share = f"{time_of_one / evaluation:.1%} of the evaluation"
+    what = f"changing a cut (one role in all layers), {name}"
+    return Row(what, seconds(time_of_one), f"{seconds(evaluation)} (the evaluation itself)", "-", share)
+
+
+def settle_on(device: torch.device):
+    """Return what waits until everything started on a device is done."""
+    return torch.cuda.synchronize if device.type == "cuda" else lambda: None
+
+
+if __name__ == "__main__":
+    main()
