@@ -22,7 +22,7 @@ smoke: CONFIG = config/smoke.yaml
 smoke: run  ## the same on a miniature, in minutes
 
 test: $(READY)  ## run all tests
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(READY)  ## formatting, linters, types, and generated pages
 	$(BIN)/ruff format --check .

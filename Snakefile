@@ -45,5 +45,9 @@ include: "workflow/rules/ablation.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    plan.claim_results()
+
+
 onsuccess:
     plan.print_findings()

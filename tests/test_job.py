@@ -1,6 +1,7 @@
 """Jobs: log file, one-line errors, no network, provenance."""
 
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -70,6 +71,39 @@ def test_only_a_job_that_asks_for_it_may_reach_the_hub(online, smk):
     seen = []
     job.run(lambda _: seen.append(os.environ.get("HF_HUB_OFFLINE")), smk, online=online)
     assert seen == [None if online else "1"]
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_so_does_one_whose_script_imports_the_hub_library_first(online, smk, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    seen = []
+    job.run(lambda _: seen.append(huggingface_hub.is_offline_mode()), smk, online=online)
+    assert seen == [not online]
+
+
+OUTLIVE_THE_PARENT = """
+import os, sys, time
+from types import SimpleNamespace
+from weightspectra import job
+
+if os.fork():
+    time.sleep(1)  # time to start the job; then this parent is gone
+else:
+    job.run(lambda _: time.sleep(60), SimpleNamespace(log=[sys.argv[1]]))
+"""
+
+
+def test_a_job_ends_with_the_process_that_started_it(tmp_path):
+    # The output ends when the last process that could write to it has ended: the job, not only its parent.
+    subprocess.run(
+        [sys.executable, "-c", OUTLIVE_THE_PARENT, str(tmp_path / "log")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=True,
+    )
 
 
 class Params(dict):

@@ -8,9 +8,14 @@ from typing import Any
 import yaml
 
 
+def results_of(config: Mapping[str, Any]) -> Path:
+    """Return the folder of a configuration's results."""
+    return Path(config.get("pathvars", {}).get("results", "results"))
+
+
 def findings(config: Mapping[str, Any]) -> str:
     """Return the findings of a configuration's results and where its report is; empty before they exist."""
-    results = Path(config.get("pathvars", {}).get("results", "results"))
+    results = results_of(config)
     text = results / "findings.md"
     return f"\n{text.read_text().strip()}\n\nReport: {results / 'report.html'}\n" if text.is_file() else ""
 

@@ -1,16 +1,17 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
+import fcntl
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from findings import findings
+from findings import findings, results_of
 from settings import SettingsError, complete
 from snakemake.io import expand, temp
 
-from weightspectra.provenance import code_digest
+from weightspectra.provenance import code_digest, digest
 
 Wildcards = Any
 
@@ -189,6 +190,21 @@ class Plan:
             "subject": subject,
             "block": "" if block is None else str(block),
         }
+
+    def claim_results(self) -> None:
+        """Refuse to run while another run writes to the same folder.
+
+        The claim is a lock of the operating system's: it ends with this process, however that ends.
+        """
+        path = Path(".snakemake") / f"claim-{digest(str(results_of(self.config)))}"
+        path.parent.mkdir(exist_ok=True)
+        self._claim = path.open("w")
+        try:
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(
+                f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
+            ) from None
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""

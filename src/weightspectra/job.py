@@ -1,7 +1,10 @@
 """How a stage runs as a job: log file, no network, one-line errors, provenance."""
 
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -50,12 +53,15 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
 
     What it says on standard error is also written to ``smk.log``, a traceback
     included. A ``UserError`` becomes one line. Both end with exit code 1. Unless ``online`` is true,
-    the hub libraries are told that there is no network before they are imported.
+    the hub libraries are told that there is no network.
+    The job ends when the process that started it is killed, so that the next run
+    of the workflow never meets a second writer of the same files.
     """
     if not online:
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+        _forbid_network()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with _Tee(smk.log[0]):
         try:
             main(smk)
@@ -68,6 +74,24 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
         except Exception:
             traceback.print_exc()
             sys.exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process once it belongs to another parent than this one."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _forbid_network() -> None:
+    """Tell the hub libraries that there is no network, also where a script has imported them already.
+
+    They read the environment once, when they are imported.
+    """
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    imported: Any = sys.modules.get("huggingface_hub.constants")
+    if imported is not None:
+        imported.HF_HUB_OFFLINE = True
 
 
 def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,15 @@ OFFLINE = (
     "sys.argv = sys.argv[1:]\n"
     "runpy.run_module('snakemake', run_name='__main__')\n"
 )
+
+
+def copy_workflow(folder):
+    """Copy the workflow into a folder, so that editing it while tests run (or by a test) changes nothing else."""
+    for name in ("workflow", "scripts", "src", "config", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "profiles").symlink_to("workflow/profiles")
+    return folder
 
 
 def start(folder, *options, root=ROOT, cores=2):
@@ -65,6 +75,18 @@ def plan(folder, *options, root=ROOT):
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
     del counts["total"]
     return counts
+
+
+def artifacts(folder):
+    """Return the bytes of everything below results/, by path."""
+    files = (path for path in sorted((folder / "results").rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def assert_same(found, expected):
+    """Compare artifacts; name those that differ."""
+    assert sorted(found) == sorted(expected)
+    assert [path for path in expected if found[path] != expected[path]] == []
 
 
 def write_config(path, config):

@@ -1,13 +1,15 @@
 """Dry runs: what would run, without a network, and what a change makes run again."""
 
 import copy
+import fcntl
 import re
-import shutil
 import subprocess
 
 import pytest
 import yaml
-from snake import ROOT, plan, run, write_config
+from snake import ROOT, copy_workflow, plan, run, write_config
+
+from weightspectra.provenance import digest
 
 PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
 EVERYTHING = {
@@ -79,10 +81,7 @@ def test_a_wrong_configuration_is_refused_in_a_sentence(tmp_path):
 def finished(tmp_path_factory):
     """A folder in which every job of CONFIG seems to have run, on empty files, and a copy of the workflow."""
     folder = tmp_path_factory.mktemp("finished")
-    root = folder / "workflow copy"
-    for name in ("workflow", "scripts", "src", "config", "envs"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", root)
+    root = copy_workflow(folder / "workflow copy")
     config = write_config(folder / "config.yaml", CONFIG)
     code, output = run(folder, "--configfile", config, "--summary", root=root)
     assert code == 0, output
@@ -156,6 +155,20 @@ def test_edited_code_re_runs_what_it_computes_and_an_edited_comment_nothing(modu
 
 def test_weights_that_are_no_longer_kept_are_not_made_again(finished):
     assert replanned(finished, CONFIG | {"keep_weights": False}) == {"make_report", "all"}
+
+
+def test_two_runs_never_write_to_the_same_folder(tmp_path):
+    config = write_config(tmp_path / "config.yaml", CONFIG)
+    (tmp_path / ".snakemake").mkdir()
+    with (tmp_path / ".snakemake" / f"claim-{digest('results')}").open("w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        code, output = run(tmp_path, "--configfile", config)
+        assert code == 1
+        assert "error: another run is writing to results; wait for its end, or stop it" in output
+        assert set(plan(tmp_path, "--configfile", config)) == EVERYTHING  # to look is always allowed
+    code, output = run(tmp_path, "--configfile", config)
+    assert "/models/bert" in output
+    assert "another run" not in output
 
 
 def test_make_names_a_configuration_that_does_not_exist():

@@ -1,0 +1,95 @@
+"""The whole workflow on tiny models, from their folders to the report."""
+
+import copy
+
+import pytest
+from snake import artifacts, assert_same, plan, run, write_config
+
+from weightspectra import contracts
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+
+def test_it_ends_with_a_report_and_its_findings(finished):
+    page = (finished / "results" / "report.html").read_text()
+    findings = (finished / "results" / "findings.md").read_text().strip()
+    assert findings
+    for url in ("http://", "https://"):
+        assert f'src="{url}' not in page
+        assert f'<link href="{url}' not in page
+    assert all(model in page for model in ("bert", "llama", "llama_random"))
+    assert str(finished) not in page
+
+
+def test_a_second_run_has_nothing_to_do_and_changes_nothing(finished, workflow, config_file):
+    before = artifacts(finished)
+    assert plan(finished, "--configfile", config_file, root=workflow) == {}
+    code, output = run(finished, "--configfile", config_file, root=workflow)
+    assert code == 0
+    assert "Nothing to be done" in output
+    assert_same(artifacts(finished), before)
+
+
+def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finished):
+    results = finished / "results"
+    found = {contract.name: 0 for contract in contracts.ALL}
+    for path in results.rglob("*.parquet"):
+        made = contracts.read_provenance(path)
+        assert {"rule", "config", "code", "versions", "sources"} <= set(made), path
+        assert str(finished) not in str(made), path
+        stage = path.relative_to(results).parts[0]
+        name = {"corpora": "corpus", "activations": "moments"}.get(stage, stage)
+        contract = next(contract for contract in contracts.ALL if contract.name == name)
+        assert len(contract.read(path)) > 0, path
+        found[name] += 1
+    assert all(found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("artifact", "reader"),
+    [
+        ("weights/bert/part-01-of-02.parquet", "decompose"),
+        ("activations/bert/text/part-00-of-02.parquet", "measure_overlap"),
+        ("vectors/llama/part-00-of-01.parquet", "evaluate_cuts"),
+    ],
+)
+def test_a_damaged_artifact_is_named_deleted_and_rebuilt(artifact, reader, finished, workflow, config_file):
+    expected = artifacts(finished)
+    path = finished / "results" / artifact
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    options = ["--configfile", config_file]
+    only_read = ["--forcerun", reader, "--until", reader, "--rerun-triggers", "input", "--keep-going"]
+    code, output = run(finished, *options, *only_read, root=workflow)
+    assert code != 0
+    assert f"error: results/{artifact}: corrupt " in output
+    assert "it was deleted: run again and it is made anew" in output
+    assert not path.exists()
+    code, output = run(finished, *options, root=workflow)
+    assert code == 0, output[-6000:]
+    assert_same(artifacts(finished), expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("models/bert/source/path", "/no/such/model", "/no/such/model"),
+        ("corpora/text/source/path", "/no/such/text", "/no/such/text"),
+        ("experiments/deciles/models", ["bert"], "'perplexity' needs a model that predicts the next token"),
+        ("experiments/deciles/cuts", [{"remove": {"deciles": [1]}, "layers": [9]}], "layer 9: this llama model has"),
+    ],
+)
+def test_what_the_files_make_impossible_is_refused_in_one_line(path, value, message, tiny_config, workflow, tmp_path):
+    config = copy.deepcopy(tiny_config)
+    *folders, name = path.split("/")
+    place = config
+    for folder in folders:
+        place = place[folder]
+    place[name] = value
+    config_file = write_config(tmp_path / "config.yaml", config)
+    code, output = run(tmp_path, "--configfile", config_file, root=workflow)
+    assert code != 0
+    errors = {line for line in output.splitlines() if line.startswith("error: ")}
+    assert [line for line in errors if message in line], output[-3000:]
+    assert "Traceback" not in output
