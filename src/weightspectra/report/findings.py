@@ -117,15 +117,15 @@ def data_overlap(data: Measurements) -> Finding | None:
     numbers: dict[str, float] = {}
     for model in data.trained:
         for corpus, rows in counts[counts["model"] == model].groupby("corpus", sort=False):
-            parts = []
+            parts: list[str] = []
             for position in reversed(summaries.POSITIONS):
                 k, n = rows.loc[rows["position"] == position, ["n_aligned", "n_vectors"]].sum()
                 numbers[f"{model}/{corpus}/{position}"] = k / n if n else float("nan")
                 if n:
-                    parts.append(f"{share(int(k), int(n))} of those {position} the bulk")
+                    parts.append(f"{share(int(k), int(n))} of the vectors {position} {'it' if parts else 'the bulk'}")
             lines.append(
-                f"{data.titles[model]} on {corpus}, vectors beyond the null band: {wording.listing(parts)}, "
-                f"against {100 * summaries.CHANCE:.3f} % by chance. {_roles_that_overlap(rows)}".rstrip()
+                f"{data.titles[model]} on {corpus}: beyond the null band are {wording.listing(parts)}, "
+                f"by chance {100 * summaries.CHANCE:.3f} %. {_roles_that_overlap(rows)}".rstrip()
             )
     for control in data.controls:
         rows = counts[counts["model"] == control]
@@ -144,11 +144,13 @@ def _roles_that_overlap(rows: pd.DataFrame) -> str:
     for position in ("above", "below"):
         chosen = ends[ends["position"] == position]
         do, do_not = (chosen.loc[chosen["significant"] == which, "role"] for which in (True, False))
-        parts = [f"more often than chance in {wording.roles(do)}"] if len(do) else []
-        parts += [f"not significantly in {wording.roles(do_not)}"] if len(do_not) else []
-        if parts:
-            lines.append(f"{position} the bulk {wording.listing(parts, 'but')}")
-    return f"Role by role: {'; '.join(lines)} (Holm-corrected p < {LEVEL})." if lines else ""
+        if len(do) and not len(do_not):
+            lines.append(f"{position} the bulk in every role that has values there")
+        elif len(do):
+            lines.append(f"{position} the bulk in {wording.roles(do)}, but not in {wording.roles(do_not)}")
+        elif len(do_not):
+            lines.append(f"{position} the bulk in no role")
+    return f"More than chance {' and '.join(lines)} (Holm-corrected p < {LEVEL})." if lines else ""
 
 
 def _overlap_headline(numbers: Mapping[str, float]) -> str:
@@ -199,7 +201,9 @@ def removal_cost(data: Measurements) -> Finding | None:
         return Finding("What removing singular values costs", lines, numbers)
     if dearer:
         return Finding(
-            f"Removing the smallest tenth costs more than a middle one in {wording.roles(dearer)}", lines, numbers
+            f"Removing the smallest tenth costs more than a middle one in {wording.roles(dearer)} matrices",
+            lines,
+            numbers,
         )
     return Finding("Removing the smallest tenth costs no more than a middle one in any role", lines, numbers)
 
@@ -218,13 +222,15 @@ def _smallest_sentence(contrasts: pd.DataFrame) -> list[str]:
         return []
     told = contrasts["p_value"] < LEVEL
     parts = []
-    for word, chosen in (("more", told & (contrasts["excess"] > 0)), ("less", told & (contrasts["excess"] < 0))):
-        spelled = [_excess(row) for row in contrasts[chosen].to_dict("records")]
-        parts += [f"{word} in {wording.listing(spelled)}"] if spelled else []
+    more, less = (told & (contrasts["excess"] > 0), told & (contrasts["excess"] < 0))
+    if more.any():
+        parts.append(f"higher in {wording.listing([_excess(row) for row in contrasts[more].to_dict('records')])}")
+    if less.any():
+        parts.append(f"lower in {wording.roles(contrasts.loc[less, 'role'])} (each p < {LEVEL})")
     if (~told).any():
-        parts.append(f"no significant difference in {wording.roles(contrasts.loc[~told, 'role'])}")
+        parts.append(f"not significantly different in {wording.roles(contrasts.loc[~told, 'role'])}")
     return [
-        "Perplexity after removing decile 1 (smallest) against deciles 5 and 6 (mean), paired over "
+        "Perplexity without decile 1 (smallest) against without decile 5 or 6 (mean), paired over "
         f"{contrasts['n_documents'].iloc[0]} documents, p corrected over roles: {'; '.join(parts)}."
     ]
 

@@ -205,7 +205,8 @@ def perplexity(evaluations: pd.DataFrame, titles: Mapping[str, str], warnings: S
         "Change against the untouched model ± standard error, paired over documents; same text, same windows.",
         "Decile 1 holds the smallest tenth of each matrix's singular values, decile 10 the largest.",
     ]
-    return Table("perplexity", "What removing singular values costs", pd.concat(data), blocks, notes, warnings)
+    numbers = pd.concat(data) if data else pd.DataFrame(columns=costs.COLUMNS)
+    return Table("perplexity", "What removing singular values costs", numbers, blocks, notes, warnings)
 
 
 def _by_model(rows: pd.DataFrame, titles: Mapping[str, str]) -> list[tuple[str, pd.DataFrame]]:
