@@ -75,11 +75,11 @@ def test_only_a_job_that_asks_for_it_may_reach_the_hub(online, smk):
 
 @pytest.mark.parametrize("online", [True, False])
 def test_so_does_one_whose_script_imports_the_hub_library_first(online, smk, monkeypatch):
-    import huggingface_hub
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     seen = []
-    job.run(lambda _: seen.append(huggingface_hub.is_offline_mode()), smk, online=online)
+    job.run(lambda _: seen.append(constants.is_offline_mode()), smk, online=online)
     assert seen == [not online]
 
 

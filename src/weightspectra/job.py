@@ -52,8 +52,8 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
     """Run a script's ``main`` as a job.
 
     What it says on standard error is also written to ``smk.log``, a traceback
-    included. A ``UserError`` becomes one line. Both end with exit code 1. Unless ``online`` is true,
-    the hub libraries are told that there is no network.
+    included. A ``UserError`` becomes one line. Both end with exit code 1. Unless
+    ``online`` is true, the hub libraries are told that there is no network.
     The job ends when the process that started it is killed, so that the next run
     of the workflow never meets a second writer of the same files.
     """
