@@ -102,3 +102,9 @@ def test_the_edited_model_may_be_in_half_precision(subject, windows, tmp_path):
     subject.model.to(torch.bfloat16)
     rows = run(subject, windows, tmp_path / "journal", plan_cuts(ENTRIES[1:], subject.spectra))
     assert rows[1]["difference"] != 0
+
+
+def test_one_document_alone_gives_no_standard_errors_and_says_so(subject, windows, tmp_path, capsys):
+    rows = run(subject, windows[:2], tmp_path / "journal", plan_cuts(ENTRIES[1:], subject.spectra))
+    assert all(np.isnan([row["standard_error"], row["difference_se"]]).all() for row in rows)
+    assert "all windows come from one document" in capsys.readouterr().err

@@ -77,6 +77,12 @@ def evaluate(
     left = [cut for cut in planned if cut.label not in rows]
     if rows:
         print(f"{label}: {len(rows)} of {len(planned)} cuts were finished before", file=sys.stderr)
+    if len({window.document for window in windows}) == 1:
+        print(
+            f"{label}: all windows come from one document, so there are no standard errors; "
+            "divide the corpus into more (documents: paragraph)",
+            file=sys.stderr,
+        )
     for cut in track(left, len(left), label, "cuts"):
         baseline = _scores(rows[NOTHING.label]) if rows else None
         if baseline is not None and not cut.n_removed:
