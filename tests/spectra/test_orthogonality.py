@@ -15,7 +15,6 @@ def rows_of(n_rows, n_columns, seed=0):
 def test_gram_matrix_is_the_product(n_rows):
     rows = rows_of(n_rows, 40)
     np.testing.assert_allclose(gram(rows), rows @ rows.T, rtol=1e-12, atol=1e-12)
-    assert torch.equal(gram(rows), gram(rows).T)
 
 
 def test_deviation_sees_both_lengths_and_angles():

@@ -100,7 +100,7 @@ def test_certificate_states_what_is_measured_directly(kind):
     assert found.condition == (values[0] / values[-1] if values[-1] > 0 else np.inf)
 
 
-@pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 5e4, 9.9e4])
+@pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 5e4, 1e5])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_values_up_to_condition_1e5_are_right_to_1e_12(condition, transposed):
     weight, exact = known_exactly(128, condition, np.random.default_rng(3))

@@ -14,18 +14,20 @@ def gram(rows: Tensor, n_blocks: int = 4) -> Tensor:
         Blocks of columns; with four, five eighths of the products are formed.
     """
     n = len(rows)
-    lower = rows.new_zeros(n, n)
+    products = rows.new_empty(n, n)
     step = -(-n // n_blocks)
     for start in range(0, n, step):
-        stop = start + step
-        lower[start:, start:stop] = rows[start:] @ rows[start:stop].T
-    return lower.tril() + lower.tril(-1).T
+        stop = min(start + step, n)
+        products[start:, start:stop] = rows[start:] @ rows[start:stop].T
+        products[start:stop, stop:] = products[stop:, start:stop].T
+    return products
 
 
 def deviation(overlaps: Tensor) -> float:
     """Return the largest entry of |overlaps - 1|, where ``overlaps`` is the Gram matrix of vectors."""
-    off = overlaps - torch.eye(len(overlaps), dtype=overlaps.dtype, device=overlaps.device)
-    return float(off.abs().max())
+    off = overlaps.clone()
+    off.diagonal().sub_(1)
+    return float(torch.linalg.vector_norm(off, ord=torch.inf))
 
 
 def orthonormalised(rows: Tensor) -> Tensor:

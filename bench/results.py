@@ -1,0 +1,90 @@
+"""What the benchmarks share: timing in turn, the machine's name, and the table in RESULTS.md."""
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+class Row(NamedTuple):
+    """One comparison. The ratio is theirs / ours: above one, ours is faster."""
+
+    what: str
+    ours: str
+    theirs: str
+    ratio: str
+    accuracy: str
+
+
+def in_turn(
+    routes: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+    settle: Callable[[], Any] = lambda: None,
+) -> dict[str, float]:
+    """Time several routes to the same thing, one after the other, again and again.
+
+    What else happens on the machine then slows all of them alike.
+
+    Parameters
+    ----------
+    routes : mapping from name to a function without arguments
+    repeats : int
+    clock : callable
+        Seconds, of the wall or of the processor.
+    settle : callable
+        Waits until everything started is done (a GPU's queue); called before the clock is read.
+
+    Returns
+    -------
+    dict from name to the median of its times, in seconds
+    """
+    times: dict[str, list[float]] = {name: [] for name in routes}
+    for _ in range(repeats):
+        for name, route in routes.items():
+            settle()
+            start = clock()
+            route()
+            settle()
+            times[name].append(clock() - start)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def seconds(value: float) -> str:
+    """Write a time with three digits."""
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def show(rows: Sequence[Row], headers: Sequence[str] = Row._fields) -> None:
+    """Print rows as a table."""
+    cells = [tuple(headers), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(headers))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def record(rows: Sequence[Row], machine: str) -> None:
+    """Append rows to RESULTS.md, with the date and the command that reruns them."""
+    script = Path(sys.argv[0]).resolve().relative_to(RESULTS.parents[1])
+    arguments = [argument for argument in sys.argv[1:] if argument != "--record"]
+    command = " ".join(["python", str(script), *arguments])
+    with open(RESULTS, "a") as stream:
+        for row in rows:
+            stream.write("| " + " | ".join([date.today().isoformat(), f"`{command}`", *row, machine]) + " |\n")
+
+
+def cpu_name(n_threads: int) -> str:
+    """Name the processor, how many threads were used, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    return f"{name}, {n_threads} of {os.cpu_count()} cores"
