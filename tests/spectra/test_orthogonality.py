@@ -47,3 +47,9 @@ def test_largest_component_becomes_positive_and_ties_take_the_first():
         dtype=torch.float64,
     )
     assert canonical_signs(rows).flatten().tolist() == [-1, -1, 1, -1]
+
+
+def test_nearly_dependent_rows_become_orthonormal_to_the_last_digit():
+    """Cholesky's factor succeeds here, but would leave errors of 1e-4."""
+    first = rows_of(5, 20)
+    assert deviation(gram(orthonormalised(torch.cat([first, first + 1e-6 * rows_of(5, 20, seed=1)])))) < 1e-14
