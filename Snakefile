@@ -36,6 +36,7 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
+        plan.artifacts,
 
 
 include: "workflow/rules/models.smk"

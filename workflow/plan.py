@@ -125,6 +125,23 @@ class Plan:
         }
 
     @property
+    def artifacts(self) -> list[str]:
+        """Every file to keep: one that is missing is made again, even if all that follows from it is there."""
+        models = self.config["models"]
+        observed = [(model, corpus, part) for model, corpus in self.observed for part in self.parts(model)]
+        kept = ["weights", "vectors"] if self.config["keep_weights"] else ["vectors"]
+        return [
+            *(path for paths in self.measurements.values() for path in paths),
+            *(
+                f"<results>/{kind}/{model}/part-{part}.parquet"
+                for kind in kept
+                for model in models
+                for part in self.parts(model)
+            ),
+            *(f"<results>/activations/{model}/{corpus}/part-{part}.parquet" for model, corpus, part in observed),
+        ]
+
+    @property
     def tables(self) -> list[str]:
         """Names of the tables."""
         optional = {"overlap": self.observed, "perplexity": self.evaluated}

@@ -85,8 +85,9 @@ def artifacts(folder):
 
 def assert_same(found, expected):
     """Compare artifacts; name those that differ."""
-    assert sorted(found) == sorted(expected)
-    assert [path for path in expected if found[path] != expected[path]] == []
+    assert set(found) == set(expected), f"missing or unexpected: {sorted(set(found) ^ set(expected))}"
+    different = [path for path in expected if found[path] != expected[path]]
+    assert not different, f"different: {different}"
 
 
 def write_config(path, config):
