@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -69,25 +69,32 @@ def linear_threshold(differences: pd.Series, errors: pd.Series) -> float:
 
 def _over_deciles(cuts: pd.DataFrame, threshold: float) -> Figure:
     panels = list(_panels(cuts))
-    figure = style.new_figure(2.7)
+    figure = style.new_figure(2.9)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    figure.subplots_adjust(left=0.095, right=0.99, top=0.92, bottom=0.15, wspace=0.05)
+    figure.subplots_adjust(left=0.095, right=0.99 if len(panels) > 1 else 0.66, top=0.92, bottom=0.21, wspace=0.05)
     for panel_axes, (title, series) in zip(axes, panels, strict=True):
         panel_axes.set_title(title)
         for place, line in enumerate(series):
             shift = DODGE * (place - (len(series) - 1) / 2) if len(series) <= MAX_NAMED else 0.0
+            _connect(panel_axes, line, shift)
             _draw(panel_axes, line, line.rows["decile"] + shift, line.rows["difference"])
         panel_axes.set_xticks(range(1, 11))
         panel_axes.set_xlim(0.5, 10.5)
         panel_axes.set_xlabel("decile removed (1: smallest singular values, 10: largest)")
-        _name(panel_axes, series, loc="upper left", explain=panel_axes is axes[-1])
+        handles = [*_handles(series), *([_open_sign()] if panel_axes is axes[-1] else [])]
+        if len(panels) > 1:
+            panel_axes.legend(
+                handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4, columnspacing=1.2
+            )
+        else:
+            panel_axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     _set_scale(axes, "y", cuts, threshold)
     return figure
 
 
 def _as_dots(cuts: pd.DataFrame, threshold: float) -> Figure:
     labels = list(cuts["row"].unique())[::-1]
-    figure = style.new_figure(max(0.7 + 0.2 * len(labels), 1.7))
+    figure = style.new_figure(max(0.9 + 0.2 * len(labels), 1.5))
     axes = figure.subplots()
     figure.set_layout_engine("constrained")
     place = {label: number for number, label in enumerate(labels)}
@@ -99,7 +106,8 @@ def _as_dots(cuts: pd.DataFrame, threshold: float) -> Figure:
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.grid(axis="y", color=style.NULL, linewidth=0.4)
     axes.set_axisbelow(True)
-    _name(axes, series, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    handles = [*_handles(series), _open_sign()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), columnspacing=1.2)
     _set_scale([axes], "x", cuts, threshold)
     return figure
 
@@ -140,6 +148,13 @@ def _ramp(count: int) -> list[str]:
     return [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.05, 0.85, max(count, 1)))][:count]
 
 
+def _connect(axes: Axes, line: Series, shift: float) -> None:
+    """Draw a line from decile to decile, with a gap where one was not measured or overflows."""
+    deciles = np.arange(1, 11)
+    changes = line.rows.set_index("decile")["difference"].replace([np.inf, -np.inf], np.nan).reindex(deciles)
+    axes.plot(deciles + shift, changes, color=line.colour, linewidth=0.8)
+
+
 def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error_on: str = "y") -> None:
     """Draw one series; an open sign says that the change of log-perplexity is within two standard errors of zero.
 
@@ -150,9 +165,7 @@ def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error_on: str = 
     error = line.rows["difference_se"]
     finite = np.isfinite(line.rows["difference"])
     errors = {f"{error_on}err": error[finite].where(np.isfinite(error[finite]), 0.0)}
-    connect = "-" if error_on == "y" else "none"
     axes.errorbar(x[finite], y[finite], **errors, fmt="none", ecolor=line.colour, elinewidth=0.7, capsize=0, alpha=0.9)
-    axes.plot(x[finite], y[finite], linestyle=connect, color=line.colour, linewidth=0.8)
     told = finite & ~(line.rows["log_ratio"].abs() <= 2 * line.rows["log_ratio_se"])
     for chosen, fill in ((told, line.colour), (finite & ~told, "white")):
         axes.plot(
@@ -167,18 +180,20 @@ def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error_on: str = 
         )
 
 
-def _name(axes: Axes, series: Sequence[Series], *, explain: bool = True, **where: Any) -> None:
-    """Add a legend; of many series, name a few evenly spaced ones; say what open signs mean."""
+def _handles(series: Sequence[Series]) -> list[Line2D]:
+    """Return the entries of a legend; of many series, a few evenly spaced ones."""
     step = max(1, math.ceil(len(series) / MAX_NAMED))
-    handles = [
+    return [
         Line2D([], [], color=line.colour, marker=line.marker, markersize=3.4, linewidth=0.8, label=line.name)
         for line in series[::step]
     ]
-    if explain:
-        open_sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4)
-        open_sign.set(linestyle="none", label="open: within two standard errors of no change")
-        handles.append(open_sign)
-    axes.legend(handles=handles, **where)
+
+
+def _open_sign() -> Line2D:
+    """Return the legend's entry that says what an open sign means."""
+    sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4)
+    sign.set(linestyle="none", label="open: within 2 s.e. of no change")
+    return sign
 
 
 def _set_scale(axes: Sequence[Axes], side: str, cuts: pd.DataFrame, threshold: float) -> None:

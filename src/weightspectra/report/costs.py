@@ -46,22 +46,21 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
         strings, with ``n_documents``, ``log_ratio`` and ``log_ratio_se`` (change of
         log-perplexity and its paired standard error), and the labels ``row``
         (what was removed, and from which layers where that varies) and
-        ``column`` (from which roles). Deciles ascend, everything else keeps its
+        ``column`` (from which roles; if those are always the same, rows are
+        layers and columns are what was removed). Deciles ascend, everything else keeps its
         order.
     """
     cuts = rows[rows["cut"] != UNTOUCHED]
-    by_layer = len(set(cuts["layers"].map(tuple))) > 1
     everything = {role for roles in cuts["roles"] for role in roles}
-    labels = cuts.assign(
-        row=[
-            f"{removed}, {wording.layer_label(layers)}" if by_layer else removed
-            for removed, layers in zip(cuts["removed"], cuts["layers"], strict=True)
-        ],
-        column=[
-            "All roles" if len(roles) > 1 and set(roles) == everything else wording.role_label(roles)
-            for roles in cuts["roles"]
-        ],
+    where = cuts["layers"].map(wording.layer_label)
+    whose = cuts["roles"].map(
+        lambda roles: "All roles" if len(roles) > 1 and set(roles) == everything else wording.role_label(roles)
     )
+    row, column = cuts["removed"], whose
+    if len(set(where)) > 1:
+        # Layers over what is removed, as in the paper's Table 4, unless roles need the columns.
+        row, column = (where, row) if len(set(whose)) == 1 else (row + ", " + where, whose)
+    labels = cuts.assign(row=row, column=column)
     if labels.duplicated(["row", "column"]).any():
         labels = labels.assign(row=labels["cut"], column="Change")
     labels = labels.join(_log_ratios(cuts, rows[rows["cut"] == UNTOUCHED]))
