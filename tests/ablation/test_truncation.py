@@ -37,6 +37,17 @@ def test_equals_exact_truncation(shape, decile):
     assert svd(found.astype(np.float64), compute_uv=False)[len(kept) :].max() < 1e-7 * values[0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_leaves_the_matrix_it_was_given_alone(dtype):
+    weight = torch.from_numpy(np.random.default_rng(5).standard_normal((6, 8))).to(dtype)
+    before = weight.clone()
+    vectors, _ = short_side(weight)
+
+    truncated(weight, torch.from_numpy(vectors[:2].astype(np.float32)))
+
+    assert torch.equal(weight, before)
+
+
 def test_removing_nothing_changes_no_bit():
     weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
     assert torch.equal(truncated(weight, torch.empty(0, 20)), weight)

@@ -50,7 +50,7 @@ def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """
     if not len(vectors):
         return weight
-    exact = weight.double()
+    exact = weight.to(torch.float64, copy=True)
     vectors = vectors.to(exact)
     left = weight.shape[0] <= weight.shape[1]
     part = vectors.T @ (vectors @ exact) if left else (exact @ vectors.T) @ vectors
