@@ -3,7 +3,7 @@ import re
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra.report import findings
+from weightspectra.report import findings, summaries
 
 
 def full(**changes):
@@ -86,6 +86,23 @@ def test_what_was_not_measured_is_not_mentioned():
     alone = findings.find(measurements(FakeModel("alone", {"query": (48, 48)}, n_above=1), overlaps=False))
     assert [finding.headline.split(" ")[0] for finding in alone] == ["Some", "Rounding"]
     assert "no random control" in alone[0].headline
+
+
+@pytest.mark.parametrize(
+    ("aligned", "headline"),
+    [
+        ([], "No singular vectors overlap with the data more often than chance"),
+        (["above"], "Singular vectors above the bulk overlap with the data more often than those inside"),
+        (["below"], "Singular vectors below the bulk overlap with the data more often than those inside"),
+        (["above", "below"], "Singular vectors outside the bulk, at both ends, overlap"),
+        (["above", "inside"], "Overlap with the data is not confined"),
+    ],
+)
+def test_overlap_headline_says_who_overlaps_more_than_the_bulk(aligned, headline):
+    data = full()
+    place = summaries.positioned(data.overlaps, data.bulk)["position"]
+    data.overlaps["overlap"] = data.overlaps["null_median"].where(~place.isin(aligned), 0.9)
+    assert findings.data_overlap(data).headline.startswith(headline)
 
 
 def test_roles_without_significant_overlap_are_named():

@@ -34,7 +34,7 @@ def drawings(data):
 
 
 def render(data, drawings, **changes):
-    names = {"sources": {"model:trained": IDENTITY, "corpus:prose": {"kind": "path", "sha256": "ee" * 32}}}
+    names = {"sources": {"trained": IDENTITY, "corpus:prose": {"kind": "path", "sha256": "ee" * 32}}}
     provenance = {
         "rule": "fit_bulk",
         "config": "c0",

@@ -60,7 +60,7 @@ def run(tmp_path):
                 rows = pd.DataFrame([{"model": model, "path": "weights", "n_bytes": 1, "sha256": "0" * 64}])
             else:
                 rows = getattr(data, name).query("model == @model")
-            sources = {f"model:{model}": {"kind": "path", "name": model}}
+            sources = {model: {"kind": "path", "name": model}}
             frames[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
     return plan, place, inputs
 

@@ -115,16 +115,18 @@ def data_overlap(data: Measurements) -> Finding | None:
     counts = summaries.overlap_counts(data.overlaps, data.bulk)
     lines: list[str] = []
     numbers: dict[str, float] = {}
+    shares = []
     for model in data.trained:
         for corpus, rows in counts[counts["model"] == model].groupby("corpus", sort=False):
-            parts: list[str] = []
-            for position in reversed(summaries.POSITIONS):
-                k, n = rows.loc[rows["position"] == position, ["n_aligned", "n_vectors"]].sum()
-                numbers[f"{model}/{corpus}/{position}"] = k / n if n else float("nan")
-                if n:
-                    parts.append(f"{share(int(k), int(n))} of the vectors {position} {'it' if parts else 'the bulk'}")
+            totals = rows.groupby("position")[["n_aligned", "n_vectors"]].sum()
+            found = totals.reindex(["above", "inside", "below"], fill_value=0)
+            spelled = [
+                f"{share(k, n)} of the vectors {position} the bulk" for position, k, n in found.itertuples() if n
+            ]
+            shares.append({position: k / n if n else float("nan") for position, k, n in found.itertuples()})
+            numbers |= {f"{model}/{corpus}/{position}": value for position, value in shares[-1].items()}
             lines.append(
-                f"{data.titles[model]} on {corpus}: beyond the null band are {wording.listing(parts)}, "
+                f"{data.titles[model]} on {corpus}: beyond the null band are {wording.listing(spelled)}, "
                 f"by chance {100 * summaries.CHANCE:.3f} %. {_roles_that_overlap(rows)}".rstrip()
             )
     for control in data.controls:
@@ -133,39 +135,38 @@ def data_overlap(data: Measurements) -> Finding | None:
         if n:
             numbers[f"{control}/all"] = k / n
             lines.append(f"{data.titles[control]}: {share(k, n)} of all vectors.")
-    return Finding(_overlap_headline(numbers), lines, numbers) if lines else None
+    return Finding(_overlap_headline(shares), lines, numbers) if shares else None
 
 
 def _roles_that_overlap(rows: pd.DataFrame) -> str:
     """Name the roles whose outliers do, and do not, overlap more often than chance (Holm over roles and ends)."""
     ends = rows[(rows["position"] != "inside") & (rows["n_vectors"] > 0)].copy()
-    ends["significant"] = costs.holm(ends["p_value"].to_numpy()) < LEVEL
-    lines = []
-    for position in ("above", "below"):
-        chosen = ends[ends["position"] == position]
-        do, do_not = (chosen.loc[chosen["significant"] == which, "role"] for which in (True, False))
-        if len(do) and not len(do_not):
-            lines.append(f"{position} the bulk in every role that has values there")
-        elif len(do):
-            lines.append(f"{position} the bulk in {wording.roles(do)}, but not in {wording.roles(do_not)}")
-        elif len(do_not):
-            lines.append(f"{position} the bulk in no role")
-    return f"More than chance {' and '.join(lines)} (Holm-corrected p < {LEVEL})." if lines else ""
+    ends["told"] = costs.holm(ends["p_value"].to_numpy()) < LEVEL
+    parts = []
+    for position, chosen in ends.groupby("position", sort=True):
+        do, do_not = chosen.loc[chosen["told"], "role"], chosen.loc[~chosen["told"], "role"]
+        if do.empty:
+            parts.append(f"{position} the bulk in no role")
+        else:
+            but = f", but not in {wording.roles(do_not)}" if len(do_not) else ""
+            parts.append(f"{position} the bulk in {wording.roles(do)}{but}")
+    return f"More than chance {'; '.join(parts)} (Holm-corrected p < {LEVEL})." if parts else ""
 
 
-def _overlap_headline(numbers: Mapping[str, float]) -> str:
-    above, below, inside = (
-        max((value for name, value in numbers.items() if name.endswith(f"/{position}") and value == value), default=0.0)
-        for position in ("above", "below", "inside")
-    )
-    if max(above, below, inside) <= 10 * summaries.CHANCE:
-        return "No singular vectors overlap with the data much more often than chance"
-    if above > 2 * inside and below > 2 * inside:
-        return "Singular vectors outside the bulk, at both ends, are the ones that overlap with the data"
-    if above > 2 * inside:
-        return "Singular vectors above the bulk are the ones that overlap with the data"
-    if below > 2 * inside:
-        return "Singular vectors below the bulk are the ones that overlap with the data"
+def _overlap_headline(shares: Sequence[Mapping[str, float]]) -> str:
+    """Say which vectors overlap more than those inside the bulk, by a factor of two, in every model and corpus."""
+    ends = [
+        end
+        for end in ("above", "below")
+        if all(not found[end] <= 2 * max(found["inside"], summaries.CHANCE) for found in shares)
+        and any(found[end] == found[end] for found in shares)
+    ]
+    if len(ends) == 2:
+        return "Singular vectors outside the bulk, at both ends, overlap with the data more often than those inside"
+    if ends:
+        return f"Singular vectors {ends[0]} the bulk overlap with the data more often than those inside"
+    if not any(value > 2 * summaries.CHANCE for found in shares for value in found.values()):
+        return "No singular vectors overlap with the data more often than chance"
     return "Overlap with the data is not confined to the singular vectors outside the bulk"
 
 

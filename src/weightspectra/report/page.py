@@ -99,7 +99,7 @@ def _with_lines(table: Table) -> dict[str, Any]:
 def _models(
     data: Measurements, sources: pd.DataFrame, provenances: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    identities = _identities(provenances, "model")
+    identities = _identities(provenances)["model"]
     stored = storage.storage(data.matrices, data.bulk)
     found = []
     for model, title in data.titles.items():
@@ -121,16 +121,19 @@ def _models(
 
 
 def _corpora(provenances: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    return [(name, _facts(identity)) for name, identity in _identities(provenances, "corpus").items()]
+    return [(name, _facts(identity)) for name, identity in _identities(provenances)["corpus"].items()]
 
 
-def _identities(provenances: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Mapping[str, Any]]:
-    """Collect what the files say about the models or corpora that they come from."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _identities(provenances: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Collect what the files say about the models and corpora that they come from.
+
+    A corpus is named ``corpus:name`` there, so that it may share a model's name.
+    """
+    found: dict[str, dict[str, Mapping[str, Any]]] = {"model": {}, "corpus": {}}
     for provenance in provenances:
         for name, identity in provenance.get("sources", {}).items():
-            if name.startswith(f"{kind}:"):
-                found.setdefault(name.removeprefix(f"{kind}:"), identity)
+            kind = "corpus" if name.startswith("corpus:") else "model"
+            found[kind].setdefault(name.removeprefix("corpus:"), identity)
     return found
 
 
@@ -150,7 +153,7 @@ def _steps(provenances: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """List each rule once for every code, configuration and subject, in the order in which they were read."""
     found = {}
     for provenance in provenances:
-        subject = ", ".join(name.split(":", 1)[-1] for name in provenance.get("sources", {}))
+        subject = ", ".join(name.removeprefix("corpus:") for name in provenance.get("sources", {}))
         step = {
             "rule": str(provenance.get("rule", wording.NOTHING)),
             "subject": subject,
