@@ -115,19 +115,7 @@ def share_outside(
         if model in controls:
             continue
         random = shares[shares["control_of"] == model].groupby("role")[["share_below", "share_above"]].mean()
-        cells = pd.DataFrame(
-            {
-                "Shape": [f"{n_out} × {n_in}" for n_out, n_in in zip(rows["n_out"], rows["n_in"], strict=True)],
-                "Matrices": rows["n_matrices"].map("{:,}".format).array,
-                "Below, %": _with_spread(rows["share_below"], rows["sd_below"], rows["n_out"] != rows["n_in"]),
-                "Below at random, %": _looked_up(random["share_below"], rows["role"], rows["n_out"] != rows["n_in"]),
-                "Above, %": _with_spread(rows["share_above"], rows["sd_above"], rows["n_out"] > 0),
-                "Above at random, %": _looked_up(random["share_above"], rows["role"], rows["n_out"] > 0),
-                "Below the floor, %": [wording.percent(share) for share in rows["share_below_floor"]],
-            },
-            index=rows["role"].map(ROLE_TITLES).array,
-        )
-        blocks.append(Block(titles[model], "Role", cells))
+        blocks.append(Block(titles[model], "Role", _share_cells(rows, random)))
     if not blocks:
         blocks = [Block("No trained model", "Role", pd.DataFrame())]
     notes = [
@@ -139,6 +127,23 @@ def share_outside(
         "(rounding_std (√n_out + √n_in)).",
     ]
     return Table("share_outside", "Share of singular values outside the bulk", shares, blocks, notes, warnings)
+
+
+def _share_cells(rows: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
+    """Spell one model's shares, a role a line, beside those of its control (which may be missing)."""
+    anything, rectangular = rows["n_out"] > 0, rows["n_out"] != rows["n_in"]
+    return pd.DataFrame(
+        {
+            "Shape": [f"{n_out} × {n_in}" for n_out, n_in in zip(rows["n_out"], rows["n_in"], strict=True)],
+            "Matrices": rows["n_matrices"].map("{:,}".format).array,
+            "Below, %": _with_spread(rows["share_below"], rows["sd_below"], rectangular),
+            "Below at random, %": _looked_up(random["share_below"], rows["role"], rectangular),
+            "Above, %": _with_spread(rows["share_above"], rows["sd_above"], anything),
+            "Above at random, %": _looked_up(random["share_above"], rows["role"], anything),
+            "Below the floor, %": [wording.percent(share) for share in rows["share_below_floor"]],
+        },
+        index=rows["role"].map(ROLE_TITLES).array,
+    )
 
 
 def overlap(
