@@ -79,7 +79,7 @@ def compare(folder: Path, device: torch.device, options: argparse.Namespace, clo
     ]
     routes = {
         "plain forward pass": lambda: forward(model, batches),
-        "hooks only": lambda: [collection.find_shared_inputs(model, modules, batch) for batch in batches],
+        "hooks only": lambda: averages(model, shared, batches, lambda entry, inputs, mask: 0),
         "ours": lambda: collection.collect_moments(model, shared, batches, label="observe"),
         "unshared": lambda: collection.collect_moments(model, alone, batches, label="observe"),
         "two passes in float64": lambda: covariances_in_float64(model, shared, batches),
@@ -110,23 +110,32 @@ def covariances_in_float64(
     model: torch.nn.Module, shared: list[collection.SharedInput], batches: list[collection.Batch]
 ) -> dict[collection.SharedInput, torch.Tensor]:
     """Compute every covariance in float64: one pass for the mean, a second for the products."""
-    means = averages(model, shared, batches, lambda entry, vectors: vectors.sum(dim=0))
-    return averages(
-        model, shared, batches, lambda entry, vectors: (vectors - means[entry]).T @ (vectors - means[entry])
-    )
+    means = averages(model, shared, batches, lambda entry, inputs, mask: real(inputs, mask).sum(dim=0))
+
+    def products(entry: collection.SharedInput, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        centred = real(inputs, mask) - means[entry]
+        return centred.T @ centred
+
+    return averages(model, shared, batches, products)
 
 
+def real(inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the inputs of the tokens that are not padding, in float64."""
+    return collection.without_padding(inputs, mask).double()
+
+
+@torch.no_grad()
 def averages(
     model: torch.nn.Module, shared: list[collection.SharedInput], batches: list[collection.Batch], total
 ) -> dict[collection.SharedInput, torch.Tensor]:
-    """Average a function of the float64 inputs, given as its total over a batch, over all tokens."""
+    """Average a function of the inputs, given as its total over a batch, over all tokens."""
     found: dict[collection.SharedInput, torch.Tensor] = {}
     for batch in batches:
         mask = batch["attention_mask"].bool()
 
         def hook_for(entry: collection.SharedInput, mask: torch.Tensor = mask):
             def hook(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-                found[entry] = found.get(entry, 0) + total(entry, collection.without_padding(inputs[0], mask).double())
+                found[entry] = found.get(entry, 0) + total(entry, inputs[0], mask)
 
             return hook
 

@@ -18,6 +18,9 @@ from weightspectra.progress import track
 Batch = Mapping[str, torch.Tensor]
 """``input_ids`` and ``attention_mask``, both of shape (n_sequences, n_positions)."""
 
+N_DISCOVERY = 8
+"""Tokens of the discovery pass, few because it holds every input of every layer at once."""
+
 PreHook = Callable[[nn.Module, tuple[torch.Tensor, ...]], None]
 
 
@@ -88,7 +91,7 @@ def find_shared_inputs(
         Those without one (experts of a mixture) cannot be observed; a line on
         standard error says so.
     batch : Batch
-        A small one will do.
+        Any; only the first tokens of its first sequence are used.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def find_shared_inputs(
         seen[module].append((id(inputs[0]), inputs[0]._version))
 
     with torch.no_grad(), _hooked(seen, note):
-        model(**batch)
+        model(**{name: tokens[:1, :N_DISCOVERY] for name, tokens in batch.items()})
     groups: dict[tuple[Any, ...], list[MatrixKey]] = {}
     for key in sorted(hooked, key=lambda key: (key.layer, ROLES.index(key.role))):
         if not seen[hooked[key]]:
