@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-
 from results import Row, cpu_name, in_turn, record, seconds, show
+
 from weightspectra import contracts
 from weightspectra.ablation.cuts import Spectrum, plan_cuts
 from weightspectra.ablation.perplexity import DocumentScores, score
