@@ -122,6 +122,7 @@ class Plan:
             "bulk": [f"<results>/bulk/{model}.parquet" for model in models],
             "overlaps": [f"<results>/overlaps/{model}/{corpus}.parquet" for model, corpus in self.observed],
             "evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in self.evaluated],
+            "published": [str(self.root / path) for path in self.config["report"]["published"]],
         }
 
     @property
@@ -144,7 +145,11 @@ class Plan:
     @property
     def tables(self) -> list[str]:
         """Names of the tables."""
-        optional = {"overlap": self.observed, "perplexity": self.evaluated}
+        optional = {
+            "overlap": self.observed,
+            "perplexity": self.evaluated,
+            "published": self.config["report"]["published"],
+        }
         return ["outliers", "share_outside", *(name for name, wanted in optional.items() if wanted)]
 
     @property

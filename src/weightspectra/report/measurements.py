@@ -1,9 +1,12 @@
 """What a report is made from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import yaml
 
 from weightspectra import contracts
 from weightspectra.report import storage
@@ -21,6 +24,10 @@ class Measurements:
         From each random control to the model it is made like.
     titles : mapping
         From each model to what it is called, in the order of the report.
+    origins : mapping
+        From each model to the repository, package or folder it came from.
+    published : mapping
+        Published numbers to compare with, as in ``config/published/``; may be empty.
     """
 
     matrices: pd.DataFrame
@@ -30,6 +37,8 @@ class Measurements:
     evaluations: pd.DataFrame
     controls: Mapping[str, str]
     titles: Mapping[str, str]
+    origins: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -43,7 +52,14 @@ class Measurements:
             else contract.schema.empty_table().to_pandas()
             for contract in known
         }
-        return cls(**frames, controls=controls, titles=titles)
+        sources = [contracts.read_provenance(path)["sources"] for path in files["sources"]]
+        origins = {name: source["name"] for found in sources for name, source in found.items() if name in titles}
+        published = {
+            table: printed
+            for path in files.get("published", ())
+            for table, printed in yaml.safe_load(Path(path).read_text()).items()
+        }
+        return cls(**frames, controls=controls, titles=titles, origins=origins, published=published)
 
     @property
     def trained(self) -> list[str]:

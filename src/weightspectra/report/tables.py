@@ -5,9 +5,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from weightspectra.report import costs, summaries, wording
+from weightspectra.report import costs, published, summaries, wording
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.wording import ROLE_TITLES
+
+PUBLISHED_TITLES = {
+    "n_below": "values below the bulk",
+    "n_above": "values above the bulk",
+    "percent_below": "per cent below the bulk, mean over layers",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def make(name: str, data: Measurements) -> Table:
         "share_outside": lambda: share_outside(data.bulk, data.controls, titles, warnings),
         "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
         "perplexity": lambda: perplexity(data.evaluations, titles, warnings),
+        "published": lambda: beside_published(published.compare(data.published, data.bulk, data.origins), titles),
     }
     return makers[name]()
 
@@ -212,6 +219,32 @@ def perplexity(evaluations: pd.DataFrame, titles: Mapping[str, str], warnings: S
     ]
     numbers = pd.concat(data) if data else pd.DataFrame(columns=costs.COLUMNS)
     return Table("perplexity", "What removing singular values costs", numbers, blocks, notes, warnings)
+
+
+def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+    """Tabulate what is found here beside what was published for the same model.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        From :func:`weightspectra.report.published.compare`.
+    titles : mapping
+        From each model to what it is called.
+    """
+    blocks = []
+    for model, of_model in _by_model(compared, titles):
+        for (source, quantity), rows in of_model.groupby(["source", "quantity"], sort=False):
+            spell = "{:.1f}".format if quantity == "percent_below" else "{:,.0f}".format
+            both = [f"{spell(found)} ({spell(printed)})" for found, printed in rows[["found", "published"]].to_numpy()]
+            named = rows.assign(cell=both, layer=rows["layer"].astype(object).replace(-1, "all"))
+            cells = named.pivot_table(index="layer", columns="role", values="cell", aggfunc="first", sort=False)
+            cells = cells[summaries.ordered_roles(rows["role"])].rename(columns=ROLE_TITLES)
+            blocks.append(Block(f"{titles[model]}, {source}: {PUBLISHED_TITLES[str(quantity)]}", "Layer", cells))
+    notes = [
+        "Each cell: found here (published). Both use the asymptotic edges with the scale fitted to the median singular "
+        "value, so that equal weights should give equal counts.",
+    ]
+    return Table("published", "Found here, and published", compared, blocks, notes, [])
 
 
 def _by_model(rows: pd.DataFrame, titles: Mapping[str, str]) -> list[tuple[str, pd.DataFrame]]:
