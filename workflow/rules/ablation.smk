@@ -6,7 +6,6 @@ evaluate_cuts  in:  sources/{model}.parquet, corpora/*.parquet, spectra, vectors
 
 
 rule evaluate_cuts:
-    """Evaluate {wildcards.model} with every cut of the experiment {wildcards.experiment}."""
     input:
         source="<results>/sources/{model}.parquet",
         corpus=plan.corpus_of("<results>/corpora/{corpus}.parquet"),
@@ -31,5 +30,7 @@ rule evaluate_cuts:
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
         experiment=lookup(dpath="experiments/{experiment}", within=config),
+    message:
+        "Evaluate {wildcards.model} with every cut of the experiment {wildcards.experiment}"
     script:
         "../../scripts/evaluate_cuts.py"

@@ -14,7 +14,6 @@ localrules:
 
 
 rule fetch_corpus:
-    """Fetch the corpus {wildcards.corpus} and divide it into its two parts."""
     output:
         "<results>/corpora/{corpus}.parquet",
     log:
@@ -27,12 +26,13 @@ rule fetch_corpus:
     params:
         code=plan.code("fetch_corpus"),
         entry=lookup(dpath="corpora/{corpus}", within=config),
+    message:
+        "Fetch the corpus {wildcards.corpus} and divide it into its two parts"
     script:
         "../../scripts/fetch_corpus.py"
 
 
 rule collect_activations:
-    """Run {wildcards.model} over {wildcards.corpus} and collect the moments of its layers' inputs."""
     input:
         source="<results>/sources/{model}.parquet",
         corpus="<results>/corpora/{corpus}.parquet",
@@ -53,12 +53,13 @@ rule collect_activations:
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         observe=plan.observation,
+    message:
+        "Run {wildcards.model} over {wildcards.corpus} and collect the moments of its layers' inputs"
     script:
         "../../scripts/collect_activations.py"
 
 
 rule measure_overlap:
-    """Compare the singular vectors of {wildcards.model} with what {wildcards.corpus} excites."""
     input:
         moments=plan.parts_of("<results>/activations/{model}/{corpus}/part-{part}.parquet"),
         weights=plan.parts_of("<results>/weights/{model}/part-{part}.parquet"),
@@ -78,5 +79,7 @@ rule measure_overlap:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         code=plan.code("measure_overlap"),
+    message:
+        "Compare the singular vectors of {wildcards.model} with what {wildcards.corpus} excites"
     script:
         "../../scripts/measure_overlap.py"

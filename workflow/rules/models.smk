@@ -12,7 +12,6 @@ localrules:
 
 
 rule fetch_model:
-    """Fetch {wildcards.model}: everything after this needs no network."""
     input:
         plan.original_of,
     output:
@@ -28,12 +27,13 @@ rule fetch_model:
         code=plan.code("fetch_model"),
         seed=plan.seed_of,
         entry=plan.fetched_of,
+    message:
+        "Fetch {wildcards.model}: everything after this needs no network"
     script:
         "../../scripts/fetch_model.py"
 
 
 rule extract_weights:
-    """Cut the weight matrices out of the checkpoint of {wildcards.model}."""
     input:
         "<results>/sources/{model}.parquet",
     output:
@@ -51,5 +51,7 @@ rule extract_weights:
     params:
         code=plan.code("extract_weights"),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
+    message:
+        "Cut the weight matrices out of the checkpoint of {wildcards.model}"
     script:
         "../../scripts/extract_weights.py"

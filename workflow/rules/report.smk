@@ -7,7 +7,6 @@ make_report   out: report.html, findings.md
 
 
 rule make_tables:
-    """Write the tables."""
     input:
         **plan.measurements,
     output:
@@ -34,12 +33,13 @@ rule make_tables:
         tables=plan.tables,
         controls=plan.controls,
         titles=plan.titles,
+    message:
+        "Write the tables"
     script:
         "../../scripts/make_tables.py"
 
 
 rule make_figures:
-    """Draw the figures."""
     input:
         **plan.measurements,
     output:
@@ -65,12 +65,13 @@ rule make_figures:
         figures=plan.figures,
         controls=plan.controls,
         titles=plan.titles,
+    message:
+        "Draw the figures"
     script:
         "../../scripts/make_figures.py"
 
 
 rule make_report:
-    """Write the report."""
     input:
         **plan.measurements,
         tables=expand("<results>/tables/{name}.md", name=plan.tables),
@@ -100,5 +101,7 @@ rule make_report:
         titles=plan.titles,
         title=lookup(dpath="report/title", within=config),
         config=config,
+    message:
+        "Write the report"
     script:
         "../../scripts/make_report.py"

@@ -8,7 +8,6 @@ fit_bulk   in:  all parts of spectra/{model}
 
 
 rule decompose:
-    """Decompose the matrices of {wildcards.model}, part {wildcards.part}."""
     input:
         weights="<results>/weights/{model}/part-{part}.parquet",
         matrices="<results>/matrices/{model}/part-{part}.parquet",
@@ -28,12 +27,13 @@ rule decompose:
     params:
         code=plan.code("decompose"),
         device=config["device"],
+    message:
+        "Decompose the matrices of {wildcards.model}, part {wildcards.part}"
     script:
         "../../scripts/decompose.py"
 
 
 rule fit_bulk:
-    """Fit the Marchenko-Pastur law to every spectrum of {wildcards.model}."""
     input:
         plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
     output:
@@ -47,5 +47,7 @@ rule fit_bulk:
         runtime=30,
     params:
         code=plan.code("fit_bulk"),
+    message:
+        "Fit the Marchenko-Pastur law to every spectrum of {wildcards.model}"
     script:
         "../../scripts/fit_bulk.py"
