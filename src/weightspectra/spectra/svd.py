@@ -225,7 +225,8 @@ def _by_gram_matrix(wide: Tensor, side: str) -> Decomposition | None:
         coupling = values[:, None] * lower
         values = coupling.diagonal().clone()
         overlaps = gram(long)
-    residual = torch.linalg.vector_norm(coupling - values.diag(), dim=0).max() / values[0]
+    coupling.diagonal().sub_(values)
+    residual = torch.linalg.vector_norm(coupling, dim=0).max() / values[0]
     return _signed(side, *_in_order(values, short, long), "gram", float(residual), deviation(overlaps))
 
 
@@ -242,14 +243,14 @@ def _signed(
     side: str, values: Tensor, short: Tensor, long: Tensor, route: str, residual: float, orthogonality_long: float
 ) -> Decomposition:
     signs = canonical_signs(short)
-    orthogonality_short = deviation(gram(short))
-    return Decomposition(
-        side, values, short * signs, long * signs, route, residual, orthogonality_short, orthogonality_long
-    )
+    short, long = short.mul_(signs), long.mul_(signs)
+    return Decomposition(side, values, short, long, route, residual, deviation(gram(short)), orthogonality_long)
 
 
 def _in_order(values: Tensor, short: Tensor, long: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sort from the largest value down; values that differ by rounding alone may come unsorted."""
+    if (values[1:] <= values[:-1]).all():
+        return values, short, long
     order = torch.argsort(values, descending=True, stable=True)
     return values[order], short[order], long[order]
 
