@@ -132,12 +132,16 @@ def singular_values(weight: Matrix, *, device: Device = None, name: str = "matri
     Notes
     -----
     Roots of the Gram matrix's eigenvalues err by eps * condition**2, relatively,
-    and cost no eigenvectors. They will do for well-conditioned matrices, such as
-    noise of an aspect ratio above 1.1; others are decomposed.
+    and cost no eigenvectors. They will do for well-conditioned matrices, and are
+    tried for those of an aspect ratio above 1.1, whose noise is; others are
+    decomposed.
     """
     wide = _finite(_wide(weight, device), name)
-    values = torch.linalg.eigvalsh(gram(wide)).flip(0).clamp(min=0).sqrt()
-    return values if _condition(values) <= ROOTS_CONDITION_LIMIT else decompose(wide).singular_values
+    if wide.shape[1] > 1.1 * wide.shape[0]:
+        values = torch.linalg.eigvalsh(gram(wide)).flip(0).clamp(min=0).sqrt()
+        if _condition(values) <= ROOTS_CONDITION_LIMIT:
+            return values
+    return decompose(wide).singular_values
 
 
 def long_side_vectors(weight: Matrix, short_vectors: Matrix, *, device: Device = None) -> Tensor:
