@@ -23,7 +23,7 @@ def main(smk):
     modules = {key: matrix.module for key, matrix in matrices.items() if key.layer in layers}
     shared = collection.find_shared_inputs(model, modules, batches[-1])
     collected = collection.collect_moments(model, shared, batches, label=f"observe {smk.wildcards.model}")
-    with contracts.MOMENTS.matrix_writer(smk.output[0], job.stamp(smk, device=str(device))) as writer:
+    with contracts.MOMENTS.matrix_writer(smk.output[0], job.stamp(smk, device=devices.name(device))) as writer:
         for found in progress.track(shared, len(shared), f"diagonalise {smk.wildcards.model}", "covariances"):
             moments = collected.pop(found)
             eigenvalues, eigenvectors = (tensor.cpu().numpy() for tensor in moments.eigenpairs())

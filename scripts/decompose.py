@@ -12,7 +12,7 @@ def main(smk):
     model, device = smk.wildcards.model, devices.device(smk.params.device)
     weights = contracts.WEIGHTS.matrices(smk.input.weights)
     matrices = contracts.MATRICES.read(smk.input.matrices)
-    stamp, rows = job.stamp(smk, device=str(device)), []
+    stamp, rows = job.stamp(smk, device=devices.name(device)), []
     with contracts.VECTORS.matrix_writer(smk.output.vectors, stamp) as vectors:
         for matrix in progress.track(matrices.itertuples(), len(matrices), f"decompose {model}"):
             key = contracts.MatrixKey(matrix.layer, matrix.role, matrix.expert)

@@ -26,7 +26,7 @@ def main(smk):
     windows.check_window(wanted["window"], model)
     matrices, vectors = live.matrices(model, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
     subject = evaluation.Subject(model, matrices, spectra, lambda key: vectors[key]["values"], device)
-    stamp, inputs = job.stamp(smk, device=str(device)), [contracts.read_provenance(path) for path in smk.input]
+    stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
     key = provenance.digest([stamp, inputs, smk.threads])
     finished = journal.Journal(output.with_name(f".{names['experiment']}.journal"), key)
     options = {"batch_size": wanted["batch_size"], "journal": finished, "label": f"evaluate {names['model']}"}

@@ -79,3 +79,9 @@ def test_devices():
     assert devices.device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(UserError, match=r"device: cuda:9, but PyTorch .* sees \d+ CUDA devices; set device: auto"):
         devices.device("cuda:9")
+
+
+def test_results_name_the_gpu_they_were_computed_on(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    assert devices.name(torch.device("cuda:1")) == "GPU 1"
+    assert devices.name(torch.device("cpu")) == "cpu"

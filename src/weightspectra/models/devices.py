@@ -28,3 +28,8 @@ def device(name: str) -> torch.device:
             "set device: auto or cpu, or install a CUDA build of PyTorch and check the driver"
         )
     return found
+
+
+def name(device: torch.device) -> str:
+    """Return what a result says of the device it was computed on: ``"cpu"``, or the model of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
