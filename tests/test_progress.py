@@ -31,6 +31,11 @@ def test_a_slow_loop_says_how_much_is_done_and_how_long_it_will_take(clock, caps
     ]
 
 
+def test_a_long_loop_reports_less_and_less_often(clock, capsys):
+    work(clock, 1.0, 86_400)
+    assert 100 < len(capsys.readouterr().err.splitlines()) < 200
+
+
 def test_items_pass_through_unchanged(clock):
     assert list(progress.track("abc", 3, "letters", unit="letters")) == ["a", "b", "c"]
     assert list(progress.track([], 0, "nothing")) == []

@@ -29,13 +29,22 @@ def track(items: Iterable[Item], total: int, label: str, unit: str = "matrices")
     start = last = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if done and now - last >= QUIET_SECONDS:
+        if done and is_due(start, last, now):
             left = (now - start) / done * (total - done)
             print(f"{label}: {done} of {total} {unit}, {duration(left)} left", file=sys.stderr, flush=True)
             last = now
         yield item
     if last != start:
         print(f"{label}: {total} {unit} in {duration(time.monotonic() - start)}", file=sys.stderr, flush=True)
+
+
+def is_due(start: float, last: float, now: float) -> bool:
+    """Say whether a line is due, from the times in seconds of the start, of the last line, and now.
+
+    One is due after five seconds, and later after every twentieth of the time
+    so far: a minute's work gives a dozen lines, a day's a hundred and fifty.
+    """
+    return now - last >= max(QUIET_SECONDS, (now - start) / 20)
 
 
 def duration(seconds: float) -> str:

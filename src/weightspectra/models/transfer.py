@@ -3,7 +3,7 @@
 import sys
 import time
 
-from weightspectra.progress import QUIET_SECONDS, duration
+from weightspectra.progress import duration, is_due
 
 MEGABYTE = 1e6
 
@@ -27,7 +27,7 @@ class Transfer:
     def report(self, arrived: int) -> None:
         """Print a line, unless the last one is only a few seconds old."""
         now = time.monotonic()
-        if now - self._last < QUIET_SECONDS:
+        if not is_due(self._start, self._last, now):
             return
         self._last = now
         line = f"{self.label}: {arrived / MEGABYTE:,.0f}"
