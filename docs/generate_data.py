@@ -21,7 +21,7 @@ import json, pyarrow.parquet as pq
 json.loads(pq.read_schema("results/bulk/minilm.parquet").metadata[b"provenance"])
 ```
 
-A matrix file holds one row group for each matrix, and one row for each row of it. No column holds nulls.
+A matrix file begins a row group with each matrix, and holds one row for each row of it. No column holds nulls.
 Every page has a checksum, which the pipeline verifies whenever it reads.
 """
 

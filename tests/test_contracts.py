@@ -78,6 +78,24 @@ def test_matrices_come_back_bit_for_bit(contract, tmp_path):
         assert set(back[key]["layer"]) == {key.layer}
 
 
+@pytest.mark.parametrize("n_rows", [7, 8, 9])
+def test_a_large_matrix_takes_several_row_groups(n_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(contracts, "ROW_GROUP_BYTES", 4 * 4 * 5)  # four rows of five
+    matrices = {
+        MatrixKey(0, "up"): bfloat16_matrix(n_rows, 5),
+        MatrixKey(0, "down"): bfloat16_matrix(3, 5, seed=1),
+        MatrixKey(1, "up"): bfloat16_matrix(2, 50, seed=2),  # one row is more than a row group shall hold
+    }
+    path = tmp_path / "m.parquet"
+    write_matrices(WEIGHTS, path, matrices)
+    assert pq.read_metadata(path).num_row_groups == -(-n_rows // 4) + 1 + 2
+    back = WEIGHTS.matrices(path)
+    assert list(back) == list(matrices)
+    for key, values in matrices.items():
+        assert back[key]["values"].tobytes() == values.tobytes()
+        assert list(back[key]["index"]) == list(range(len(values)))
+
+
 def test_a_value_given_once_holds_for_every_row(tmp_path):
     with MOMENTS.matrix_writer(tmp_path / "m.parquet", MADE_BY) as writer:
         writer.write(

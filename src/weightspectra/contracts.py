@@ -6,8 +6,8 @@ readers refuse files of another contract or version, and both check the pages'
 checksums, so that a flipped bit is an error and never a number.
 
 Two kinds of file share this code. *Tables* hold one row per thing and come back
-as a data frame. *Matrix files* (``WEIGHTS``, ``VECTORS``, ``MOMENTS``) hold one
-row group per matrix, so that a single matrix can be read without the others.
+as a data frame. *Matrix files* (``WEIGHTS``, ``VECTORS``, ``MOMENTS``) begin a
+row group with each matrix, so that a single matrix can be read without the others.
 """
 
 import json
@@ -31,6 +31,10 @@ ROLES = ("query", "key", "value", "attention_output", "up", "gate", "down")
 """The roles a matrix can have, in the order in which tables and figures show them."""
 
 StrPath = str | os.PathLike[str]
+
+
+ROW_GROUP_BYTES = 1 << 25
+"""Bytes of a matrix in one row group. Encoding takes a few times as much memory as the row group has bytes."""
 
 
 class MatrixKey(NamedTuple):
@@ -178,7 +182,7 @@ class MatrixWriter:
         self._writer = writer
 
     def write(self, key: MatrixKey, values: np.ndarray, **columns: Any) -> None:
-        """Append one matrix as a row group.
+        """Append one matrix, as one row group or, if it is large, several.
 
         Parameters
         ----------
@@ -195,7 +199,8 @@ class MatrixWriter:
             for name, value in rows.items()
         }
         table = self._contract._arrow({**spread, "index": np.arange(n_rows), "values": values})
-        self._writer.write_table(table, row_group_size=max(n_rows, 1))
+        bytes_per_row = 4 * values.shape[1]
+        self._writer.write_table(table, row_group_size=max(ROW_GROUP_BYTES // max(bytes_per_row, 1), 1))
 
 
 class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
@@ -207,18 +212,21 @@ class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
 
     def __init__(self, contract: Contract, paths: Sequence[Path]):
         self._contract = contract
-        self._groups: dict[MatrixKey, tuple[Path, int]] = {}
+        self._groups: dict[MatrixKey, tuple[Path, list[int]]] = {}
         for path in paths:
             with contract._opened(path) as file:
                 for group in range(file.num_row_groups):
                     first = file.read_row_group(group, columns=["layer", "role", "expert"]).slice(0, 1).to_pylist()[0]
-                    self._groups[MatrixKey(**first)] = (path, group)
+                    self._groups.setdefault(MatrixKey(**first), (path, []))[1].append(group)
 
     def __getitem__(self, key: MatrixKey) -> dict[str, np.ndarray]:
-        path, group = self._groups[key]
+        path, groups = self._groups[key]
         with self._contract._opened(path) as file:
-            table = seals.check_counts(file.read_row_group(group), file.metadata, [group])
-        return {name: _numpy_column(table.column(name)) for name in table.column_names}
+            pieces = (seals.check_counts(file.read_row_group(group), file.metadata, [group]) for group in groups)
+            columns = ({name: _numpy_column(piece.column(name)) for name in piece.column_names} for piece in pieces)
+            if len(groups) == 1:
+                return next(columns)
+            return _joined(columns, sum(file.metadata.row_group(group).num_rows for group in groups))
 
     def __iter__(self) -> Iterator[MatrixKey]:
         return iter(self._groups)
@@ -286,6 +294,19 @@ def _numpy_column(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_list(array.type) and pa.types.is_floating(array.type.value_type):
         return array.flatten().to_numpy().reshape(len(array), -1)
     return array.to_numpy(zero_copy_only=False)
+
+
+def _joined(pieces: Iterable[dict[str, np.ndarray]], n_rows: int) -> dict[str, np.ndarray]:
+    """Join columns that come piece by piece; no more than one piece is held beside the result."""
+    whole: dict[str, np.ndarray] = {}
+    filled = 0
+    for piece in pieces:
+        for name, values in piece.items():
+            if name not in whole:
+                whole[name] = np.empty((n_rows, *values.shape[1:]), values.dtype)
+            whole[name][filled : filled + len(values)] = values
+        filled += len(piece["index"])
+    return whole
 
 
 def _float32_list() -> pa.DataType:
