@@ -11,7 +11,6 @@ smallest singular value against LAPACK's gesdd in float64.
 import argparse
 import importlib.util
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from results import Row, cpu_name, in_turn, record, seconds, show
+from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
 from weightspectra.spectra import svd
 
@@ -34,26 +33,20 @@ def main() -> None:
     """Run the cases asked for, print a table, and record it if wanted."""
     options = arguments()
     torch.set_num_threads(options.threads)
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    clock = clock_of(options)
     rows = [row for name, matrices in cases(options) for row in compare(name, matrices, options.repeats, clock)]
     if options.large:
         rows += [row for shape in LARGE for row in compare_values(*shape, clock)]
-    show(rows)
-    if options.record:
-        unit = "processor time" if options.cpu_time else "wall time"
-        record(rows, f"{cpu_name(options.threads)}, {unit}, torch {torch.__version__}")
+    finish(rows, options, f"torch {torch.__version__}")
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="results/sources/minilm", help="folder with model.safetensors")
-    parser.add_argument("--repeats", type=int, default=5, help="alternating runs of each route (default 5)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all cores")
-    parser.add_argument("--cpu-time", action="store_true", help="processor time; steadier on a busy machine")
     parser.add_argument("--large", action="store_true", help="also 4096 x 4096 and 4096 x 14336, once each")
     parser.add_argument("--tiny", action="store_true", help="only a 96 x 128 matrix, to try this script")
-    parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
+    add_timing_arguments(parser)
     return parser.parse_args()
 
 

@@ -14,7 +14,6 @@ import io
 import logging
 import sys
 import tempfile
-import time
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-from results import Row, cpu_name, in_turn, record, seconds, show
+from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
 from weightspectra import contracts
 from weightspectra.ablation.cuts import Spectrum, plan_cuts
@@ -42,16 +41,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     device = devices.device(options.device)
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    clock = clock_of(options)
     model, tokenizer = loading.load(options.model, head=True, device=device)
     texts = stretches(options, tokenizer)
     evaluation, ours = compare(model, tokenizer, texts, device, options, clock)
     rows = [evaluation, cost_of_a_cut(model, ours, Path(options.model).name, options, clock)]
-    show(rows)
-    if options.record:
-        unit = "processor time" if options.cpu_time else "wall time"
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(options.threads)
-        record(rows, f"{name}, {unit}, torch {torch.__version__}")
+    gpu = devices.name(device) if device.type == "cuda" else None
+    finish(rows, options, f"torch {torch.__version__}", gpu)
 
 
 def arguments() -> argparse.Namespace:
@@ -62,11 +58,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--windows", type=int, default=8, help="windows (default 8)")
     parser.add_argument("--window", type=int, default=256, help="tokens in a window (default 256)")
     parser.add_argument("--batch-size", type=int, default=8, help="windows in a forward pass (default 8)")
-    parser.add_argument("--repeats", type=int, default=5, help="alternating runs of each route (default 5)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all cores")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
-    parser.add_argument("--cpu-time", action="store_true", help="processor time; steadier on a busy machine")
-    parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
+    add_timing_arguments(parser)
     return parser.parse_args()
 
 

@@ -12,7 +12,6 @@ covariances against those two passes.
 
 import argparse
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from results import Row, cpu_name, in_turn, record, seconds, show
+from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
 from weightspectra.activations import collection
 from weightspectra.activations.windows import Window
@@ -35,13 +34,10 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     device = devices.device(options.device)
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    clock = clock_of(options)
     rows = compare(Path(options.model), device, options, clock)
-    show(rows)
-    if options.record:
-        unit = "processor time" if options.cpu_time else "wall time"
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(options.threads)
-        record(rows, f"{name}, {unit}, torch {torch.__version__}")
+    gpu = devices.name(device) if device.type == "cuda" else None
+    finish(rows, options, f"torch {torch.__version__}", gpu)
 
 
 def arguments() -> argparse.Namespace:
@@ -51,11 +47,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=4, help="forward passes (default 4)")
     parser.add_argument("--batch-size", type=int, default=16, help="sequences in a batch (default 16)")
     parser.add_argument("--window", type=int, default=256, help="tokens in a sequence (default 256)")
-    parser.add_argument("--repeats", type=int, default=5, help="alternating runs of each route (default 5)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all cores")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
-    parser.add_argument("--cpu-time", action="store_true", help="processor time; steadier on a busy machine")
-    parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
+    add_timing_arguments(parser)
     return parser.parse_args()
 
 

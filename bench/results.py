@@ -1,5 +1,6 @@
 """What the benchmarks share: timing in turn, the machine's name, and the table in RESULTS.md."""
 
+import argparse
 import os
 import platform
 import statistics
@@ -55,6 +56,27 @@ def in_turn(
             settle()
             times[name].append(clock() - start)
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def add_timing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every comparison on one machine can be told: repeats, threads, which clock, and to record."""
+    parser.add_argument("--repeats", type=int, default=5, help="alternating runs of each route (default 5)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time; steadier on a busy machine")
+    parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
+
+
+def clock_of(options: argparse.Namespace) -> Callable[[], float]:
+    """Return the clock that the command line asks for."""
+    return time.process_time if options.cpu_time else time.perf_counter
+
+
+def finish(rows: Sequence[Row], options: argparse.Namespace, libraries: str, gpu: str | None = None) -> None:
+    """Print the rows, and record them if the command line says so; ``libraries`` names those that computed."""
+    show(rows)
+    if options.record:
+        unit = "processor time" if options.cpu_time else "wall time"
+        record(rows, f"{gpu or cpu_name(options.threads)}, {unit}, {libraries}")
 
 
 def seconds(value: float) -> str:
