@@ -1,7 +1,7 @@
 """weightspectra: which singular values of a transformer's weights carry information?
 
 Data moves in the order of the includes below. Every file between two rules is a
-Parquet file whose form src/weightspectra/contracts.py defines.
+Parquet file whose form src/weightspectra/contracts/ defines.
 """
 
 import sys

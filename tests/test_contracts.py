@@ -23,6 +23,8 @@ def column_of(kind, n_rows, rng):
     if pa.types.is_integer(kind):
         limits = np.iinfo(kind.to_pandas_dtype())
         return rng.integers(limits.min, limits.max, n_rows, endpoint=True, dtype=kind.to_pandas_dtype())
+    if pa.types.is_boolean(kind):
+        return rng.integers(0, 2, n_rows).astype(bool)
     if pa.types.is_floating(kind):
         return rng.standard_normal(n_rows) * 10.0 ** rng.integers(-300, 300, n_rows)
     return pd.Series([f"näme {number}\n" for number in range(n_rows)], dtype="str")
@@ -80,7 +82,7 @@ def test_matrices_come_back_bit_for_bit(contract, tmp_path):
 
 @pytest.mark.parametrize("n_rows", [7, 8, 9])
 def test_a_large_matrix_takes_several_row_groups(n_rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(contracts, "ROW_GROUP_BYTES", 4 * 4 * 5)  # four rows of five
+    monkeypatch.setattr(contracts.contract, "ROW_GROUP_BYTES", 4 * 4 * 5)  # four rows of five
     matrices = {
         MatrixKey(0, "up"): bfloat16_matrix(n_rows, 5),
         MatrixKey(0, "down"): bfloat16_matrix(3, 5, seed=1),

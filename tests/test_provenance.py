@@ -93,7 +93,7 @@ def test_every_way_to_import_is_followed(line, module, package):
 
 def test_a_contract_counts_for_those_who_name_it(package, monkeypatch):
     def with_another_column(contract):
-        extra = contracts.Column("extra", contracts.pa.float64(), "something else")
+        extra = contracts.Column("extra", contracts.contract.pa.float64(), "something else")
         return contracts.Contract(contract.name, contract.version, contract.meaning, (*contract.columns, extra))
 
     before = code_digest(package / "script.py")

@@ -1,0 +1,80 @@
+"""Every Parquet file of the pipeline: its columns, and the only code that reads or writes one.
+
+A contract names its columns, their types and their meaning, and carries a
+version that is stamped into each file. Writers refuse rows that do not fit,
+readers refuse files of another contract or version, and both check the pages'
+checksums, so that a flipped bit is an error and never a number.
+
+Two kinds of file share this code. *Tables* hold one row per thing and come back
+as a data frame. *Matrix files* (``WEIGHTS``, ``VECTORS``, ``MOMENTS``) begin a
+row group with each matrix, so that a single matrix can be read without the others.
+"""
+
+from weightspectra.contracts.ablation import EVALUATIONS
+from weightspectra.contracts.activations import CORPUS, MOMENTS, OVERLAPS
+from weightspectra.contracts.contract import ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
+from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
+from weightspectra.contracts.parquet import read_provenance
+from weightspectra.contracts.randomness import (
+    BULK,
+    CLEANING,
+    HEAD_TESTS,
+    INFORMATION,
+    LEVELS,
+    NULLS,
+    PERMUTATIONS,
+    TAILS,
+    VECTOR_TESTS,
+)
+from weightspectra.contracts.spectra import SPECTRA, VECTORS
+
+ALL = (
+    SOURCES,
+    CORPUS,
+    WEIGHTS,
+    MATRICES,
+    SPECTRA,
+    VECTORS,
+    NULLS,
+    PERMUTATIONS,
+    BULK,
+    LEVELS,
+    VECTOR_TESTS,
+    HEAD_TESTS,
+    TAILS,
+    CLEANING,
+    INFORMATION,
+    MOMENTS,
+    OVERLAPS,
+    EVALUATIONS,
+)
+"""Every contract, in the order in which data moves."""
+
+__all__ = [
+    "ALL",
+    "BULK",
+    "CLEANING",
+    "CORPUS",
+    "EVALUATIONS",
+    "HEAD_TESTS",
+    "INFORMATION",
+    "LEVELS",
+    "MATRICES",
+    "MOMENTS",
+    "NULLS",
+    "OVERLAPS",
+    "PERMUTATIONS",
+    "ROLES",
+    "SOURCES",
+    "SPECTRA",
+    "TAILS",
+    "VECTORS",
+    "VECTOR_TESTS",
+    "WEIGHTS",
+    "Column",
+    "Contract",
+    "Matrices",
+    "MatrixKey",
+    "MatrixWriter",
+    "read_provenance",
+]

@@ -1,0 +1,51 @@
+"""What is known of a model before anything is computed: its files and its weights."""
+
+import pyarrow as pa
+
+from weightspectra.contracts.columns import FLOAT32_LIST, FLOAT64_LIST, KEY, MODEL, SHAPE
+from weightspectra.contracts.contract import Column, Contract
+
+SOURCES = Contract(
+    "sources",
+    1,
+    "The files of a fetched model, with their hashes; the resolved revision stands in the provenance.",
+    (
+        MODEL,
+        Column("path", pa.string(), "file, relative to the model's folder"),
+        Column("n_bytes", pa.int64(), "size in bytes"),
+        Column("sha256", pa.string(), "SHA-256 of the file"),
+    ),
+)
+
+WEIGHTS = Contract(
+    "weights",
+    1,
+    "Matrix file: every 2-D weight in canonical orientation (n_out, n_in); y = W x + b.",
+    (
+        *KEY,
+        Column("index", pa.int32(), "row of the matrix: component of the output"),
+        Column("values", FLOAT32_LIST, "the row's n_in entries; float32 holds bf16 and fp16 without loss"),
+    ),
+)
+
+MATRICES = Contract(
+    "matrices",
+    2,
+    "One row per weight matrix: where it came from, its size and its first moments.",
+    (
+        MODEL,
+        *KEY,
+        *SHAPE,
+        Column("tensor", pa.string(), "name of the tensor in the checkpoint that holds it"),
+        Column("dtype", pa.string(), "the checkpoint's number format"),
+        Column("entry_mean", pa.float64(), "mean of the entries"),
+        Column("entry_std", pa.float64(), "standard deviation of the entries about that mean"),
+        Column("frobenius_norm", pa.float64(), "root of the sum of squared entries"),
+        Column("rounding_std", pa.float64(), "estimated root mean square error of an entry by storage format"),
+        Column("excess_kurtosis", pa.float64(), "fourth standardised moment of the entries minus 3; 0 for a Gaussian"),
+        Column("largest_entry", pa.float64(), "largest entry in magnitude"),
+        Column("row_mean_squares", FLOAT64_LIST, "mean squared entry of each row"),
+        Column("column_mean_squares", FLOAT64_LIST, "mean squared entry of each column"),
+        Column("sha256", pa.string(), "SHA-256 of the float32 entries in row order"),
+    ),
+)

@@ -1,0 +1,36 @@
+"""Singular values and vectors."""
+
+import pyarrow as pa
+
+from weightspectra.contracts.columns import FLOAT32_LIST, FLOAT64_LIST, KEY, MODEL, SHAPE
+from weightspectra.contracts.contract import Column, Contract
+
+SPECTRA = Contract(
+    "spectra",
+    1,
+    "One row per weight matrix: all singular values, and the certificate of their computation.",
+    (
+        MODEL,
+        *KEY,
+        *SHAPE,
+        Column("short_side", pa.string(), "'left' if n_out <= n_in, else 'right': whose vectors are stored"),
+        Column("singular_values", FLOAT64_LIST, "all min(n_out, n_in) values, largest first"),
+        Column("route", pa.string(), "'gram' (float64 Gram matrix) or 'gesdd' (float64 LAPACK, the fall-back)"),
+        Column("residual", pa.float64(), "max_k |W v_k - s_k u_k| / s_1"),
+        Column("orthogonality_short", pa.float64(), "max |Q'Q - 1| of the short side's vectors"),
+        Column("orthogonality_long", pa.float64(), "max |Q'Q - 1| of the long side's vectors"),
+        Column("condition", pa.float64(), "largest over smallest singular value; infinite if the smallest is 0"),
+        Column("rounding_floor", pa.float64(), "singular values below this are the storage format's rounding noise"),
+    ),
+)
+
+VECTORS = Contract(
+    "vectors",
+    1,
+    "Matrix file: the singular vectors of the short side, one per row, largest singular value first.",
+    (
+        *KEY,
+        Column("index", pa.int32(), "rank of the singular value; 0 is the largest"),
+        Column("values", FLOAT32_LIST, "the unit vector's min(n_out, n_in) components"),
+    ),
+)
