@@ -41,6 +41,7 @@ rule all:
 
 include: "workflow/rules/models.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/report.smk"

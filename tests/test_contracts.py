@@ -137,9 +137,9 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="scale"), "bulk/1: missing columns: scale"),
+        (lambda t: t.drop(columns="scale"), "bulk/2: missing columns: scale"),
         (lambda t: t.assign(scael=1.0), "bulk/1: unknown columns: scael"),
-        (lambda t: t.rename(columns={"scale": "scael"}), "bulk/1: missing columns: scale; unknown columns: scael"),
+        (lambda t: t.rename(columns={"scale": "scael"}), "bulk/2: missing columns: scale; unknown columns: scael"),
         (lambda t: t.assign(scale="wide"), "bulk/1: column 'scale' is not double"),
         (lambda t: t.assign(n_below=0.5), "bulk/1: column 'n_below' is not int32"),
         (lambda t: t.assign(layer=70_000), "bulk/1: column 'layer' is not int16"),
@@ -156,7 +156,7 @@ def test_rows_that_do_not_fit_are_refused_by_column(change, message, tmp_path):
 def test_a_mapping_that_lacks_a_column_is_refused(tmp_path):
     complete, lacking = table_of(BULK, 2).to_dict("records")
     del lacking["scale"]
-    with pytest.raises(ValueError, match="bulk/1: missing columns: scale"):
+    with pytest.raises(ValueError, match="bulk/2: missing columns: scale"):
         BULK.write([complete, lacking], tmp_path / "b.parquet", MADE_BY)
 
 

@@ -69,6 +69,15 @@ class Plan:
         patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
         return sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob)) if folder else []
 
+    def nulls_of(self, wildcards: Wildcards) -> str:
+        """Return the table of noise of a model's shapes; a random control has those of the model it is made like."""
+        return f"<results>/nulls/{self.controls.get(wildcards.model, wildcards.model)}.parquet"
+
+    def permutations_of(self, wildcards: Wildcards) -> list[str]:
+        """Return the shuffled spectra of a model, if the configuration asks for them."""
+        wanted = self.config["randomness"]["n_permutations"] > 0
+        return [f"<results>/permutations/{wildcards.model}.parquet"] if wanted else []
+
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
@@ -120,6 +129,12 @@ class Plan:
             "matrices": [f"<results>/matrices/{model}/part-{part}.parquet" for model, part in parts],
             "spectra": [f"<results>/spectra/{model}/part-{part}.parquet" for model, part in parts],
             "bulk": [f"<results>/bulk/{model}.parquet" for model in models],
+            "levels": [f"<results>/levels/{model}.parquet" for model in models],
+            "vector_tests": [f"<results>/vector_tests/{model}/part-{part}.parquet" for model, part in parts],
+            "head_tests": [f"<results>/head_tests/{model}/part-{part}.parquet" for model, part in parts],
+            "tails": [f"<results>/tails/{model}.parquet" for model in models],
+            "cleaning": [f"<results>/cleaning/{model}.parquet" for model in models],
+            "information": [f"<results>/information/{model}.parquet" for model in models],
             "overlaps": [f"<results>/overlaps/{model}/{corpus}.parquet" for model, corpus in self.observed],
             "evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in self.evaluated],
             "published": [str(self.root / path) for path in self.config["report"]["published"]],
@@ -133,6 +148,7 @@ class Plan:
         kept = ["weights", "vectors"] if self.config["keep_weights"] else ["vectors"]
         return [
             *(path for paths in self.measurements.values() for path in paths),
+            *(f"<results>/nulls/{model}.parquet" for model in models if model not in self.controls),
             *(
                 f"<results>/{kind}/{model}/part-{part}.parquet"
                 for kind in kept

@@ -109,6 +109,8 @@ def _loose_references(config: Mapping[str, Any]) -> Iterator[str]:
         yield from missing("observe/corpora", "corpus", name, corpora)
     for name in config["report"]["blocks"]:
         yield from missing("report/blocks", "model", name, models)
+    for number, matrix in enumerate(config["report"]["matrices"]):
+        yield from missing(f"report/matrices/{number}/model", "model", matrix["model"], models)
     for name, experiment in config["experiments"].items():
         where = f"experiments/{name}"
         for model in experiment["models"]:
