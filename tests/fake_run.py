@@ -90,6 +90,7 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
     fitted = marchenko_pastur.fit(values, n_out, n_in)
     rounding_std = model.noise * fitted.entry_std
     floor = rounding_std * (n_out**0.5 + n_in**0.5)
+    mean_square = float((values**2).sum()) / (n_out * n_in)
     name = {"model": model.name, **key._asdict(), "n_out": n_out, "n_in": n_in}
     matrix = {
         **name,
@@ -97,8 +98,12 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
         "dtype": model.dtype,
         "entry_mean": 0.0,
         "entry_std": fitted.entry_std,
-        "frobenius_norm": float(np.sqrt((values**2).sum())),
+        "frobenius_norm": (mean_square * n_out * n_in) ** 0.5,
         "rounding_std": rounding_std,
+        "excess_kurtosis": 0.0,
+        "largest_entry": 5 * fitted.entry_std,
+        "row_mean_squares": np.full(n_out, mean_square),
+        "column_mean_squares": np.full(n_in, mean_square),
         "sha256": "0" * 64,
     }
     spectrum = {

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy import stats
 
 from weightspectra.contracts import MATRICES, MatrixKey
 from weightspectra.errors import UserError
@@ -114,7 +115,29 @@ def test_moments_and_hash(tmp_path, monkeypatch):
     assert described["entry_mean"] == pytest.approx(exact.mean(), rel=1e-14)
     assert described["entry_std"] == pytest.approx(exact.std(), rel=1e-12)
     assert described["frobenius_norm"] == pytest.approx(np.linalg.norm(exact), rel=1e-14)
+    assert described["excess_kurtosis"] == pytest.approx(stats.kurtosis(exact, axis=None), abs=1e-9)
     assert described["sha256"] == hashlib.sha256(values.numpy().tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("block_entries", [3, 20, 1 << 20])
+def test_moments_of_rows_and_columns(monkeypatch, block_entries):
+    monkeypatch.setattr(number_formats, "BLOCK_ENTRIES", block_entries)
+    rng = np.random.default_rng(6)
+    matrix = (rng.standard_t(3, (11, 8)) * np.arange(11)[:, None]).astype(np.float32)
+    matrix[4, 2] = -1e4
+    found, exact = number_formats.moments(matrix), matrix.astype(np.float64)
+    assert found["largest_entry"] == 1e4
+    np.testing.assert_allclose(found["row_mean_squares"], [np.mean([x * x for x in row]) for row in exact], rtol=1e-14)
+    np.testing.assert_allclose(
+        found["column_mean_squares"], [np.mean([x * x for x in column]) for column in exact.T], rtol=1e-14
+    )
+    assert found["excess_kurtosis"] == pytest.approx(stats.kurtosis(exact, axis=None), rel=1e-12)
+
+
+def test_a_constant_matrix_has_no_kurtosis():
+    found = number_formats.moments(np.full((4, 5), 0.5, np.float32))
+    assert np.isnan(found["excess_kurtosis"])
+    assert (found["entry_std"], found["largest_entry"]) == (0.0, 0.5)
 
 
 @pytest.mark.parametrize("name", ["gpt_neox", "gpt2", "mixtral", "phi3"])

@@ -8,6 +8,7 @@ import pytest
 
 from weightspectra import contracts
 from weightspectra.errors import UserError
+from weightspectra.models import number_formats
 
 SHAPES = {
     contracts.MatrixKey(0, "query"): (12, 12),
@@ -38,10 +39,8 @@ def make_job(folder, weights):
             "n_in": weight.shape[1],
             "tensor": f"layers.{key.layer}.{key.role}.weight",
             "dtype": "bfloat16",
-            "entry_mean": 0.0,
-            "entry_std": 1.0,
-            "frobenius_norm": 1.0,
             "rounding_std": 0.01,
+            **number_formats.moments(weight),
             "sha256": "0" * 64,
         }
         for key, weight in reversed(weights.items())

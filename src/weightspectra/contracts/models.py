@@ -42,7 +42,11 @@ MATRICES = Contract(
         Column("entry_std", pa.float64(), "standard deviation of the entries about that mean"),
         Column("frobenius_norm", pa.float64(), "root of the sum of squared entries"),
         Column("rounding_std", pa.float64(), "estimated root mean square error of an entry by storage format"),
-        Column("excess_kurtosis", pa.float64(), "fourth standardised moment of the entries minus 3; 0 for a Gaussian"),
+        Column(
+            "excess_kurtosis",
+            pa.float64(),
+            "fourth standardised moment of the entries minus 3; 0 for a Gaussian, NaN if all are equal",
+        ),
         Column("largest_entry", pa.float64(), "largest entry in magnitude"),
         Column("row_mean_squares", FLOAT64_LIST, "mean squared entry of each row"),
         Column("column_mean_squares", FLOAT64_LIST, "mean squared entry of each column"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -94,16 +95,64 @@ def rounding_std(values: np.ndarray, stored: NumberFormat) -> float:
     return float(np.sqrt(total / values.size / 12))
 
 
-def moments(values: np.ndarray) -> dict[str, float]:
-    """Return ``entry_mean``, ``entry_std`` (about it) and ``frobenius_norm``, summed in float64 in two passes."""
-    mean = sum(float(block.sum(dtype=np.float64)) for block in _blocks(values)) / values.size
-    centred = square = 0.0
-    for block in _blocks(values):
+def moments(matrix: np.ndarray) -> dict[str, Any]:
+    """Return the moments that the contract ``MATRICES`` names, summed in float64.
+
+    Two passes, block of rows by block of rows: standard deviation and kurtosis
+    are about the mean that the first pass finds, the mean squares of rows and
+    columns about zero.
+
+    Parameters
+    ----------
+    matrix : ndarray of float32, shape (n_out, n_in)
+
+    Returns
+    -------
+    dict
+        ``entry_mean``, ``entry_std``, ``excess_kurtosis`` (NaN if all entries
+        are equal), ``frobenius_norm``, ``largest_entry``, ``row_mean_squares``
+        of shape (n_out,), ``column_mean_squares`` of shape (n_in,).
+    """
+    n_out, n_in = matrix.shape
+    total = largest = 0.0
+    rows, columns = np.empty(n_out), np.zeros(n_in)
+    for start, block in _row_blocks(matrix):
         exact = block.astype(np.float64)
-        square += float(exact @ exact)
+        total += float(exact.sum())
+        largest = max(largest, float(exact.max()), -float(exact.min()))
+        np.square(exact, out=exact)
+        rows[start : start + len(block)] = exact.mean(axis=1)
+        columns += exact.sum(axis=0)
+    mean = total / matrix.size
+    variance, fourth = _central_moments(matrix, mean)
+    return {
+        "entry_mean": mean,
+        "entry_std": variance**0.5,
+        "excess_kurtosis": fourth / variance**2 - 3 if variance else float("nan"),
+        "frobenius_norm": float(rows.sum() * n_in) ** 0.5,
+        "largest_entry": largest,
+        "row_mean_squares": rows,
+        "column_mean_squares": columns / n_out,
+    }
+
+
+def _central_moments(matrix: np.ndarray, mean: float) -> tuple[float, float]:
+    """Return the mean second and fourth power of the entries' distances from their mean."""
+    second = fourth = 0.0
+    for _, block in _row_blocks(matrix):
+        exact = block.astype(np.float64).reshape(-1)
         exact -= mean
-        centred += float(exact @ exact)
-    return {"entry_mean": mean, "entry_std": (centred / values.size) ** 0.5, "frobenius_norm": square**0.5}
+        np.square(exact, out=exact)
+        second += float(exact.sum())
+        fourth += float(exact @ exact)
+    return second / matrix.size, fourth / matrix.size
+
+
+def _row_blocks(matrix: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield blocks of whole rows, each with the number of its first row."""
+    step = max(1, BLOCK_ENTRIES // matrix.shape[1])
+    for start in range(0, len(matrix), step):
+        yield start, matrix[start : start + step]
 
 
 def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
