@@ -24,9 +24,8 @@ PERMUTATIONS = Contract(
     (
         MODEL,
         *KEY,
-        Column("entry_rms", pa.float64(), "root mean square of the entries, which shuffling keeps"),
-        Column("largest", FLOAT64_LIST, "largest singular value after each shuffle"),
-        Column("smallest", FLOAT64_LIST, "smallest singular value after each shuffle"),
+        Column("largest", FLOAT64_LIST, "largest singular value after each shuffle, over the noise_std then fitted"),
+        Column("smallest", FLOAT64_LIST, "smallest singular value after each shuffle, over the noise_std then fitted"),
     ),
 )
 

@@ -1,0 +1,74 @@
+"""The permutation null: what the extreme singular values of a matrix are once its entries are shuffled.
+
+Shuffling keeps every entry and destroys every direction. Where entries are far
+from Gaussian, so that a few large ones make outliers of their own, this null
+hypothesis holds its level and the Tracy-Widom law does not.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from weightspectra.spectra import edges
+from weightspectra.spectra.orthogonality import gram
+
+
+def extremes(
+    matrix: np.ndarray, n_permutations: int, rng: np.random.Generator, *, device: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shuffle the entries of a matrix again and again, and measure its extreme singular values.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_out, n_in)
+    n_permutations : int
+    rng : Generator
+    device : str, optional
+        Where to compute; the CPU by default.
+
+    Returns
+    -------
+    largest, smallest : ndarray of shape (n_permutations,)
+        In units of the noise's standard deviation, fitted to each shuffled
+        spectrum as to the original one (:func:`weightspectra.spectra.edges.fit`).
+        That makes shuffled and original matrices of noise exchangeable, and the
+        p-values exact.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    found = np.empty((n_permutations, 2))
+    for row in found:
+        shuffled = torch.tensor(rng.permutation(wide.reshape(-1)).reshape(wide.shape), dtype=torch.float64)
+        squares = torch.linalg.eigvalsh(gram(shuffled.to(device))).flip(0).clamp(min=0)
+        values = squares.sqrt().cpu().numpy()
+        row[:] = values[[0, -1]] / edges.fit(values, *wide.shape).noise_std
+    return found[:, 0], found[:, 1]
+
+
+def p_values(
+    smallest_value: float, largest_value: float, noise_std: float, *, largest: ArrayLike, smallest: ArrayLike
+) -> tuple[float, float]:
+    """Return the p-values of a matrix's smallest and largest singular value.
+
+    Parameters
+    ----------
+    smallest_value, largest_value, noise_std : float
+        Of the original matrix.
+    largest, smallest : array of shape (n_permutations,)
+        From :func:`extremes`.
+    """
+    count = 1 + np.asarray(largest).size
+    lower = (1 + np.count_nonzero(np.asarray(smallest) <= smallest_value / noise_std)) / count
+    upper = (1 + np.count_nonzero(np.asarray(largest) >= largest_value / noise_std)) / count
+    return lower, upper
+
+
+def bounds(noise_std: float, level: float, *, largest: ArrayLike, smallest: ArrayLike) -> tuple[float, float]:
+    """Return the bounds that a shuffled matrix leaves with probability ``level`` at most, half at each end.
+
+    With fewer than 2 / level - 1 shuffles no bound can promise that: they are 0 and infinity then.
+    """
+    lows, highs = np.sort(np.asarray(smallest)), np.sort(np.asarray(largest))
+    allowed = int(np.floor((highs.size + 1) * level / 2 + 1e-9))
+    if allowed == 0:
+        return 0.0, float("inf")
+    return noise_std * float(lows[allowed - 1]), noise_std * float(highs[-allowed])
