@@ -2,7 +2,7 @@
 
 decompose        in:  weights/{model}/part-*.parquet (WEIGHTS), matrices/{model}/part-*.parquet (MATRICES)
                  out: spectra/{model}/part-*.parquet (SPECTRA), vectors/{model}/part-*.parquet (VECTORS)
-simulate_nulls   in:  matrices/{model}/part-*.parquet
+simulate_nulls   in:  all parts of matrices, sources/{model}.parquet (its config.json says how many heads there are)
                  out: nulls/{model}.parquet (NULLS); each shape's own table stays in nulls/shapes/ for all models
 permute_entries  in:  weights/{model}/part-*.parquet
                  out: permutations/{model}.parquet (PERMUTATIONS), if the configuration asks for it
@@ -39,7 +39,8 @@ rule decompose:
 
 rule simulate_nulls:
     input:
-        plan.parts_of("<results>/matrices/{model}/part-{part}.parquet"),
+        source="<results>/sources/{model}.parquet",
+        matrices=plan.parts_of("<results>/matrices/{model}/part-{part}.parquet"),
     output:
         "<results>/nulls/{model}.parquet",
     log:
