@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 from scipy.special import jv
 
@@ -106,8 +106,9 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
         lower,
         upper,
         *found,
-        p_below=p_below(values, noise_std, *shape),
-        p_above=p_above(values, noise_std, *shape),
+        # Without noise, everything that is there is structure.
+        p_below=p_below(values, noise_std, *shape) if noise_std > 0 else np.ones_like(values),
+        p_above=p_above(values, noise_std, *shape) if noise_std > 0 else np.where(values > 0, 0.0, 1.0),
     )
 
 
@@ -206,14 +207,13 @@ def _hard_edge_unit(long_side: int, short_side: int) -> float:
 
 
 @lru_cache(maxsize=HARD_EDGE_UP_TO + 1)
-def _hard_edge_table(excess: int) -> CubicSpline:
+def _hard_edge_table(excess: int) -> PchipInterpolator:
     """Tabulate the logarithm of the probability over the logarithm of sqrt(s)."""
-    roots = np.linspace(np.log(0.05), np.log(2.0 * excess + 14), 160)
+    roots = np.linspace(np.log(0.05), np.log(2.0 * excess + 14), 320)
     nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
     x, halves = (nodes + 1) / 2, np.sqrt(weights / 2)
     s = np.exp(2 * roots)[:, None, None]
     kernels = np.sqrt(s) / 2 * jv(excess, np.sqrt(s * x[:, None] * x)) * halves[:, None] * halves
     survival = np.log1p(-np.minimum(np.linalg.eigvalsh(kernels), 1 - 1e-16)).sum(axis=1)
     known = -np.expm1(survival)
-    resolved = known > 1e-14
-    return CubicSpline(roots[resolved], np.log(np.minimum(known[resolved], 1.0)))
+    return PchipInterpolator(roots, np.log(np.minimum(known, 1.0)))
