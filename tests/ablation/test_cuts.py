@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from weightspectra.ablation.cuts import NOTHING, Cut, Spectrum, decile_ranks, plan_cuts, spectra_of
+from weightspectra.ablation.cuts import NOTHING, Cut, Spectrum, plan_cuts, spectra_of
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
 
@@ -19,22 +19,6 @@ def model():
         for layer in (0, 1)
         for role, n_values, n_below, n_above in [("query", 64, 0, 5), ("value", 23, 2, 3), ("down", 64, 7, 0)]
     }
-
-
-@pytest.mark.parametrize("n_values", [1, 9, 10, 23, 64, 100])
-def test_every_rank_is_in_exactly_one_decile(n_values):
-    deciles = [decile_ranks(n_values, decile) for decile in range(10, 0, -1)]
-    assert np.concatenate(deciles).tolist() == list(range(n_values))
-    sizes = [len(ranks) for ranks in deciles[::-1]]
-    assert max(sizes) - min(sizes) <= 1
-    assert sizes == sorted(sizes, reverse=True)
-
-
-def test_decile_1_holds_the_smallest_values():
-    values = np.sort(np.random.default_rng(0).random(40))[::-1]
-    assert values[decile_ranks(40, 1)].max() < values[decile_ranks(40, 2)].min()
-    assert 39 in decile_ranks(40, 1)
-    assert 0 in decile_ranks(40, 10)
 
 
 def test_deciles_of_each_role_over_all_layers(model):

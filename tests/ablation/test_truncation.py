@@ -4,12 +4,13 @@ import torch
 from causal_models import tiny_causal
 from scipy.linalg import svd
 
-from weightspectra.ablation.cuts import Spectrum, decile_ranks, plan_cuts
+from weightspectra.ablation.cuts import Spectrum, plan_cuts
 from weightspectra.ablation.perplexity import window_nll
 from weightspectra.ablation.truncation import removed, truncated
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
+from weightspectra.spectra.deciles import decile_ranks
 
 
 def short_side(weight):
