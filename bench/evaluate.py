@@ -42,7 +42,7 @@ def main() -> None:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     device = devices.device(options.device)
     clock = clock_of(options)
-    model, tokenizer = loading.load(options.model, head=True, device=device)
+    model, tokenizer = loading.load(options.model, head=True, device=device), loading.load_tokenizer(options.model)
     texts = stretches(options, tokenizer)
     evaluation, ours = compare(model, tokenizer, texts, device, options, clock)
     rows = [evaluation, cost_of_a_cut(model, ours, Path(options.model).name, options, clock)]

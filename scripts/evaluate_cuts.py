@@ -22,7 +22,7 @@ def main(smk):
     sampling = {name: wanted[name] for name in ("window", "stride", "n_windows", "bos")}
     device, trust = devices.device(smk.params.device), {"trust_remote_code": smk.params.remote_code}
     scored = windows.evaluation_windows(dict(documents.to_numpy()), loading.load_tokenizer(folder, **trust), **sampling)
-    model, _ = loading.load(folder, head=True, dtype=getattr(torch, wanted["dtype"]), device=device, **trust)
+    model = loading.load(folder, head=True, dtype=getattr(torch, wanted["dtype"]), device=device, **trust)
     windows.check_window(wanted["window"], model)
     matrices, vectors = live.matrices(model, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
     subject = evaluation.Subject(model, matrices, spectra, lambda key: vectors[key]["values"], device)

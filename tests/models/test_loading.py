@@ -12,7 +12,7 @@ from weightspectra.models import devices, live, loading
 
 
 def test_decoder_with_its_head(tiny_llama, capfd):
-    model, tokenizer = loading.load(tiny_llama, head=True)
+    model, tokenizer = loading.load(tiny_llama, head=True), loading.load_tokenizer(tiny_llama)
     said = capfd.readouterr()
     assert said.out == said.err == ""
     assert type(model).__name__ == "LlamaForCausalLM"
@@ -22,13 +22,13 @@ def test_decoder_with_its_head(tiny_llama, capfd):
 
 
 def test_encoder_without_a_head(tiny_bert):
-    model, _ = loading.load(tiny_bert, head=False)
+    model = loading.load(tiny_bert, head=False)
     assert type(model).__name__ == "BertModel"
     assert len(live.matrices(model)) == 12
 
 
 def test_decoder_without_its_head(tiny_llama):
-    model, _ = loading.load(tiny_llama, head=False, dtype=torch.bfloat16)
+    model = loading.load(tiny_llama, head=False, dtype=torch.bfloat16)
     assert type(model).__name__ == "LlamaModel"
     assert live.matrices(model)[MatrixKey(0, "up")].read().dtype == torch.bfloat16
 
@@ -38,7 +38,7 @@ def test_tied_heads_are_fine(tiny_models, tiny_llama, tmp_path):
     shutil.copytree(folder, tmp_path / "gemma2")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_llama / name, tmp_path / "gemma2" / name)
-    model, _ = loading.load(tmp_path / "gemma2", head=True)
+    model = loading.load(tmp_path / "gemma2", head=True)
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
@@ -71,7 +71,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 def test_a_folder_without_a_tokenizer_is_refused(tiny_models):
     with pytest.raises(UserError, match="no loadable tokenizer"):
-        loading.load(tiny_models("llama")[1], head=True)
+        loading.load_tokenizer(tiny_models("llama")[1])
 
 
 def test_devices():

@@ -73,6 +73,7 @@ def write_inputs(folder, model):
             short_side = "left" if weight.shape[0] <= weight.shape[1] else "right"
             vectors.write(key, (left.T if short_side == "left" else right).astype(np.float32))
             row = dict.fromkeys(contracts.SPECTRA.schema.names + contracts.BULK.schema.names, 0)
+            row |= {"converged": True, "p_below": [], "p_above": []}
             row |= {"model": "tiny", **key._asdict(), "route": "gesdd", "short_side": short_side}
             row |= {"n_above": 2, "n_below": 1, "n_values": len(values), "singular_values": values}
             spectra.append({name: row[name] for name in contracts.SPECTRA.schema.names})

@@ -25,7 +25,7 @@ from weightspectra.models import loading
 def inputs(tmp_path_factory, tiny_llama):
     folder = tmp_path_factory.mktemp("inputs")
     shutil.copytree(tiny_llama, folder / "tiny")
-    model, _ = loading.load(tiny_llama, head=True, dtype=torch.float32, device="cpu", trust_remote_code=False)
+    model = loading.load(tiny_llama, head=True, dtype=torch.float32, device="cpu", trust_remote_code=False)
     write_inputs(folder, model)
     return folder
 

@@ -1,4 +1,4 @@
-"""A model and its tokenizer, from a local folder."""
+"""A model, or its tokenizer, from a local folder."""
 
 import os
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ def load(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     trust_remote_code: bool = False,
-) -> tuple[Any, Any]:
-    """Load a model for evaluation, and its tokenizer, without any network.
+) -> Any:
+    """Load a model for evaluation, without any network.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def load(
 
     Returns
     -------
-    model, tokenizer
-        The model in evaluation mode, keeping no cache of keys and values.
+    PreTrainedModel
+        In evaluation mode, keeping no cache of keys and values.
 
     Raises
     ------
     UserError
         When a weight is not in the checkpoint (the library would invent it),
-        or the folder holds no model or no tokenizer.
+        or the folder holds no model.
     """
     local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     kind: Any = AutoModelForCausalLM if head else AutoModel
@@ -59,7 +59,7 @@ def load(
             raise UserError(f"{folder}: no loadable model: {error}") from error
     _check_nothing_invented(folder, info["missing_keys"], head)
     model.config.use_cache = False
-    return model.eval().to(device), load_tokenizer(folder, trust_remote_code=trust_remote_code)
+    return model.eval().to(device)
 
 
 def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = False) -> Any:
