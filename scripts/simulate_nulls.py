@@ -1,0 +1,35 @@
+"""Simulate noise of the shapes of a model's matrices, or take what another model of such shapes has left."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from weightspectra import contracts, job, provenance
+from weightspectra.spectra import nulls
+
+
+def main(smk):
+    """Write the tables of all shapes; each is also kept by itself, beside the model's, for other models."""
+    matrices = contracts.MATRICES.read(smk.input.matrices, columns=["n_out", "n_in"])
+    shapes = nulls.shapes(matrices.itertuples(index=False, name=None))
+    kept = [table(smk, shape) for shape in shapes]
+    contracts.NULLS.write(pd.concat(kept), smk.output[0], job.stamp(smk))
+
+
+def table(smk, shape):
+    """Return one shape's table, simulated unless it is there from the same seed, number of draws and code."""
+    path = Path(smk.output[0]).parent / "shapes" / "{}x{}.parquet".format(*shape)
+    n_draws = smk.params.n_vectors if shape[1] == 1 else smk.params.n_spectra
+    made = {"rule": smk.rule, "seed": smk.params.seed, "n_draws": n_draws, "code": smk.params.code}
+    if path.exists() and contracts.read_provenance(path) == made:
+        return contracts.NULLS.read(path)
+    rng = provenance.generator(smk.params.seed, "nulls", *map(str, shape))
+    # Under a name of this model's own at first: another model's job may be at the same shape.
+    own = path.with_name(f".{smk.wildcards.model}-{path.name}")
+    contracts.NULLS.write(nulls.rows(shape, nulls.draw(shape, n_draws, rng)), own, made)
+    own.replace(path)
+    return contracts.NULLS.read(path)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
