@@ -54,11 +54,15 @@ def entry_std_by_trimming(noise_values: ArrayLike, long_side: int, short_side: i
     squares = np.sort(np.asarray(noise_values, dtype=np.float64)) ** 2
     if squares.shape != (short_side,):
         raise ValueError(f"expected {short_side} singular values, found an array of shape {squares.shape}")
-    first, last = (round(quantile * short_side) for quantile in CENTRAL)
-    if last == first:
-        first, last = 0, short_side
+    first, last = central_ranks(short_side)
     expected = central_mean(long_side / short_side, first / short_side, last / short_side)
     return float(np.sqrt(squares[first:last].mean() / (long_side * expected)))
+
+
+def central_ranks(n_values: int) -> tuple[int, int]:
+    """Return the first rank of the central part of ascending values, and the one after its last."""
+    first, last = (round(quantile * n_values) for quantile in CENTRAL)
+    return (first, last) if last > first else (0, n_values)
 
 
 @lru_cache(maxsize=4096)
