@@ -1,22 +1,33 @@
-"""Fit the Marchenko-Pastur law to every spectrum of a model."""
+"""Hold every spectrum of a model against noise: the Marchenko-Pastur law, and what leaves it at both ends."""
 
-from dataclasses import asdict
-from math import inf
+from weightspectra import contracts, job, progress
+from weightspectra.spectra import bulk, nulls
 
-from weightspectra import contracts, job
-from weightspectra.spectra import marchenko_pastur
-
-KEPT = ("model", "layer", "role", "expert", "n_out", "n_in", "rounding_floor")
+KEY = ["layer", "role", "expert"]
+NAMES = ("model", *KEY, "n_out", "n_in")
+ENTRIES = ("row_mean_squares", "column_mean_squares", "excess_kurtosis")
 
 
 def main(smk):
     """Write one row per matrix."""
+    spectra = contracts.SPECTRA.read(smk.input.spectra)
+    entries = contracts.MATRICES.read(smk.input.matrices, columns=[*KEY, *ENTRIES]).set_index(KEY)
+    tables = nulls.tables(contracts.NULLS.read(smk.input.nulls))
+    shuffled = contracts.PERMUTATIONS.read(smk.input.permutations).set_index(KEY) if smk.input.permutations else None
     rows = []
-    for matrix in contracts.SPECTRA.read(smk.input).itertuples():
-        kept = {name: getattr(matrix, name) for name in KEPT}
-        fitted = marchenko_pastur.fit(matrix.singular_values, matrix.n_out, matrix.n_in)
-        n_below_floor, _ = marchenko_pastur.count_outside(matrix.singular_values, matrix.rounding_floor, inf)
-        rows.append({**kept, **asdict(fitted), "n_below_floor": n_below_floor})
+    for matrix in progress.track(spectra.itertuples(), len(spectra), f"fit {smk.wildcards.model}"):
+        key = matrix.layer, matrix.role, matrix.expert
+        measured = bulk.measure(
+            matrix.singular_values,
+            matrix.n_out,
+            matrix.n_in,
+            level=smk.params.level,
+            rounding_floor=matrix.rounding_floor,
+            null_draws=tables[max(matrix.n_out, matrix.n_in), min(matrix.n_out, matrix.n_in)],
+            shuffled=None if shuffled is None else shuffled.loc[key, ["largest", "smallest"]].to_dict(),
+            **entries.loc[key].to_dict(),
+        )
+        rows.append({name: getattr(matrix, name) for name in NAMES} | measured)
     contracts.BULK.write(rows, smk.output[0], job.stamp(smk))
 
 

@@ -2,7 +2,7 @@
 
 from weightspectra import contracts, job, progress, provenance
 from weightspectra.models import devices
-from weightspectra.spectra import permutation
+from weightspectra.spectra import shuffling
 
 
 def main(smk):
@@ -13,7 +13,7 @@ def main(smk):
     for key in progress.track(weights, len(weights), f"permute {model}"):
         rng = provenance.generator(smk.params.seed, model, "permutations", str(key))
         values = weights[key]["values"]
-        largest, smallest = permutation.extremes(values, smk.params.n_permutations, rng, device=device)
+        largest, smallest = shuffling.extremes(values, smk.params.n_permutations, rng, device=device)
         rows.append({"model": model, **key._asdict(), "largest": largest, "smallest": smallest})
     contracts.PERMUTATIONS.write(rows, smk.output[0], job.stamp(smk, device=devices.name(device)))
 

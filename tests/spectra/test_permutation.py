@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from weightspectra.spectra import edges, permutation
+from weightspectra.spectra import edges, permutation, shuffling
 
 
 def shuffled(matrix, n, seed=0):
-    return permutation.extremes(matrix, n, np.random.default_rng(seed))
+    return shuffling.extremes(matrix, n, np.random.default_rng(seed))
 
 
 def test_shuffling_measures_what_a_full_decomposition_measures():
