@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import combine_pvalues
+from scipy.stats import combine_pvalues, expon
 
 from weightspectra.spectra import cleaning, vectors
 
@@ -27,35 +27,39 @@ def test_noise_has_no_boundary(n_values, n_draws):
 
 def test_the_boundaries_are_the_most_likely_ones():
     rng = np.random.default_rng(2)
-    p_values = np.concatenate([rng.random(20) ** 6, rng.random(40), rng.random(8) ** 9])
+    p_values = np.concatenate([rng.random(20) ** 6, rng.random(50), rng.random(9) ** 8])
 
     def log_likelihood(upper, lower):
-        total = 0.0
-        for part in (p_values[:upper], p_values[len(p_values) - lower :]):
-            surprise = -np.log(part)
-            mean = max(surprise.mean(), 1)
-            total += np.sum(-np.log(mean) - surprise / mean)
-        return total + np.log(p_values[upper : len(p_values) - lower]).sum()
+        informative = (np.arange(79) < upper) | (np.arange(79) >= 79 - lower)
+        return expon.logpdf(-np.log(p_values), scale=np.where(informative, 3, 1)).sum()
 
-    pairs = [(upper, lower) for upper in range(1, 68) for lower in range(1, 69 - upper)]
+    pairs = [(upper, lower) for upper in range(80) for lower in range(80 - upper)]
     assert cleaning.boundaries(p_values) == max(pairs, key=lambda pair: log_likelihood(*pair))
-    assert cleaning.boundaries(p_values) == pytest.approx((20, 8), abs=4)
+    assert cleaning.boundaries(p_values) == pytest.approx((20, 9), abs=3)
     assert cleaning.boundaries(p_values[::-1]) == cleaning.boundaries(p_values)[::-1]
 
 
-@pytest.mark.parametrize(("n_planted", "tolerance"), [(1, 3), (3, 2), (10, 3), (30, 3), (76, 3)])
-def test_planted_directions_are_counted(n_planted, tolerance):
+@pytest.mark.parametrize("n_planted", [1, 3, 10, 30, 76])
+def test_planted_directions_are_counted_within_a_few_ranks(n_planted):
     rng = np.random.default_rng(3)
     errors, lower_ends = [], []
-    for _ in range(200):
+    for _ in range(300):
         left, right = rng.random((2, 768))
         left[:n_planted] = right[:n_planted] = 1e-4  # what 10000 draws of noise can say at most
         upper, lower = cleaning.boundaries(cleaning.combine_sides(left, right))
         errors.append(upper - n_planted)
         lower_ends.append(lower)
-    assert np.median(errors) == 0
+    assert min(errors) >= 0
+    assert np.median(errors) <= 1
+    assert np.quantile(errors, 0.9) <= 6
     assert np.mean(np.array(lower_ends) > 0) < 0.05
-    assert np.quantile(np.abs(errors), 0.95) <= tolerance
+
+
+def test_an_end_that_fades_out_is_cut_where_it_looks_random():
+    rng = np.random.default_rng(5)
+    means = np.maximum(np.linspace(10, -8, 300), 1)  # 1.65 at rank 139, 1 at rank 150
+    found = [cleaning.boundaries(np.exp(-rng.exponential(means)))[0] for _ in range(100)]
+    assert np.median(found) == pytest.approx(139, abs=8)
 
 
 def test_sparse_vectors_at_both_ends_of_a_matrix_are_counted():
@@ -69,11 +73,15 @@ def test_sparse_vectors_at_both_ends_of_a_matrix_are_counted():
         n_larger = len(null) - np.searchsorted(null, vectors.measure(rows).distance)
         p_sides.append((1 + n_larger) / (1 + len(null)))
     p_values = cleaning.combine_sides(*p_sides)
-    assert cleaning.boundaries(p_values) == pytest.approx((12, 5), abs=2)
+    assert cleaning.boundaries(p_values) == pytest.approx((12, 5), abs=3)
 
 
 def test_where_nothing_looks_random_there_is_no_noise():
-    assert sum(cleaning.boundaries(np.full(50, 1e-3))) == 50
+    rng = np.random.default_rng(6)
+    assert cleaning.boundaries(np.full(50, 1e-3)) == (50, 50)
+    assert cleaning.boundaries(np.exp(-rng.exponential(8, 300))) == (300, 300)
+    one_random = np.append(np.full(50, 1e-3), [0.9, *np.full(20, 1e-3)])
+    assert cleaning.boundaries(one_random) == (71, 71)
     assert cleaning.boundaries([]) == (0, 0)
 
 
