@@ -13,7 +13,12 @@ NULLS = Contract(
         Column("long_side", pa.int32(), "larger dimension of the noise matrix; number of components of a noise vector"),
         Column("short_side", pa.int32(), "smaller dimension of the noise matrix; 1 for a noise vector"),
         Column("statistic", pa.string(), "name of the statistic, for example 'bulk distance' or 'vector distance'"),
-        Column("draws", FLOAT64_LIST, "its value in each simulated draw, ascending"),
+        Column(
+            "draws",
+            FLOAT64_LIST,
+            "its value in each simulated draw, ascending; of 'participation tail', the values that noise exceeds with "
+            "128 probabilities, which fall geometrically from 0.1 to 1e-20",
+        ),
     ),
 )
 

@@ -14,7 +14,16 @@ from typing import Any
 
 from weightspectra.contracts import ROLES
 from weightspectra.errors import UserError
-from weightspectra.models.layouts import Config, Fused, by_groups, by_head_counts, count, equal_parts
+from weightspectra.models.layouts import (
+    HEADS,
+    Config,
+    Fused,
+    by_groups,
+    by_head_counts,
+    count,
+    equal_parts,
+    falcon_groups,
+)
 
 GUIDE = "docs/add-an-architecture.md"
 CAUSAL_METRICS = {"perplexity"}
@@ -53,6 +62,9 @@ class Family:
         from which ``position`` counts the block.
     position : callable
         From the configuration and those numbers to the block's number.
+    key_heads : callable
+        From the configuration to the number of heads of keys and values, which
+        several heads of queries may share.
     """
 
     model_type: str
@@ -63,6 +75,7 @@ class Family:
     depth: Callable[[Config], int] = field(default=lambda config: count(config, "num_hidden_layers"))
     block: re.Pattern[str] = _BLOCK
     position: Callable[..., int] = field(default=lambda config, layer: layer)
+    key_heads: Callable[[Config], int] = field(default=lambda config: count(config, "num_key_value_heads", *HEADS))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -137,14 +150,6 @@ def _check_causal(family: Family, config: Config, metric: str) -> None:
             f"architectures: ['...ForCausalLM'] in its config.json; found {heads}: take the model out of the "
             "experiment's models, or fetch the checkpoint that has the head"
         )
-
-
-def _falcon_groups(config: Config) -> int:
-    """Return into how many groups of query heads, each with one key head, a Falcon model's rows are divided."""
-    n_heads = count(config, "num_attention_heads", "n_head")
-    if config.get("new_decoder_architecture", False):
-        return count({**config, "n_head": n_heads}, "num_kv_heads", "n_head")
-    return 1 if config.get("multi_query", True) else n_heads
 
 
 _QKV = ("query", "key", "value")
@@ -238,7 +243,7 @@ _BLOOM: Tensors = {
     "self_attention.dense.weight": "attention_output",
     **_MLP_4H,
 }
-_FALCON: Tensors = {**_BLOOM, "self_attention.query_key_value.weight": Fused(_QKV, by_groups(_falcon_groups))}
+_FALCON: Tensors = {**_BLOOM, "self_attention.query_key_value.weight": Fused(_QKV, by_groups(falcon_groups))}
 _GPT2: Tensors = {
     "attn.c_attn.weight": Fused(_QKV, equal_parts(3)),
     "attn.c_proj.weight": "attention_output",
@@ -282,7 +287,13 @@ _ROWS = (
     Family("opt", _OPT, causal=True),
     Family("gpt_neox", _GPT_NEOX, causal=True),
     Family("bloom", _BLOOM, causal=True, depth=lambda config: count(config, "n_layer", "num_hidden_layers")),
-    Family("falcon", _FALCON, causal=True, depth=lambda config: count(config, "num_hidden_layers", "n_layer")),
+    Family(
+        "falcon",
+        _FALCON,
+        causal=True,
+        depth=lambda config: count(config, "num_hidden_layers", "n_layer"),
+        key_heads=falcon_groups,
+    ),
     Family("gpt2", _GPT2, causal=True, transposed=True, depth=lambda config: count(config, "n_layer")),
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _ROWS}

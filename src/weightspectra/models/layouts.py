@@ -12,6 +12,9 @@ Config = Mapping[str, Any]
 Rows = tuple[slice, ...]
 """The rows of a fused matrix that make up one role, in order."""
 
+HEADS = ("num_attention_heads", "n_head", "n_heads")
+"""What one architecture or another calls the number of attention heads."""
+
 REFETCH = "remove the model's folder and the manifest beside it, and run again to fetch it anew"
 
 
@@ -125,3 +128,11 @@ def by_groups(n_groups: Callable[[Config], int]) -> Callable[[Config, int], tupl
         return tuple(runs[0::3]), tuple(runs[1::3]), tuple(runs[2::3])
 
     return cut
+
+
+def falcon_groups(config: Config) -> int:
+    """Return into how many groups of query heads, each with one key head, a Falcon model's rows are divided."""
+    n_heads = count(config, "num_attention_heads", "n_head")
+    if config.get("new_decoder_architecture", False):
+        return count({**config, "n_head": n_heads}, "num_kv_heads", "n_head")
+    return 1 if config.get("multi_query", True) else n_heads
