@@ -163,6 +163,7 @@ TAILS = Contract(
         Column("log_alpha_norm", pa.float64(), "log10 of the sum of eigenvalues to the power alpha"),
         Column("hill", pa.float64(), "Hill's estimate of the exponent from the largest tenth of the eigenvalues"),
         Column("hill_error", pa.float64(), "its standard error"),
+        Column("hill_local", FLOAT64_LIST, "Hill's estimate in each tenth of the eigenvalues, largest first"),
         Column("lambda_max", pa.float64(), "largest eigenvalue: square of the largest singular value"),
         Column("norm", pa.float64(), "sum of the eigenvalues: squared Frobenius norm"),
         Column("log_norm", pa.float64(), "log10(norm)"),
