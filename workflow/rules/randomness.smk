@@ -4,7 +4,7 @@ fit_levels       in:  all parts of spectra/{model}, bulk/{model}.parquet, nulls
                  out: levels/{model}.parquet (LEVELS)
 score_vectors    in:  one part of weights, spectra and vectors, sources, nulls
                  out: vector_tests/{model}/part-*.parquet (VECTOR_TESTS), head_tests/{model}/part-*.parquet (HEAD_TESTS)
-measure_tails    in:  all parts of spectra and matrices, bulk
+measure_tails    in:  all parts of spectra, bulk
                  out: tails/{model}.parquet (TAILS)
 map_information  in:  all parts of spectra and vector_tests, bulk
                  out: information/{model}.parquet (INFORMATION), cleaning/{model}.parquet (CLEANING)
@@ -69,7 +69,6 @@ rule score_vectors:
 rule measure_tails:
     input:
         spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
-        matrices=plan.parts_of("<results>/matrices/{model}/part-{part}.parquet"),
         bulk="<results>/bulk/{model}.parquet",
     output:
         "<results>/tails/{model}.parquet",
