@@ -12,7 +12,7 @@ def main(smk):
     """Write one row per matrix and region, and one row per matrix with the cleaned values."""
     bulk = contracts.BULK.read(smk.input.bulk, columns=[*KEY, *BULK])
     tests = contracts.VECTOR_TESTS.read(smk.input.vectors, columns=[*KEY, *TESTS])
-    sides = tests.pivot_table(index=[*KEY, "index"], columns="side", values="p_value")
+    sides = tests.pivot(index=[*KEY, "index"], columns="side", values="p_value")
     information_rows, cleaning_rows = [], []
     for matrix in contracts.SPECTRA.read(smk.input.spectra).merge(bulk, on=KEY, validate="1:1").itertuples():
         key = contracts.MatrixKey(matrix.layer, matrix.role, matrix.expert)

@@ -26,7 +26,7 @@ def main(smk):
             {"model": matrix.model, **key._asdict(), **shape}
             | asdict(law)
             | tails.alpha_norms(values**2, law.alpha)
-            | {"hill": exponents[0], "hill_error": errors[0]}
+            | {"hill": exponents[0], "hill_error": errors[0], "hill_local": exponents}
             | asdict(tails.norms(values, **shape))
             | asdict(tails.signal(values, **shape, **{name: getattr(matrix, name) for name in NOISE}))
         )

@@ -212,16 +212,18 @@ def norms(singular_values: ArrayLike, n_out: int, n_in: int) -> Norms:
 
 
 def alpha_norms(eigenvalues: ArrayLike, alpha: float) -> dict[str, float]:
-    """Return ``alpha_weighted`` = alpha log10(lambda_max) and ``log_alpha_norm`` = log10(sum lambda**alpha)."""
+    """Return ``alpha_weighted`` = alpha log10(lambda_max) and ``log_alpha_norm`` = log10(sum lambda**alpha).
+
+    Both are NaN for an exponent that is, and for a matrix of zeros.
+    """
     found = np.asarray(eigenvalues, dtype=np.float64)
     logs = np.log10(found[found > 0])
-    largest = float(logs.max(initial=-np.inf))
+    if not len(logs):
+        return {"alpha_weighted": float("nan"), "log_alpha_norm": float("nan")}
+    weighted = alpha * float(logs.max())
     # Relative to the largest, so that no power overflows.
-    sum_of_powers = float(np.sum(10 ** (alpha * (logs - largest))))
-    return {
-        "alpha_weighted": alpha * largest,
-        "log_alpha_norm": alpha * largest + float(np.log10(sum_of_powers)) if len(logs) else float("nan"),
-    }
+    sum_of_powers = float(np.sum(10 ** (alpha * (logs - logs.max()))))
+    return {"alpha_weighted": weighted, "log_alpha_norm": weighted + float(np.log10(sum_of_powers))}
 
 
 def signal(
