@@ -7,8 +7,13 @@ from weightspectra.report.measurements import Measurements
 
 
 def main(smk):
-    """Read every measurement; draw one figure after the other."""
-    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    """Read what is drawn; draw one figure after the other."""
+    data = Measurements.read(
+        dict(smk.input.items()),
+        controls=smk.params.controls,
+        titles=smk.params.titles,
+        figures=smk.params.figures.values(),
+    )
     wanted = list(enumerate(smk.params.figures.values()))
     for number, figure in progress.track(wanted, len(wanted), "make_figures", unit="figures"):
         drawn = gallery.draw(figure, data)

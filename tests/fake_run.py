@@ -6,12 +6,13 @@ the counts outside are exactly those planted, whatever the size of the matrix.
 
 from dataclasses import dataclass, field
 
+import fake_noise
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from weightspectra import contracts
-from weightspectra.report.measurements import Measurements
+from weightspectra.report.measurements import Measurements, count_vectors
 from weightspectra.spectra import marchenko_pastur
 
 BERT = {"query": (48, 48), "attention_output": (48, 48), "up": (144, 48), "down": (48, 144)}
@@ -67,21 +68,34 @@ def measurements(
     *models: FakeModel, controls=None, overlaps: bool = True, evaluations: pd.DataFrame | None = None
 ) -> Measurements:
     """Put models together into what a report reads."""
-    rows = [_matrix(model, key) for model in models for key in model.matrix_keys()]
-    matrices, spectra, bulk = (pd.DataFrame([row[place] for row in rows]) for place in range(3))
-    vectors = [_overlaps(model, key) for model in models for key in model.matrix_keys()] if overlaps else []
-    empty = {
-        contract: contract.schema.empty_table().to_pandas() for contract in (contracts.OVERLAPS, contracts.EVALUATIONS)
-    }
+    found = frames(*models, overlaps=overlaps)
+    empty = contracts.EVALUATIONS.schema.empty_table().to_pandas()
+    vectors = found.pop("vector_tests")
     return Measurements(
-        matrices=matrices,
-        spectra=spectra,
-        bulk=bulk,
-        overlaps=pd.concat(vectors, ignore_index=True) if vectors else empty[contracts.OVERLAPS],
-        evaluations=empty[contracts.EVALUATIONS] if evaluations is None else evaluations,
+        **found,
+        vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
+        shown_vectors=vectors,
+        shown_levels=found["levels"],
+        evaluations=empty if evaluations is None else evaluations,
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
     )
+
+
+def frames(*models: FakeModel, overlaps: bool = True) -> dict[str, pd.DataFrame]:
+    """Return rows of the contracts that tell of these models, by the contract's name."""
+    rows = [_matrix(model, key) for model in models for key in model.matrix_keys()]
+    matrices, spectra, bulk = (pd.DataFrame([row[place] for row in rows]) for place in range(3))
+    vectors = [_overlaps(model, key) for model in models for key in model.matrix_keys()] if overlaps else []
+    empty = contracts.OVERLAPS.schema.empty_table().to_pandas()
+    noise = [fake_noise.frames(model) for model in models]
+    return {
+        "matrices": matrices,
+        "spectra": spectra,
+        "bulk": bulk,
+        "overlaps": pd.concat(vectors, ignore_index=True) if vectors else empty,
+        **{name: pd.concat([found[name] for found in noise], ignore_index=True) for name in noise[0]},
+    }
 
 
 def _matrix(model: FakeModel, key: contracts.MatrixKey):
@@ -126,6 +140,7 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
         **{field: getattr(fitted, field) for field in ("n_values", "n_below", "n_above")},
         "rounding_floor": floor,
         "n_below_floor": int((values < floor).sum()),
+        **fake_noise.bulk_columns(model, key, fitted),
     }
     return matrix, spectrum, fit
 

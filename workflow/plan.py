@@ -166,12 +166,23 @@ class Plan:
             "perplexity": self.evaluated,
             "published": self.config["report"]["published"],
         }
-        return ["outliers", "share_outside", *(name for name, wanted in optional.items() if wanted)]
+        always = ["outliers", "share_outside", "randomness", "information", "tails"]
+        return [*always, *(name for name, wanted in optional.items() if wanted)]
 
     @property
     def figures(self) -> dict[str, dict[str, Any]]:
         """From the name of each figure to what it shows: its kind, and names from the configuration."""
-        return {**self._control_figures, **self._spectra_figures, **self._damage_figures}
+        return {
+            **self._control_figures,
+            **self._information_figures,
+            **self._matrix_figures,
+            **self._spectra_figures,
+            **self._damage_figures,
+        }
+
+    def _control_of(self, model: str) -> str | None:
+        """Return the first random control of a model, if there is one."""
+        return next((name for name, like in self.controls.items() if like == model), None)
 
     @property
     def _control_figures(self) -> dict[str, dict[str, Any]]:
@@ -184,6 +195,28 @@ class Plan:
                 "block": blocks.get(model, [None])[0],
             }
             for control, model in self.controls.items()
+        }
+
+    @property
+    def _information_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"information-{model}": {"kind": "information", "model": model, "control": self._control_of(model)}
+            for model in self.config["models"]
+            if model not in self.controls
+        }
+
+    @property
+    def _matrix_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"matrix-{shown['model']}-block_{shown['layer']}-{shown['role']}": {
+                "kind": "matrix",
+                "model": shown["model"],
+                "control": self._control_of(shown["model"]),
+                "block": shown["layer"],
+                "role": shown["role"],
+                "window": self.config["randomness"]["window"],
+            }
+            for shown in self.config["report"]["matrices"]
         }
 
     @property
@@ -220,7 +253,10 @@ class Plan:
     def figure_labels(self, name: str) -> dict[str, str]:
         """Return the columns under which Snakemake's own report lists a figure."""
         figure = self.figures[name]
-        subject = figure.get("experiment") or figure.get("corpus") or ("control" if "control" in figure else "")
+        role = figure.get("role", "").replace("_", " ")
+        subject = (
+            figure.get("experiment") or figure.get("corpus") or role or ("control" if figure.get("control") else "")
+        )
         block = figure.get("block")
         return {
             "figure": figure["kind"],

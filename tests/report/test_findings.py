@@ -3,7 +3,7 @@ import re
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra.report import findings, summaries
+from weightspectra.report import findings, noise_findings, summaries
 
 
 def full(**changes):
@@ -17,16 +17,17 @@ def text_of(finding):
     return " ".join([finding.headline, *finding.sentences])
 
 
-def test_five_findings_with_the_planted_numbers():
-    above, below, overlap, cost, rounding = findings.find(full())
+def test_six_findings_with_the_planted_numbers():
+    above, below, ends, overlap, cost, rounding = findings.find(full())
     n_values = 6 * (2 * 48 + 2 * 16 + 3 * 48)
     assert above.headline == "More singular values lie above the bulk in trained matrices than in random ones"
-    assert above.numbers["trained/n_above"] == 6 * 7 * 4
-    assert f"({6 * 7 * 4} of {n_values:,}) in 42 matrices" in text_of(above)
+    assert above.numbers["trained/n_above"] == 6 * 7 * 3
+    assert f"({6 * 7 * 3} of {n_values:,}) in 42 matrices" in text_of(above)
     assert "More than the control in 42 of 42 matrices" in text_of(above)
-    assert below.numbers["trained/n_below"] == 6 * 5 * 2
+    assert below.numbers["trained/n_below"] == 6 * 5 * 1
     assert below.numbers["control/n_below"] == 0
-    assert "30 rectangular matrices" in text_of(below)
+    assert "More than the control in 30 of 42 matrices" in text_of(below)
+    assert ends.headline.startswith("At both ends of the spectra")
     assert overlap.numbers["trained/prose/above"] == 1
     assert overlap.numbers["trained/prose/below"] == 0.5
     assert overlap.numbers["trained/prose/inside"] == 0
@@ -36,12 +37,14 @@ def test_five_findings_with_the_planted_numbers():
 
 
 def test_sign_test_is_exact():
-    above = findings.above_bulk(full())
+    above = noise_findings.above_bulk(full())
     assert above.numbers["trained/p_above"] == pytest.approx(0.5**42)
 
 
 def test_a_model_like_its_control_is_a_negative_result():
-    above, below, *_ = findings.find(full(n_above=0, n_below=0))
+    above, below, ends, *_ = findings.find(full(n_above=0, n_below=0))
+    assert ends.headline == "Noise explains the ends of trained spectra as well as those of random ones"
+    assert "singular vectors that are no random directions (false discovery rate 5 %): 0 % (0 of" in text_of(ends)
     assert above.headline == "Trained matrices have no more singular values above the bulk than random ones"
     assert below.headline == "Trained matrices have no more singular values below the bulk than random ones"
     assert "not significant" in text_of(above)
@@ -84,8 +87,8 @@ def test_quantised_weights_hide_their_smallest_values():
 
 def test_what_was_not_measured_is_not_mentioned():
     alone = findings.find(measurements(FakeModel("alone", {"query": (48, 48)}, n_above=1), overlaps=False))
-    assert [finding.headline.split(" ")[0] for finding in alone] == ["Some", "Rounding"]
-    assert "no random control" in alone[0].headline
+    assert [finding.headline.split(" ")[0] for finding in alone] == ["No", "No", "What", "Rounding"]
+    assert all("no random control" in finding.headline for finding in alone[:3])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_roles_without_significant_overlap_are_named():
 def test_markdown_is_numbered_and_at_most_100_columns_wide():
     text = findings.to_markdown(findings.find(full()))
     lines = text.splitlines()
-    assert [line[:3] for line in lines if line[:1].isdigit()] == ["1. ", "2. ", "3. ", "4. ", "5. "]
+    assert [line[:3] for line in lines if line[:1].isdigit()] == ["1. ", "2. ", "3. ", "4. ", "5. ", "6. "]
     assert max(map(len, lines)) <= 100
     assert not any(line.lstrip().startswith(("%", "±")) for line in lines)
     assert findings.GLUE not in text
@@ -127,3 +130,44 @@ def test_experiments_without_deciles_still_tell_their_costs():
     rows["decile"] = 0
     cost = findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
     assert cost.headline == "What removing singular values costs"
+
+
+def test_what_chance_and_unequal_variances_give_is_said_beside_the_counts():
+    above = noise_findings.above_bulk(full())
+    assert "Unequal variances of rows and columns explain 42 of the 126." in text_of(above)
+    assert above.numbers["trained/n_above_explained"] == 42
+    # 2.5 % of 42 matrices, and no control has a value beyond its bounds.
+    assert "By chance 2.5 % of matrices have any value above the bound, 1.1 of these 42; of 42 random ones 0 do." in (
+        text_of(above)
+    )
+
+
+def test_informative_ends_have_the_planted_shares_and_roles():
+    ends = noise_findings.informative_ends(full(n_above=2, n_below=2))
+    # Of a tenth of 48 values (4) and of 16 (1), two are planted; below, in no square matrix.
+    assert ends.numbers["trained/largest tenth"] == pytest.approx((5 * 0.5 + 2 * 1) / 7)
+    assert ends.numbers["trained/smallest tenth"] == pytest.approx((3 * 0.5 + 2 * 1) / 7)
+    assert ends.numbers["trained/largest tenth/p"] == pytest.approx(0.5**42)
+    assert ends.numbers["trained/smallest tenth/p"] == pytest.approx(0.5**30)
+    text = text_of(ends)
+    assert "in the largest tenth noise does not explain 64.3 % of the directions (most: key 100.0 %" in text or (
+        "in the largest tenth noise does not explain 64.3 % of the directions (most: value 100.0 %" in text
+    )
+    assert (
+        "the 95 % interval is beyond 0 in 30 of 42 matrices; random control 0 %, beyond 0 in 0 of 42 matrices" in text
+    )
+    # Two leading vectors on each side everywhere, two trailing ones on the right of rectangular matrices.
+    n_vectors = 6 * (5 * 48 + 2 * 16)
+    assert f"({6 * 7 * 2 * 2 + 6 * 5 * 2} of {2 * n_vectors:,})" in text
+
+
+@pytest.mark.parametrize(
+    ("n_above", "n_below", "headline"),
+    [
+        (3, 0, "The largest singular values hold directions that noise does not explain; the smallest not"),
+        (0, 3, "The smallest singular values hold directions that noise does not explain; the largest not"),
+    ],
+)
+def test_headline_names_the_end_that_differs_from_the_control(n_above, n_below, headline):
+    ends = noise_findings.informative_ends(full(n_above=n_above, n_below=n_below))
+    assert ends.headline.startswith(headline)

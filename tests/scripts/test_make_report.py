@@ -11,12 +11,14 @@ import make_report
 import make_tables
 import pandas as pd
 import pytest
-from fake_run import LLAMA, FakeModel, decile_experiment, measurements
+from fake_run import LLAMA, FakeModel, decile_experiment, frames
 from plan import Plan
 
 from weightspectra import contracts
+from weightspectra.report.measurements import KEY, Measurements
 
 ROOT = Path(make_tables.__file__).resolve().parents[1]
+ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
 CONFIG = {
     "models": {
         "trained": {"source": {"path": "models/trained"}, "title": "Trained"},
@@ -25,6 +27,7 @@ CONFIG = {
     "corpora": {"prose": {"source": {"path": "texts"}, "observe": {"files": "a*"}, "evaluate": {"files": "b*"}}},
     "observe": {"models": ["trained", "control"], "corpora": ["prose"]},
     "experiments": {"deciles": {"models": ["trained"], "corpus": "prose", "cuts": [{"remove": {"deciles": [1]}}]}},
+    "report": {"matrices": [{"model": "trained", "layer": 1, "role": "up"}]},
 }
 
 
@@ -45,23 +48,23 @@ def run(tmp_path):
     """Write the measurements of a small run and return its plan and what finds its files."""
     evaluations = decile_experiment(LLAMA, dear=["down"])
     trained, control = FakeModel("trained", LLAMA), FakeModel("control", LLAMA, n_above=0, n_below=0)
-    data = measurements(trained, control, controls={"control": "trained"}, evaluations=evaluations)
+    data = {**frames(trained, control), "evaluations": evaluations}
     plan = Plan(deepcopy(CONFIG), root=str(ROOT))
 
     def place(path):
         return str(tmp_path / path.removeprefix("<results>/"))
 
     inputs = {name: [place(path) for path in paths] for name, paths in plan.measurements.items()}
-    frames = {contract.name: contract for contract in contracts.ALL}
+    known = {contract.name: contract for contract in contracts.ALL}
     for name, paths in inputs.items():
         for path in paths:
             model = next(part for part in Path(path).parts if part.split(".")[0] in CONFIG["models"]).split(".")[0]
             if name == "sources":
                 rows = pd.DataFrame([{"model": model, "path": "weights", "n_bytes": 1, "sha256": "0" * 64}])
             else:
-                rows = getattr(data, name).query("model == @model")
+                rows = data[name].query("model == @model")
             sources = {model: {"kind": "path", "name": model}}
-            frames[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
+            known[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
     return plan, place, inputs
 
 
@@ -84,14 +87,20 @@ def present(plan, place, inputs):
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     plan, place, inputs = run
-    assert plan.tables == ["outliers", "share_outside", "overlap", "perplexity"]
-    assert list(plan.figures) == ["controls-control", "spectra-trained", "damage-trained-deciles"]
+    assert plan.tables == [*ALWAYS, "overlap", "perplexity"]
+    assert list(plan.figures) == [
+        "controls-control",
+        "information-trained",
+        "matrix-trained-block_1-up",
+        "spectra-trained",
+        "damage-trained-deciles",
+    ]
     first = present(plan, place, inputs)
-    assert len(first) == 4 * 3 + 3 * 2 + 2
+    assert len(first) == 7 * 3 + 5 * 2 + 2
     assert all(first.values())
     assert first == present(plan, place, inputs)
     page = first[place("<results>/report.html")].decode()
-    assert page.count("data:image/svg+xml") == 3
+    assert page.count("data:image/svg+xml") == 5
     assert "makes_bulk" in page
     assert str(Path(place("<results>"))) not in page
     assert first[place("<results>/findings.md")].startswith(b"1. More singular values lie above the bulk")
@@ -105,8 +114,40 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
     few |= {"overlaps": [], "evaluations": []}
     made = present(plan, place, few)
-    assert plan.tables == ["outliers", "share_outside"]
-    assert len(made) == 2 * 3 + 1 * 2 + 2
+    assert plan.tables == ALWAYS
+    assert list(plan.figures) == ["information-trained", "spectra-trained"]
+    assert len(made) == 5 * 3 + 2 * 2 + 2
+
+
+def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
+    plan, place, inputs = run
+    asked = {}
+
+    def noted(contract, paths, columns=None):
+        asked.setdefault(contract.name, set()).update(columns or contract.schema.names)
+        return read(contract, paths, columns)
+
+    read = contracts.Contract.read
+    monkeypatch.setattr(contracts.Contract, "read", noted)
+    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles)
+    assert "spectra" not in asked
+    assert {"spacings", "number_variance"}.isdisjoint(asked["levels"])
+    assert "p_above" not in asked["bulk"]
+    assert "row_mean_squares" not in asked["matrices"]
+    assert asked["vector_tests"] == {*KEY, "side", "q_value", "participation_q_value"}
+    assert data.spectra.empty
+    assert data.shown_vectors.empty
+
+
+def test_figures_read_vectors_and_levels_of_the_matrices_shown_and_of_their_controls(run):
+    plan, _, inputs = run
+    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles, figures=plan.figures.values())
+    expected = {("trained", 1, "up"), ("control", 1, "up")}
+    for rows in (data.shown_vectors, data.shown_levels):
+        assert set(rows[["model", "layer", "role"]].itertuples(index=False, name=None)) == expected
+    assert len(data.shown_vectors) == 2 * 2 * 48
+    counted = data.vector_counts.groupby("model")["n_vectors"].sum()
+    assert counted["trained"] == counted["control"] == 2 * 2 * (2 * 48 + 2 * 16 + 3 * 48)
 
 
 def test_presenting_loads_no_deep_learning_library():

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from weightspectra.report import style
-from weightspectra.report.panels import Panel
+from weightspectra.report.panels import Panel, tiled_bins
 from weightspectra.spectra.marchenko_pastur import density
 
 N_COLUMNS = 4
@@ -184,13 +184,9 @@ def _set_range(axes: Axes, limit: float) -> None:
 
 def _histogram(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of bins that tile the bulk exactly and go on beyond both edges, and the density in each."""
-    n_inside = int(np.clip(1.6 * np.sqrt(len(panel.singular_values)), 12, 60))
-    width = (panel.edge_upper - panel.edge_lower) / n_inside
-    n_below = int(np.ceil(panel.edge_lower / width - 1e-9))
-    n_above = int(np.ceil((_limit(panel) - panel.edge_upper) / width))
-    bins = panel.edge_lower + width * np.arange(-n_below, n_inside + n_above + 1)
+    bins = tiled_bins(panel.edge_lower, panel.edge_upper, _limit(panel), len(panel.singular_values))
     counts, _ = np.histogram(panel.singular_values, bins)
-    return bins, counts / (len(panel.singular_values) * width)
+    return bins, counts / (len(panel.singular_values) * (bins[1] - bins[0]))
 
 
 def _height(panel: Panel) -> float:

@@ -4,108 +4,26 @@ import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from weightspectra.report import costs, storage, summaries, wording
+from weightspectra.report import costs, noise_findings, storage, summaries, wording
+from weightspectra.report.finding import LEVEL, Finding
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.wording import ROLE_TITLES, percent, probability, share
-
-LEVEL = 0.01
-"""Family-wise error rate below which a finding calls something significant (Holm's correction)."""
 
 WIDTH = 100
 GLUE = "\N{NO-BREAK SPACE}"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One finding.
-
-    Attributes
-    ----------
-    headline : str
-        The result in one line.
-    sentences : sequence of str
-        The numbers behind it, with their uncertainty and null, one line of thought each.
-    numbers : mapping
-        The same numbers for machines, under ``model/quantity`` names.
-    """
-
-    headline: str
-    sentences: Sequence[str]
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
 def find(data: Measurements) -> list[Finding]:
-    """Return the findings that the measurements allow, the most important first; at most five."""
-    candidates = [above_bulk(data), below_bulk(data), data_overlap(data), removal_cost(data), rounding(data)]
+    """Return the findings that the measurements allow, the most important first; at most six."""
+    candidates = [
+        *(noise_findings.above_bulk(data), noise_findings.below_bulk(data), noise_findings.informative_ends(data)),
+        *(data_overlap(data), removal_cost(data), rounding(data)),
+    ]
     return [finding for finding in candidates if finding is not None]
-
-
-def above_bulk(data: Measurements) -> Finding | None:
-    """Compare the counts above the bulk with those of the random controls."""
-    return _outside(data, data.bulk, "above")
-
-
-def below_bulk(data: Measurements) -> Finding | None:
-    """Compare the counts below the bulk with those of the random controls; rectangular matrices only."""
-    rectangular = data.bulk[data.bulk["n_out"] != data.bulk["n_in"]]
-    return _outside(data, rectangular, "below")
-
-
-def _outside(data: Measurements, bulk: pd.DataFrame, side: str) -> Finding | None:
-    column, matrices = f"n_{side}", "matrices" if side == "above" else "rectangular matrices"
-    lines: list[str] = []
-    numbers: dict[str, float] = {}
-    verdicts = []
-    for model in data.trained:
-        rows = bulk[bulk["model"] == model]
-        if rows.empty:
-            continue
-        n, n_values = int(rows[column].sum()), int(rows["n_values"].sum())
-        by_role = rows.groupby("role")[[column, "n_values"]].sum()
-        shares = by_role[column] / by_role["n_values"]
-        line = f"{data.titles[model]}: {share(n, n_values)} in {len(rows)} {matrices}"
-        if n:
-            line += f", most in {ROLE_TITLES[str(shares.idxmax())].lower()} ({percent(shares.max())} %)"
-        numbers |= {f"{model}/n_{side}": n, f"{model}/n_values": n_values}
-        control = data.control_of(model)
-        random = bulk[bulk["model"] == control]
-        if len(random):
-            compared, p = _more_than_control(rows, random, column)
-            n_random = int(random[column].sum())
-            numbers |= {f"{control}/n_{side}": n_random, f"{model}/p_{side}": p}
-            verdicts.append(p < LEVEL)
-            line += f"; its random control: {share(n_random, int(random['n_values'].sum()))}. {compared}"
-        lines.append(line + ("" if line.endswith(".") else "."))
-    return Finding(_outside_headline(side, verdicts, numbers), lines, numbers) if lines else None
-
-
-def _more_than_control(rows: pd.DataFrame, random: pd.DataFrame, column: str) -> tuple[str, float]:
-    """Compare trained and random matrices pair by pair: one-sided sign test, ties left out."""
-    key = ["layer", "role", "expert"]
-    pairs = rows.set_index(key)[column].align(random.set_index(key)[column], join="inner")
-    more, fewer = int((pairs[0] > pairs[1]).sum()), int((pairs[0] < pairs[1]).sum())
-    p = float(stats.binomtest(more, more + fewer, alternative="greater").pvalue) if more + fewer else 1.0
-    verdict = probability(p) if p < LEVEL else f"not significant, {probability(p)}"
-    less = f", fewer in {fewer}" if fewer else ""
-    return f"More than the control in {more} of {len(pairs[0])} matrices{less} (sign test, {verdict}).", p
-
-
-def _outside_headline(side: str, verdicts: Sequence[bool], numbers: Mapping[str, float]) -> str:
-    if not verdicts:
-        found = any(value for name, value in numbers.items() if name.endswith(f"/n_{side}"))
-        return f"{'Some' if found else 'No'} singular values lie {side} the bulk (no random control to compare with)"
-    if all(verdicts):
-        whose = "trained matrices" if side == "above" else "trained rectangular matrices"
-        return f"More singular values lie {side} the bulk in {whose} than in random ones"
-    if any(verdicts):
-        return f"Some models, not all, have more singular values {side} the bulk than their random controls"
-    return f"Trained matrices have no more singular values {side} the bulk than random ones"
 
 
 def data_overlap(data: Measurements) -> Finding | None:

@@ -1,19 +1,25 @@
 """Every figure of a report: from what the plan calls for to a drawing and the words above it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from weightspectra.report import costs, figures, panels
+from weightspectra.report import costs, figures, noise_summaries, panels
+from weightspectra.report.close_ups import close_up
 from weightspectra.report.cost_figure import cost_figure
+from weightspectra.report.information_figure import information_figure
+from weightspectra.report.matrix_figure import matrix_figure
 from weightspectra.report.measurements import Measurements
+from weightspectra.report.wording import ROLE_TITLES
 
 Wanted = Mapping[str, Any]
 
 SECTIONS = {
     "controls": "Trained beside random",
+    "information": "What noise does not explain, by layer and role",
+    "matrix": "Single matrices beside random ones",
     "spectra": "Spectra, and overlaps with the data",
     "damage": "What removing singular values costs",
 }
@@ -26,24 +32,63 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
     Parameters
     ----------
     wanted : mapping
-        ``kind`` ("controls", "spectra" or "damage") and what it needs: ``model``;
-        ``control`` and ``block``; ``block`` and ``corpus``; or ``experiment``.
-        A block of None is the middle one, a corpus of None draws no overlaps.
+        ``kind`` (one of ``SECTIONS``) and what it needs: always ``model``; for
+        "controls", ``control`` and ``block``; for "information", ``control``; for
+        "matrix", ``control``, ``block``, ``role`` and ``window``; for "spectra",
+        ``block`` and ``corpus``; for "damage", ``experiment``. A block of None is
+        the middle one, a corpus of None draws no overlaps, a control of None
+        leaves the place beside the model empty.
     data : Measurements
     """
-    kind, model = wanted["kind"], wanted["model"]
-    if kind == "damage":
-        return cost_figure(_evaluations(data, wanted))
-    if kind == "spectra":
-        return figures.spectra_figure(_panels(data, model, wanted["block"], wanted["corpus"]))
-    trained = panels.square_and_rectangular(_panels(data, model, wanted["block"], None))
+    return _DRAWERS[wanted["kind"]](wanted, data)
+
+
+def _draw_costs(wanted: Wanted, data: Measurements) -> Figure:
+    return cost_figure(_evaluations(data, wanted))
+
+
+def _draw_spectra(wanted: Wanted, data: Measurements) -> Figure:
+    return figures.spectra_figure(_panels(data, wanted["model"], wanted["block"], wanted["corpus"]))
+
+
+def _draw_controls(wanted: Wanted, data: Measurements) -> Figure:
+    trained = panels.square_and_rectangular(_panels(data, wanted["model"], wanted["block"], None))
     random = {panel.role: panel for panel in _panels(data, wanted["control"], wanted["block"], None)}
     return figures.controls_figure(
         trained,
         [random[panel.role] for panel in trained],
-        trained_title=data.titles[model],
+        trained_title=data.titles[wanted["model"]],
         random_title=data.titles[wanted["control"]],
     )
+
+
+def _draw_information(wanted: Wanted, data: Measurements) -> Figure:
+    layers = noise_summaries.information_by_layer(data.information)
+    control = wanted["control"]
+    return information_figure(
+        layers[layers["model"] == wanted["model"]],
+        layers[layers["model"] == control] if control else None,
+        trained_title=data.titles[wanted["model"]],
+        random_title=data.titles[control] if control else "",
+    )
+
+
+def _draw_matrix(wanted: Wanted, data: Measurements) -> Figure:
+    control, place = wanted["control"], (wanted["block"], wanted["role"])
+    return matrix_figure(
+        close_up(data, wanted["model"], *place),
+        close_up(data, control, *place) if control else None,
+        window=wanted["window"],
+    )
+
+
+_DRAWERS: dict[str, Callable[[Wanted, Measurements], Figure]] = {
+    "controls": _draw_controls,
+    "information": _draw_information,
+    "matrix": _draw_matrix,
+    "spectra": _draw_spectra,
+    "damage": _draw_costs,
+}
 
 
 def describe(wanted: Wanted, data: Measurements) -> str:
@@ -52,10 +97,15 @@ def describe(wanted: Wanted, data: Measurements) -> str:
     if wanted["kind"] == "damage":
         untouched = costs.untouched(_evaluations(data, wanted))
         return f"{model}: what removing singular values costs, {wanted['experiment']} ({costs.describe(untouched)})"
-    block = panels.middle_layer(data.bulk, wanted["model"]) if wanted["block"] is None else wanted["block"]
+    beside = f" beside its random control {data.titles[wanted['control']]}" if wanted.get("control") else ""
     expert = ", expert 0" if (data.bulk.loc[data.bulk["model"] == wanted["model"], "expert"] > 0).any() else ""
+    if wanted["kind"] == "information":
+        return f"{model}{beside}: directions that noise does not explain"
+    if wanted["kind"] == "matrix":
+        return f"{model}{beside}: layer {wanted['block']}, {ROLE_TITLES[wanted['role']].lower()}{expert}"
+    block = panels.middle_layer(data.bulk, wanted["model"]) if wanted["block"] is None else wanted["block"]
     if wanted["kind"] == "controls":
-        return f"{model} beside its random control {data.titles[wanted['control']]}, block {block}{expert}"
+        return f"{model}{beside}, block {block}{expert}"
     corpus = f", and overlaps with {wanted['corpus']}" if wanted["corpus"] else ""
     return f"{model}: singular values of block {block}{expert}{corpus}"
 

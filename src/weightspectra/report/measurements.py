@@ -1,15 +1,21 @@
 """What a report is made from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
 from weightspectra.report import storage
+
+Shown = tuple[str, int, str]
+"""Model, layer and role of a matrix that a figure shows closely."""
+
+KEY = ["model", "layer", "role", "expert"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +24,17 @@ class Measurements:
 
     Attributes
     ----------
-    matrices, spectra, bulk, overlaps, evaluations : DataFrame
-        Rows of the contracts of these names; the last two may be empty.
+    matrices, bulk, levels, head_tests, tails, cleaning, information, overlaps, evaluations : DataFrame
+        Rows of the contracts of these names, without the columns that hold a
+        list for each matrix (evaluations have all); the last two may be empty.
+    vector_counts : DataFrame
+        From ``contracts.VECTOR_TESTS``, one row per matrix and side:
+        see :func:`count_vectors`.
+    spectra : DataFrame
+        Rows of ``contracts.SPECTRA``; none if there is nothing to draw.
+    shown_levels, shown_vectors : DataFrame
+        All columns of ``contracts.LEVELS``, and those of
+        ``contracts.VECTOR_TESTS`` that are drawn, for the matrices shown closely.
     controls : mapping
         From each random control to the model it is made like.
     titles : mapping
@@ -31,10 +46,18 @@ class Measurements:
     """
 
     matrices: pd.DataFrame
-    spectra: pd.DataFrame
     bulk: pd.DataFrame
+    levels: pd.DataFrame
+    vector_counts: pd.DataFrame
+    head_tests: pd.DataFrame
+    tails: pd.DataFrame
+    cleaning: pd.DataFrame
+    information: pd.DataFrame
     overlaps: pd.DataFrame
     evaluations: pd.DataFrame
+    spectra: pd.DataFrame
+    shown_levels: pd.DataFrame
+    shown_vectors: pd.DataFrame
     controls: Mapping[str, str]
     titles: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -42,16 +65,39 @@ class Measurements:
 
     @classmethod
     def read(
-        cls, files: Mapping[str, Sequence[str]], *, controls: Mapping[str, str], titles: Mapping[str, str]
+        cls,
+        files: Mapping[str, Sequence[str]],
+        *,
+        controls: Mapping[str, str],
+        titles: Mapping[str, str],
+        figures: Iterable[Mapping[str, Any]] = (),
     ) -> "Measurements":
-        """Read the contracts from their files, listed under the names of the attributes; no files are no rows."""
-        known = (contracts.MATRICES, contracts.SPECTRA, contracts.BULK, contracts.OVERLAPS, contracts.EVALUATIONS)
+        """Read the contracts from their files, listed under the names of the attributes; no files are no rows.
+
+        Parameters
+        ----------
+        files : mapping
+            From the name of each contract to its files; beside them ``published``.
+        controls, titles : mapping
+            As the attributes.
+        figures : iterable of mapping
+            What the figures to draw show. Without any, whole spectra and the
+            single vectors and levels are not read.
+        """
+        wanted = list(figures)
         frames = {
-            contract.name: contract.read(files[contract.name])
-            if files[contract.name]
-            else contract.schema.empty_table().to_pandas()
-            for contract in known
+            contract.name: _read(contract, files[contract.name], _scalars(contract))
+            for contract in (
+                *(contracts.MATRICES, contracts.BULK, contracts.LEVELS, contracts.HEAD_TESTS, contracts.TAILS),
+                *(contracts.CLEANING, contracts.INFORMATION, contracts.OVERLAPS),
+            )
         }
+        frames["evaluations"] = _read(contracts.EVALUATIONS, files["evaluations"])
+        frames["spectra"] = _read(contracts.SPECTRA, files["spectra"] if wanted else [])
+        shown = _shown_closely(wanted, controls)
+        levels = _read(contracts.LEVELS, files["levels"] if shown else [])
+        frames["shown_levels"] = _those(levels, shown)
+        frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
         sources = [contracts.read_provenance(path)["sources"] for path in files["sources"]]
         origins = {name: source["name"] for found in sources for name, source in found.items() if name in titles}
         published = {
@@ -75,3 +121,71 @@ class Measurements:
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""
         return storage.notices(storage.storage(self.matrices, self.bulk), self.titles)
+
+
+def count_vectors(rows: pd.DataFrame, level: Mapping[str, float]) -> pd.DataFrame:
+    """Count the singular vectors that are no random directions, matrix by matrix and side by side.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From ``contracts.VECTOR_TESTS``, whole matrices.
+    level : mapping
+        From each model to the false discovery rate of its tests.
+
+    Returns
+    -------
+    DataFrame
+        model, layer, role, expert, side, n_vectors, n_nonrandom (q_value below
+        the level) and n_localised (participation_q_value below the level).
+    """
+    limit = rows["model"].map(dict(level))
+    told = rows[[*KEY, "side"]].assign(
+        nonrandom=rows["q_value"] < limit, localised=rows["participation_q_value"] < limit
+    )
+    counted = told.groupby([*KEY, "side"], sort=False).agg(
+        n_vectors=("nonrandom", "size"), n_nonrandom=("nonrandom", "sum"), n_localised=("localised", "sum")
+    )
+    return counted.reset_index()
+
+
+def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Count the vectors, and keep those of the matrices shown, holding no more than one part at a time."""
+    level = {str(model): float(found) for model, found in bulk.groupby("model")["level"].first().items()}
+    counted, kept = [*KEY, "side", "q_value", "participation_q_value"], ["index", "window_p_value"]
+    counts, rows = [], []
+    for path in paths:
+        part = contracts.VECTOR_TESTS.read(path, [*counted, *kept] if shown else counted)
+        counts.append(count_vectors(part, level))
+        rows.append(_those(part, shown))
+    empty = _read(contracts.VECTOR_TESTS, [])
+    return (
+        pd.concat(counts, ignore_index=True) if counts else count_vectors(empty, level),
+        pd.concat(rows, ignore_index=True) if rows else empty,
+    )
+
+
+def _shown_closely(figures: Iterable[Mapping[str, Any]], controls: Mapping[str, str]) -> set[Shown]:
+    """Return the matrices that close-ups show, and the same ones of the random controls."""
+    named = {(wanted["model"], wanted["block"], wanted["role"]) for wanted in figures if wanted["kind"] == "matrix"}
+    return named | {
+        (control, layer, role) for model, layer, role in named for control, like in controls.items() if like == model
+    }
+
+
+def _those(rows: pd.DataFrame, shown: Collection[Shown]) -> pd.DataFrame:
+    chosen = pd.Series(False, index=rows.index)
+    for model, layer, role in sorted(shown):
+        chosen |= (rows["layer"] == layer) & (rows["role"] == role) & (rows["model"] == model)
+    return rows[chosen]
+
+
+def _scalars(contract: contracts.Contract) -> list[str]:
+    return [column.name for column in contract.columns if not pa.types.is_list(column.type)]
+
+
+def _read(contract: contracts.Contract, paths: Sequence[str], columns: list[str] | None = None) -> pd.DataFrame:
+    if paths:
+        return contract.read(paths, columns)
+    empty: pd.DataFrame = contract.schema.empty_table().to_pandas()
+    return empty[columns] if columns else empty

@@ -9,9 +9,9 @@ import pandas as pd
 import yaml
 
 from weightspectra.report import storage, wording
-from weightspectra.report.findings import Finding
+from weightspectra.report.finding import Finding
 from weightspectra.report.measurements import Measurements
-from weightspectra.report.tables import Table
+from weightspectra.report.table import Table
 
 
 def render(

@@ -95,6 +95,13 @@ def square_and_rectangular(matrices: Sequence[Panel]) -> list[Panel]:
     return [*square[:1], *sorted(rectangular, key=lambda panel: panel.role != "up")[:1]]
 
 
+def tiled_bins(lower: float, upper: float, limit: float, n_values: int) -> np.ndarray:
+    """Return the ends of equal bins that tile a bulk exactly and go on beyond it, from zero to a limit."""
+    width = (upper - lower) / int(np.clip(1.6 * np.sqrt(n_values), 12, 60))
+    n_below, n_above = int(np.ceil(lower / width - 1e-9)), int(np.ceil((limit - upper) / width))
+    return lower + width * np.arange(-n_below, round((upper - lower) / width) + n_above + 1)
+
+
 def _where(rows: pd.DataFrame, wanted: dict[str, object]) -> pd.DataFrame:
     chosen = pd.Series(True, index=rows.index)
     for name, value in wanted.items():

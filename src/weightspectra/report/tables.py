@@ -1,12 +1,12 @@
 """The tables: numbers for machines, strings for people, and the notes that make them readable alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
-from weightspectra.report import costs, published, summaries, wording
+from weightspectra.report import costs, noise_tables, published, summaries, wording
 from weightspectra.report.measurements import Measurements
+from weightspectra.report.table import Block, Table, by_model
 from weightspectra.report.wording import ROLE_TITLES
 
 PUBLISHED_TITLES = {
@@ -16,46 +16,15 @@ PUBLISHED_TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Block:
-    """One rectangular part of a table: a heading, what its rows are called, and cells as people read them."""
-
-    heading: str
-    stub: str
-    cells: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table.
-
-    Attributes
-    ----------
-    name, title : str
-    data : DataFrame
-        The numbers, one thing a row, for the CSV file.
-    blocks : sequence of Block
-        The same numbers for people.
-    notes : sequence of str
-        Units, counts and chance levels.
-    warnings : sequence of str
-        How the storage of the weights limits what the table says.
-    """
-
-    name: str
-    title: str
-    data: pd.DataFrame
-    blocks: Sequence[Block]
-    notes: Sequence[str]
-    warnings: Sequence[str]
-
-
 def make(name: str, data: Measurements) -> Table:
     """Make the table of this name."""
     titles, warnings = data.titles, data.notices
     makers = {
         "outliers": lambda: outliers(data.bulk, titles, warnings),
         "share_outside": lambda: share_outside(data.bulk, data.controls, titles, warnings),
+        "randomness": lambda: noise_tables.randomness(data),
+        "information": lambda: noise_tables.information(data),
+        "tails": lambda: noise_tables.tails(data),
         "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
         "perplexity": lambda: perplexity(data.evaluations, titles, warnings),
         "published": lambda: beside_published(published.compare(data.published, data.bulk, data.origins), titles),
@@ -79,7 +48,7 @@ def outliers(bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[s
     """
     counts = summaries.counts_by_layer(bulk)
     blocks = []
-    for model, rows in _by_model(counts, titles):
+    for model, rows in by_model(counts, titles):
         roles = summaries.ordered_roles(rows["role"])
         sums = rows.groupby("role", as_index=False)[["n_below", "n_above"]].sum().assign(layer="all")
         both = pd.concat([rows.astype({"layer": object}), sums])
@@ -89,7 +58,8 @@ def outliers(bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[s
         blocks.append(Block(titles[model], "Layer", cells.rename(columns=ROLE_TITLES)))
     notes = [
         "Each cell: values below the lower edge | values above the upper edge of the Marchenko-Pastur bulk whose scale "
-        "is fitted to the median singular value. Asymptotic edges: at random, a matrix has one or two values outside.",
+        "is fitted to the median singular value. Asymptotic edges: at random, a matrix has one or two values outside. "
+        "The table of randomness counts with calibrated bounds, beyond which at random few matrices have any.",
         "A square matrix has a lower edge of zero, so nothing can lie below it.",
     ]
     if (bulk["expert"] > 0).any():
@@ -118,7 +88,7 @@ def share_outside(
     shares = summaries.shares_by_role(bulk)
     shares.insert(1, "control_of", shares["model"].map(controls).fillna(""))
     blocks = []
-    for model, rows in _by_model(shares, titles):
+    for model, rows in by_model(shares, titles):
         if model in controls:
             continue
         random = shares[shares["control_of"] == model].groupby("role")[["share_below", "share_above"]].mean()
@@ -128,6 +98,7 @@ def share_outside(
     notes = [
         "Percentage of a matrix's singular values below the lower and above the upper Marchenko-Pastur edge: mean over "
         "matrices ± standard deviation over matrices.",
+        "Asymptotic edges, as published; the table of randomness counts with calibrated bounds.",
         f"At random: the mean of the model's random control ({wording.NOTHING}: no control was configured). Below a "
         f"square matrix's lower edge of zero there can be nothing ({wording.NOTHING}).",
         "Below the floor: values smaller than the rounding errors of the storage format alone can make "
@@ -170,7 +141,7 @@ def overlap(
     counts = summaries.overlap_counts(overlaps, bulk)
     columns = dict(zip(summaries.POSITIONS, ("Below the bulk", "Inside the bulk", "Above the bulk"), strict=True))
     blocks = []
-    for model, of_model in _by_model(counts, titles):
+    for model, of_model in by_model(counts, titles):
         for corpus, rows in of_model.groupby("corpus", sort=False):
             spelled = rows.assign(cell=[wording.share(k, n) for k, n in rows[["n_aligned", "n_vectors"]].values])
             cells = spelled.pivot_table(index="role", columns="position", values="cell", aggfunc="first")
@@ -200,7 +171,7 @@ def perplexity(evaluations: pd.DataFrame, titles: Mapping[str, str], warnings: S
         Notes on how the weights are stored.
     """
     blocks, data = [], []
-    for model, of_model in _by_model(evaluations, titles):
+    for model, of_model in by_model(evaluations, titles):
         for rows in costs.experiments(of_model):
             cuts = costs.labelled(rows)
             untouched = costs.untouched(rows)
@@ -232,7 +203,7 @@ def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table
         From each model to what it is called.
     """
     blocks = []
-    for model, of_model in _by_model(compared, titles):
+    for model, of_model in by_model(compared, titles):
         for (source, quantity), rows in of_model.groupby(["source", "quantity"], sort=False):
             spell = "{:.1f}".format if quantity == "percent_below" else "{:,.0f}".format
             both = [f"{spell(found)} ({spell(printed)})" for found, printed in rows[["found", "published"]].to_numpy()]
@@ -245,11 +216,6 @@ def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table
         "value, so that equal weights should give equal counts.",
     ]
     return Table("published", "Found here, and published", compared, blocks, notes, [])
-
-
-def _by_model(rows: pd.DataFrame, titles: Mapping[str, str]) -> list[tuple[str, pd.DataFrame]]:
-    present = set(rows["model"])
-    return [(model, rows[rows["model"] == model]) for model in titles if model in present]
 
 
 def _with_spread(means: pd.Series, spreads: pd.Series, possible: pd.Series) -> list[str]:

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from weightspectra.report.tables import Block, Table
+from weightspectra.report.table import Block, Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
