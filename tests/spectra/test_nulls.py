@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from weightspectra.spectra import edges, goodness, level_tests, noise_spectra, nulls, vectors
-from weightspectra.spectra.unfolding import CannotUnfold
+from weightspectra.spectra import edges, goodness, level_tests, noise_spectra, nulls, unfolding, vectors
 
 SHAPE = (150, 120)
 
@@ -23,15 +22,16 @@ def spectrum(n_outliers, rng):
     return np.concatenate([np.linspace(90, 60, n_outliers), noise])
 
 
-def compared(values, unfolding, draws, rng):
+def compared(values, name, draws, rng):
     found = edges.fit(values, *SHAPE)
     noise = level_tests.Noise(*SHAPE, found.n_below, found.n_above, found.noise_std)
-    return level_tests.compare(values, noise, unfolding, draws, rng)
+    return level_tests.compare(values, noise, name, draws, rng)
 
 
 def test_shapes_are_those_of_the_matrices_and_of_their_vectors():
     sides = [(384, 384), (1536, 384), (384, 1536), (384, 384)]
     assert nulls.shapes(sides) == [(384, 1), (384, 384), (1536, 1), (1536, 384)]
+    assert nulls.shapes(sides[:1], [32, 384]) == [(32, 1), (384, 1), (384, 384)]
 
 
 def test_draws_of_a_shape_repeat_with_the_seed_and_ascend():
@@ -54,22 +54,10 @@ def test_a_short_side_of_one_is_a_vector():
 
 
 def test_every_unfolding_has_its_statistics(draws):
-    assert set(draws) == {
-        "bulk distance",
-        *(
-            f"{statistic}/{unfolding}"
-            for unfolding in ("replicate", "drop", "law")
-            for statistic in ("spacing distance", "gap ratio")
-        ),
-        *(
-            f"number variance/{unfolding}/{length}"
-            for unfolding, lengths in (
-                ("replicate", ("0.5", "1", "2", "3", "5", "10")),
-                ("drop", ("0.5", "1", "2", "3", "5", "10")),
-                ("law", ("0.5", "1", "2", "3", "5", "10")),
-            )
-            for length in lengths
-        ),
+    statistics = ["spacing distance/{}", "gap ratio/{}"]
+    statistics += [f"number variance/{{}}/{length}" for length in ("0.5", "1", "2", "3", "5", "10")]
+    assert set(draws) == {"bulk distance"} | {
+        statistic.format(name) for statistic in statistics for name in unfolding.UNFOLDINGS
     }
 
 
@@ -111,13 +99,13 @@ def test_p_values_of_chance_are_uniform(tail):
 
 
 @pytest.mark.parametrize("n_outliers", [0, 12])
-@pytest.mark.parametrize("unfolding", ["replicate", "drop", "law"])
-def test_p_values_of_noise_are_uniform_with_and_without_outliers(draws, unfolding, n_outliers):
+@pytest.mark.parametrize("name", unfolding.UNFOLDINGS)
+def test_p_values_of_noise_are_uniform_with_and_without_outliers(draws, name, n_outliers):
     """A tenth of the directions is structure; the table is that of the whole shape."""
     rng = np.random.default_rng(5)
-    found = [compared(spectrum(n_outliers, rng), unfolding, draws, rng) for _ in range(150)]
-    for name in ("spacing_p_value", "gap_ratio_p_value"):
-        assert kstest([getattr(one, name) for one in found], "uniform").pvalue > 0.01, name
+    found = [compared(spectrum(n_outliers, rng), name, draws, rng) for _ in range(150)]
+    for p_value in ("spacing_p_value", "gap_ratio_p_value"):
+        assert kstest([getattr(one, p_value) for one in found], "uniform").pvalue > 0.01, p_value
 
 
 @pytest.mark.parametrize("n_outliers", [0, 12])
@@ -129,8 +117,8 @@ def test_number_variance_of_noise_is_within_what_the_table_says(draws, n_outlier
     np.testing.assert_allclose(np.std(scores, axis=0), 1, atol=0.25)
 
 
-@pytest.mark.parametrize("n_outliers", [0, 12])
-def test_bulk_distance_times_the_number_of_levels_keeps_its_law(draws, n_outliers):
+@pytest.mark.parametrize("n_outliers", [0, 12, 36])
+def test_p_values_of_the_bulk_of_noise_are_uniform_with_and_without_outliers(draws, n_outliers):
     rng = np.random.default_rng(7)
     p_values = []
     for _ in range(200):
@@ -138,9 +126,9 @@ def test_bulk_distance_times_the_number_of_levels_keeps_its_law(draws, n_outlier
         found = edges.fit(values, *SHAPE)
         within = values[found.n_above : values.size - found.n_below]
         distance = goodness.bulk_distance(within, SHAPE[0] - found.n_above, within.size, found.noise_std)
-        p_values.append(nulls.p_value(distance * within.size / SHAPE[1], draws["bulk distance"]))
+        p_values.append(nulls.bulk_p_value(distance, within.size, SHAPE[1], draws["bulk distance"]))
     assert np.mean(np.array(p_values) <= 0.05) <= 0.09
-    assert kstest(p_values, "uniform").pvalue > 0.005
+    assert kstest(p_values, "uniform").pvalue > 0.01
 
 
 def test_independent_levels_are_found(draws):
@@ -163,6 +151,9 @@ def test_what_is_compared_fits_together(draws):
     assert found.unfolding == "drop"
     assert found.n_levels == 55 == found.spacings.size + 1
     assert found.spacings.mean() == pytest.approx(1)
+    by_law = compared(values, "law", draws, rng)
+    noise_std = edges.fit(values, *SHAPE).noise_std
+    np.testing.assert_array_equal(by_law.spacings, np.diff(unfolding.by_law(values[5:], 145, 115, noise_std)))
     assert found.brody_low <= found.brody <= found.brody_high
     assert list(found.lengths) == [0.5, 1, 2, 3, 5, 10]
     for name in ("number_variance", "number_variance_null", "number_variance_null_sd", "number_variance_goe"):
@@ -172,5 +163,5 @@ def test_what_is_compared_fits_together(draws):
 
 def test_a_table_without_the_unfolding_is_refused(draws):
     without = {name: values for name, values in draws.items() if "drop" not in name}
-    with pytest.raises(CannotUnfold, match="noise of this shape"):
+    with pytest.raises(unfolding.CannotUnfold, match="noise of this shape"):
         compared(spectrum(0, np.random.default_rng(1)), "drop", without, np.random.default_rng(0))

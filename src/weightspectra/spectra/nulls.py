@@ -17,20 +17,27 @@ from weightspectra.spectra import edges, goodness, levels, noise_spectra, vector
 from weightspectra.spectra.unfolding import UNFOLDINGS, CannotUnfold, unfold
 
 Draws = dict[str, np.ndarray]
-"""From the name of a statistic to its value in each simulated draw, ascending."""
+"""From the name of a statistic to its value in each simulated draw, ascending, or to a tabulated tail."""
 
 Shape = tuple[int, int]
 """Long and short side of a noise matrix; the short side of a noise vector is 1."""
 
+GROWTH = 0.41
+"""What the largest displacement of a level gains, in mean distances, when there are e times as many levels.
 
-def shapes(sides: Iterable[tuple[int, int]]) -> list[Shape]:
+By simulation with 50 to 800 levels. For very many it is sqrt(2) / pi = 0.45, as for the maximum of any logarithmically
+correlated field whose variance is ln(n) / pi**2 (compare Claeys et al., Duke Math. J. 170, 2085 (2021)).
+"""
+
+
+def shapes(sides: Iterable[tuple[int, int]], dimensions: Iterable[int] = ()) -> list[Shape]:
     """Return the shapes of noise that matrices of the given sides are held against, in a fixed order.
 
     These are the matrices' own, whichever way they stand, and a vector for each
-    of their dimensions.
+    of their sides and for each of the further ``dimensions``.
     """
     pairs = {(max(pair), min(pair)) for pair in sides}
-    return sorted(pairs | {(side, 1) for pair in pairs for side in pair})
+    return sorted(pairs | {(side, 1) for pair in [*pairs, tuple(dimensions)] for side in pair})
 
 
 def draw(shape: Shape, n_draws: int, rng: np.random.Generator) -> Draws:
@@ -139,3 +146,26 @@ def p_value(observed: float, draws: ArrayLike, tail: str = "upper") -> float:
         below = (1 + np.count_nonzero(drawn <= observed)) / (1 + drawn.size)
         return float(min(1, 2 * min(above, below)))
     raise ValueError(f"expected tail 'upper' or 'two-sided', found {tail!r}")
+
+
+def bulk_p_value(distance: float, n_values: int, short_side: int, distances: ArrayLike) -> float:
+    """Return the p-value of a distance of :func:`goodness.bulk_distance` between noise and its law.
+
+    Parameters
+    ----------
+    distance : float
+    n_values : int
+        Singular values that it was taken over: those within the bounds.
+    short_side : int
+        Values of the whole matrix, for whose shape the table is.
+    distances : array
+        The table's draws.
+
+    Notes
+    -----
+    In units of 1 / n, the distance of n values is the largest displacement of a
+    level, which grows by GROWTH whenever n grows by a factor of e; otherwise its
+    distribution is the same for all n and aspect ratios.
+    """
+    displacement = distance * n_values + GROWTH * float(np.log(short_side / n_values))
+    return p_value(displacement / short_side, distances)
