@@ -29,12 +29,13 @@ def test_the_boundaries_are_the_most_likely_ones():
     rng = np.random.default_rng(2)
     p_values = np.concatenate([rng.random(20) ** 6, rng.random(50), rng.random(9) ** 8])
 
-    def log_likelihood(upper, lower):
+    def evidence(upper, lower):
         informative = (np.arange(79) < upper) | (np.arange(79) >= 79 - lower)
-        return expon.logpdf(-np.log(p_values), scale=np.where(informative, 3, 1)).sum()
+        ratios = expon.logpdf(-np.log(p_values), scale=3) - expon.logpdf(-np.log(p_values))
+        return np.minimum(ratios, 4)[informative].sum()
 
     pairs = [(upper, lower) for upper in range(80) for lower in range(80 - upper)]
-    assert cleaning.boundaries(p_values) == max(pairs, key=lambda pair: log_likelihood(*pair))
+    assert cleaning.boundaries(p_values) == max(pairs, key=lambda pair: evidence(*pair))
     assert cleaning.boundaries(p_values) == pytest.approx((20, 9), abs=3)
     assert cleaning.boundaries(p_values[::-1]) == cleaning.boundaries(p_values)[::-1]
 
@@ -60,6 +61,14 @@ def test_an_end_that_fades_out_is_cut_where_it_looks_random():
     means = np.maximum(np.linspace(10, -8, 300), 1)  # 1.65 at rank 139, 1 at rank 150
     found = [cleaning.boundaries(np.exp(-rng.exponential(means)))[0] for _ in range(100)]
     assert np.median(found) == pytest.approx(139, abs=8)
+
+
+def test_one_direction_far_inside_does_not_draw_the_boundary_there():
+    p_values = np.full(200, 0.5)
+    p_values[:10] = 1e-3
+    assert cleaning.boundaries(p_values) == (10, 0)
+    p_values[40] = 1e-39
+    assert cleaning.boundaries(p_values) == (10, 0)
 
 
 def test_sparse_vectors_at_both_ends_of_a_matrix_are_counted():

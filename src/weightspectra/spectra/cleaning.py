@@ -24,6 +24,9 @@ SURPRISE = 3.0
 EVIDENCE = float(np.log(2 / 0.05))
 """Log-likelihood ratio without which an end has no boundary: noise exceeds it in at most 2.5 % of matrices."""
 
+LARGEST_GAIN = 4.0
+"""No direction adds more to that ratio: one far inside must not draw a boundary across many random ones."""
+
 
 class Cleaned(NamedTuple):
     """A spectrum without its noise.
@@ -114,18 +117,20 @@ def boundaries(p_values: ArrayLike) -> tuple[int, int]:
     The most likely change points between two hypotheses for x = -ln p, which is
     exponential with mean 1 for random directions, and taken to be so with mean
     3 beyond the boundaries. The log-likelihood ratio of the second to the first
-    is the sum of 2 x / 3 - ln 3 over the directions beyond the boundaries; the
-    pair that makes it largest is returned. Summed from one end of pure noise, it
-    is the logarithm of a martingale with mean 1, and so exceeds :data:`EVIDENCE` = ln 40
-    anywhere with a probability of at most 1/40 (Ville's inequality). Neither an
-    end nor the stretch between the boundaries is believed with less evidence.
+    is the sum of 2 x / 3 - ln 3 over the directions beyond the boundaries, each
+    term at most :data:`LARGEST_GAIN`; the pair that makes it largest is
+    returned. Summed from one end of pure noise, it is at most the logarithm of a
+    martingale with mean 1, and so exceeds :data:`EVIDENCE` = ln 40 anywhere with a
+    probability of at most 1/40 (Ville's inequality). Neither an end nor the
+    stretch between the boundaries is believed with less evidence.
 
     Directions count as random where x is below 1.65 on average, so that a slow
     fade ends there. A boundary that is sharp is placed a few ranks too far at
     most; fewer than about nine random directions between two ends that are
     not random cannot be seen.
     """
-    gains = -np.log(np.asarray(p_values, dtype=np.float64)) * (1 - 1 / SURPRISE) - np.log(SURPRISE)
+    surprise = -np.log(np.asarray(p_values, dtype=np.float64))
+    gains = np.minimum(surprise * (1 - 1 / SURPRISE) - np.log(SURPRISE), LARGEST_GAIN)
     n_values = len(gains)
     upper, lower = (np.append(0, np.cumsum(side)) for side in (gains, gains[::-1]))
     # The best lower boundary that leaves room for each upper one, and the best pair.
