@@ -86,8 +86,7 @@ def _goodness(
         return {"bulk_distance": 1.0, "bulk_p_value": 0.0}
     long_side = max(n_out, n_in) - found.n_above
     distance = goodness.bulk_distance(inside, long_side, inside.size, found.noise_std)
-    # Levels of noise are displaced by a fixed share of their distance: fewer levels make a larger distance.
-    p_value = nulls.p_value(distance * inside.size / values.size, null_draws["bulk distance"])
+    p_value = nulls.bulk_p_value(distance, inside.size, values.size, null_draws["bulk distance"])
     return {"bulk_distance": distance, "bulk_p_value": p_value}
 
 
@@ -103,7 +102,11 @@ def _profile(
     row_p_value, row_spread = variance_profile.homogeneity(rows, columns.size, excess_kurtosis)
     column_p_value, column_spread = variance_profile.homogeneity(columns, rows.size, excess_kurtosis)
     # Without noise there is nothing whose profile could be fitted.
-    profiled = variance_profile.fit(values, rows, columns, level=level) if found.noise_std > 0 else found
+    profiled = (
+        variance_profile.fit(values, rows, columns, level=level, excess_kurtosis=excess_kurtosis)
+        if found.noise_std > 0
+        else found
+    )
     return {
         "row_p_value": row_p_value,
         "row_spread": row_spread,

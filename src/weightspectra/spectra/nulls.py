@@ -115,11 +115,6 @@ def tables(frame: pd.DataFrame) -> dict[Shape, Draws]:
     return found
 
 
-def table(frame: pd.DataFrame, statistic: str) -> dict[Shape, np.ndarray]:
-    """Return the draws of one statistic in a data frame of the contract NULLS, by shape."""
-    return {shape: draws[statistic] for shape, draws in tables(frame).items() if statistic in draws}
-
-
 def p_value(observed: float, draws: ArrayLike, tail: str = "upper") -> float:
     """Return the probability that chance gives a value as extreme as the observed one.
 
