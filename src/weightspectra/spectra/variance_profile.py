@@ -12,14 +12,21 @@ References
 As in :mod:`weightspectra.spectra.dyson`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from weightspectra.spectra import dyson, edges, noise_scale, tracy_widom
+from weightspectra.spectra import dyson, dyson_bulk, edges, noise_scale, tracy_widom
 from weightspectra.spectra.dyson import Side
+
+TRACY_WIDOM_MEAN, TRACY_WIDOM_VARIANCE = -1.2065335746, 1.6077810346
+"""Of the law of order 1 (Bornemann, Markov Process. Relat. Fields 16, 803, 2010, table 10)."""
+
+LEAST_LEFT = 0.1
+"""Share of the largest value's variance that known norms never take away: single rows bring it to nothing."""
 
 MAX_ROUNDS = 50
 N_NODES = 12
@@ -57,7 +64,7 @@ class ProfileBounds:
     def density(self, singular_values: ArrayLike) -> np.ndarray:
         """Return the probability density of the noise's singular values."""
         values = np.asarray(singular_values, dtype=np.float64) / self.noise_std
-        return dyson.density(values, self.short, self.long) / self.noise_std
+        return dyson_bulk.density(values, self.short, self.long) / self.noise_std
 
 
 def homogeneity(mean_squares: ArrayLike, n_entries: int, excess_kurtosis: float) -> tuple[float, float]:
@@ -96,7 +103,12 @@ def homogeneity(mean_squares: ArrayLike, n_entries: int, excess_kurtosis: float)
 
 
 def fit(
-    singular_values: ArrayLike, row_mean_squares: ArrayLike, column_mean_squares: ArrayLike, *, level: float = 0.05
+    singular_values: ArrayLike,
+    row_mean_squares: ArrayLike,
+    column_mean_squares: ArrayLike,
+    *,
+    level: float = 0.05,
+    excess_kurtosis: float | None = None,
 ) -> ProfileBounds:
     """Separate a spectrum into noise with the matrix's variance profile and outliers at both ends.
 
@@ -108,11 +120,13 @@ def fit(
         Mean squared entry of each row and of each column.
     level : float
         Probability that such noise alone has any outlier; half of it at each end.
+    excess_kurtosis : float, optional
+        Of all entries; without it, or where it is NaN, they are taken as Gaussian.
 
     Raises
     ------
     ValueError
-        When the number of values is not the smaller dimension, or all entries are zero.
+        When the number of values is not the smaller dimension.
 
     Notes
     -----
@@ -127,21 +141,24 @@ def fit(
         raise ValueError(f"expected all {min(rows.size, columns.size)} singular values, found {values.size}")
     rows, columns = rows[rows > 0], columns[columns > 0]
     if not rows.size:
-        raise ValueError("all entries are zero: there is no noise to fit")
-    short, long = sorted(_without_chance(rows, columns), key=len)
+        return ProfileBounds(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, Side([1.0]), Side([1.0]))
+    short, long = sorted((rows / rows.mean(), columns / columns.mean()), key=len)
+    chances = chance_variances(short, long, excess_kurtosis)
+    drawn_short, drawn_long = _without_chance(short, chances[0]), _without_chance(long, chances[1])
     values = values[: short.size]
     below, above, near, seen = 0, 0, None, set()
     while True:
         seen.add((below, above))
-        sides = Side(short, short.size - above - below), Side(long, long.size - above)
-        noise_std, near = _scale(values[above : short.size - below], *sides, near)
-        lower, upper = (noise_std * bound for bound in bounds(*sides, level))
+        n_short, n_long = short.size - above - below, long.size - above
+        law = Side(drawn_short, n_short), Side(drawn_long, n_long)
+        noise_std, near = _scale(values[above : short.size - below], *law, near)
+        lower, upper = (noise_std * bound for bound in bounds(Side(short, n_short), Side(long, n_long), level, chances))
         found = int((values < lower).sum()), int((values > upper).sum())
         if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short.size:
             break
         below, above = found
-    ends = (noise_std * square**0.5 for square in dyson.support(*sides))
-    return ProfileBounds(noise_std, *ends, lower, upper, *found, *sides)
+    edge_lower, edge_upper = (noise_std * square**0.5 for square in dyson.support(*law))
+    return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, *found, *law)
 
 
 def relative_variance(values: np.ndarray) -> float:
@@ -149,8 +166,41 @@ def relative_variance(values: np.ndarray) -> float:
     return float(values.var(ddof=1) / values.mean() ** 2) if values.size > 1 else 0.0
 
 
-def bounds(short: Side, long: Side, level: float) -> tuple[float, float]:
+def chance_variances(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None) -> tuple[float, float]:
+    r"""Return the relative variances that mean squares of rows and of columns have by chance alone.
+
+    Parameters
+    ----------
+    short, long : ndarray
+        The mean squares along both sides.
+    excess_kurtosis : float, optional
+        Of all entries; without it they are taken as Gaussian.
+
+    Notes
+    -----
+    :math:`(\kappa + 2) \sum_j b_j^2 / (\sum_j b_j)^2`, where :math:`\kappa` is the excess
+    kurtosis of one entry about its own variance. Values above that of a Gaussian
+    are the mark of variances that no product describes, and count as the
+    Gaussian's.
+    """
+    shares = [float(side @ side) / float(side.sum()) ** 2 for side in (short, long)]
+    own = 0.0
+    if excess_kurtosis is not None and np.isfinite(excess_kurtosis):
+        own = (excess_kurtosis + 3) / (shares[0] * short.size * shares[1] * long.size) - 3
+    variance = float(np.clip(own, -2, 0)) + 2
+    return variance * shares[1], variance * shares[0]
+
+
+def bounds(short: Side, long: Side, level: float, chances: tuple[float, float] = (0.0, 0.0)) -> tuple[float, float]:
     r"""Return the bounds that such noise's singular values leave with probability ``level``, half at each end.
+
+    Parameters
+    ----------
+    short, long : Side
+    level : float
+    chances : pair of float
+        Relative variances that the variances of both sides have by chance, when they are mean squares of the
+        matrix itself.
 
     Notes
     -----
@@ -159,28 +209,50 @@ def bounds(short: Side, long: Side, level: float) -> tuple[float, float]:
     :mod:`weightspectra.spectra.edges`. Where the matrix is square or nearly so, the law
     of the hard edge depends on the profile through the density near zero alone;
     the bound of homogeneous noise is scaled by it.
+
+    Mean squares stray from the variances, which moves the edges outwards; by how
+    much is seen by letting them stray once more (Cook and Stefanski, J. Am. Stat.
+    Assoc. 89, 1314, 1994). They also know a part of the largest value's own
+    fluctuation, that of the norms of its rows and columns, which leaves less to
+    Tracy and Widom.
     """
-    strayed = tracy_widom.quantile(1 - level / 2)
-    trimmed = [Side(side.variances, side.length - 0.5) for side in (short, long)]
+    deviate = tracy_widom.quantile(1 - level / 2)
+    trimmed = Side(short.variances, short.length - 0.5), Side(long.variances, long.length - 0.5)
     top = dyson.upper_edge(*trimmed)
-    upper = (top.square * (1 + top.width * strayed)) ** 0.5
+    known = chances[0] * top.participation_short + chances[1] * top.participation_long
+    left = max(LEAST_LEFT, 1 - known / (TRACY_WIDOM_VARIANCE * top.width**2)) ** 0.5
+    strayed = TRACY_WIDOM_MEAN + left * (deviate - TRACY_WIDOM_MEAN)
+    centre = _sharpened(lambda *sides: dyson.upper_edge(*sides).square, *trimmed, chances)
+    upper = (centre * (1 + top.width * strayed)) ** 0.5
     shape = round(long.length), round(short.length)
     if shape[0] - shape[1] > edges.HARD_EDGE_UP_TO:
-        bottom = dyson.lower_edge(*trimmed)
-        return float(bottom.square**0.5 * np.exp(bottom.width**2 / 16 - bottom.width * strayed / 2)), upper
-    return edges.bounds(1.0, *shape, level)[0] * _shrinkage_at_zero(short, long), upper
+        width = dyson.lower_edge(*trimmed).width
+        centre = _sharpened(lambda *sides: dyson.lower_edge(*sides).square, *trimmed, chances)
+        return float(centre**0.5 * np.exp(width**2 / 16 - width * deviate / 2)), upper
+    reduction = _sharpened(_reduction_at_zero, short, long, chances)
+    return edges.bounds(1.0, *shape, level)[0] * reduction**0.5, upper
 
 
-def _shrinkage_at_zero(short: Side, long: Side) -> float:
-    """Return by how much the smallest singular values are smaller than those of homogeneous noise of unit variance."""
+def _sharpened(
+    statistic: Callable[[Side, Side], float], short: Side, long: Side, chances: tuple[float, float]
+) -> float:
+    """Extrapolate a positive function of the variances back to where they have not strayed by chance."""
+    value = statistic(short, long)
+    if chances == (0.0, 0.0):
+        return value
+    return value**2 / statistic(short.blurred(chances[0]), long.blurred(chances[1]))
+
+
+def _reduction_at_zero(short: Side, long: Side) -> float:
+    """Return by how much the smallest squared singular values are smaller than those of noise of unit variance."""
     if long.length > short.length:
-        return (dyson.lower_edge(short, long).square ** 0.5) / (long.length**0.5 - short.length**0.5)
-    return float(np.prod([stats.hmean(side.variances, weights=side.weights) for side in (short, long)]) ** 0.5)
+        return dyson.lower_edge(short, long).square / (long.length**0.5 - short.length**0.5) ** 2
+    return float(np.prod([stats.hmean(side.variances, weights=side.weights) for side in (short, long)]))
 
 
 def _scale(
-    noise_values: np.ndarray, short: Side, long: Side, near: dyson.Solution | None
-) -> tuple[float, dyson.Solution]:
+    noise_values: np.ndarray, short: Side, long: Side, near: dyson_bulk.Solution | None
+) -> tuple[float, dyson_bulk.Solution]:
     """Estimate the noise's scale from the central part of its squared singular values, and return it with the law's.
 
     The rule is that of :func:`weightspectra.spectra.noise_scale.entry_std_by_trimming`.
@@ -188,21 +260,13 @@ def _scale(
     first, last = noise_scale.central_ranks(noise_values.size)
     nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
     probabilities = (first + last + (last - first) * nodes) / (2 * noise_values.size)
-    law = dyson.quantiles(probabilities, short, long, near)
+    law = dyson_bulk.quantiles(probabilities, short, long, near)
     squares = np.sort(noise_values)[first:last] ** 2
     return float((squares.mean() / (weights @ law.squares / 2)) ** 0.5), law
 
 
-def _without_chance(rows: np.ndarray, columns: np.ndarray) -> list[np.ndarray]:
-    """Return the variances of rows and columns, each with mean one, drawn together by what chance spread them.
-
-    Mean squares of n Gaussian entries with variances v have the relative variance
-    2 sum(v**2) / sum(v)**2 by chance alone; left in, it would widen the bulk.
-    """
-    drawn = []
-    for own, other in ((rows, columns), (columns, rows)):
-        chance = 2 * (other @ other) / other.sum() ** 2
-        observed = relative_variance(own)
-        factor = (1 - chance / observed) ** 0.5 if observed > chance else 0.0
-        drawn.append(1 + factor * (own / own.mean() - 1))
-    return drawn
+def _without_chance(profile: np.ndarray, chance: float) -> np.ndarray:
+    """Return variances with mean one, drawn together by what chance spread them: inside the bulk only that counts."""
+    observed = relative_variance(profile)
+    factor = (1 - chance / observed) ** 0.5 if observed > chance else 0.0
+    return 1 + factor * (profile - 1)
