@@ -5,13 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from weightspectra import contracts, job, provenance
+from weightspectra.models import attention, checkpoints
 from weightspectra.spectra import nulls
 
 
 def main(smk):
     """Write the tables of all shapes; each is also kept by itself, beside the model's, for other models."""
-    matrices = contracts.MATRICES.read(smk.input.matrices, columns=["n_out", "n_in"])
-    shapes = nulls.shapes(matrices.itertuples(index=False, name=None))
+    matrices = contracts.MATRICES.read(smk.input.matrices, columns=["role", "n_out", "n_in"])
+    config = checkpoints.config(Path(smk.input.source).with_suffix(""))
+    head_sizes = attention.head_sizes(config, matrices.itertuples(index=False, name=None))
+    shapes = nulls.shapes(zip(matrices["n_out"], matrices["n_in"], strict=True), head_sizes)
     kept = [table(smk, shape) for shape in shapes]
     contracts.NULLS.write(pd.concat(kept), smk.output[0], job.stamp(smk))
 

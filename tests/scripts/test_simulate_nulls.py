@@ -14,23 +14,32 @@ from weightspectra import contracts
 SCRIPTS = Path(simulate_nulls.__file__).parent
 
 
-def matrices(path, *shapes):
+def matrices(path, role, *shapes):
     """Write what a model's matrices are, as far as their shapes go."""
     blank = dict.fromkeys(contracts.MATRICES.schema.names, 0.0)
-    blank |= {"model": "tiny", "tensor": "w", "dtype": "F32", "sha256": "0", "expert": 0, "role": "query"}
+    blank |= {"model": "tiny", "tensor": "w", "dtype": "F32", "sha256": "0", "expert": 0, "role": role}
     blank |= {"row_mean_squares": [], "column_mean_squares": []}
     rows = [blank | {"layer": layer, "n_out": n_out, "n_in": n_in} for layer, (n_out, n_in) in enumerate(shapes)]
     contracts.MATRICES.write(rows, path, {"sources": {"tiny": {"revision": "r"}}})
     return str(path)
 
 
+def write_config(folder):
+    """Write the configuration of a model with two heads, and return where its manifest lies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text('{"model_type": "bert", "num_attention_heads": 2}')
+    contracts.SOURCES.write([], folder.with_suffix(".parquet"), {})
+    return str(folder.with_suffix(".parquet"))
+
+
 def simulate(folder, model, *shapes, **changed):
     """Run the script for a model of these shapes; each part holds one matrix."""
-    parts = [matrices(folder / f"{model}-{number}.parquet", shape) for number, shape in enumerate(shapes)]
-    params = {"code": "0", "seed": 1, "n_spectra": 20, "n_vectors": 30} | changed
-    code = params.pop("code")
+    params = {"code": "0", "seed": 1, "n_spectra": 20, "n_vectors": 30, "role": "up"} | changed
+    code, role = params.pop("code"), params.pop("role")
+    parts = [matrices(folder / f"{model}-{number}.parquet", role, shape) for number, shape in enumerate(shapes)]
     output = Files(str(folder / "nulls" / f"{model}.parquet"))
-    smk = job("simulate_nulls", Files(matrices=parts, source=[]), output, wildcards={"model": model}, **params)
+    source = write_config(folder / "sources" / model)
+    smk = job("simulate_nulls", Files(matrices=parts, source=source), output, wildcards={"model": model}, **params)
     smk.params["code"] = code
     simulate_nulls.main(smk)
     return contracts.NULLS.read(output)
@@ -64,6 +73,16 @@ def test_every_shape_and_every_dimension_has_its_table(tmp_path):
     assert by_name[55, 1, "vector distance"].size == 30
     assert (np.diff(by_name[60, 55, "bulk distance"]) >= 0).all()
     assert contracts.read_provenance(tmp_path / "nulls" / "tiny.parquet")["sources"] == {"tiny": {"revision": "r"}}
+
+
+def test_the_sizes_of_heads_have_tables_too(tmp_path):
+    found = simulate(tmp_path, "tiny", (30, 20), role="value")
+    assert sorted(set(zip(found["long_side"], found["short_side"], strict=True))) == [
+        (15, 1),
+        (20, 1),
+        (30, 1),
+        (30, 20),
+    ]
 
 
 def test_models_share_the_tables_of_their_shapes(tmp_path, counted):
