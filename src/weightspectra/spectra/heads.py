@@ -1,18 +1,20 @@
 """Tests of singular vectors head by head: which heads they prefer, and whether they are random within each."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import betaincc
 from scipy.stats import false_discovery_control
 
 from weightspectra.spectra import vectors
-from weightspectra.spectra.vector_tests import Draws, distance_p_values
+from weightspectra.spectra.vector_tests import Draws, Shape, distance_p_values
 
 NO_DIRECTION = 1e-12
 """A part with a smaller share of a vector's squared norm is rounding (float32 errs by 6e-8 of the norm)."""
 
 
-def score(side_vectors: np.ndarray, n_heads: int, draws: Draws, level: float) -> pd.DataFrame:
+def score(side_vectors: np.ndarray, n_heads: int, nulls: Mapping[Shape, Draws], level: float) -> pd.DataFrame:
     """Test the singular vectors of the side on which the heads of an attention matrix lie.
 
     Parameters
@@ -20,8 +22,8 @@ def score(side_vectors: np.ndarray, n_heads: int, draws: Draws, level: float) ->
     side_vectors : ndarray of shape (n_vectors, N)
         Unit vectors, largest singular value first. Each head has N / n_heads adjacent components.
     n_heads : int
-    draws : Draws
-        For directions of N / n_heads dimensions.
+    nulls : mapping from (int, int) to Draws
+        By number of components and 1, as in :func:`weightspectra.spectra.nulls.tables`.
     level : float
         False discovery rate over all vectors and heads of the matrix.
 
@@ -42,12 +44,13 @@ def score(side_vectors: np.ndarray, n_heads: int, draws: Draws, level: float) ->
     parts = side_vectors.reshape(n_vectors, n_heads, -1)
     shares = np.einsum("khd,khd->kh", parts, parts, dtype=np.float64)
     shares /= shares.sum(axis=1, keepdims=True)
-    share_p = share_p_values(shares, n_components // n_heads, n_components)
-    direction_p = direction_p_values(parts, shares, draws)
+    size = n_components // n_heads
+    share_p = share_p_values(shares, size, n_components)
+    direction_p = direction_p_values(parts, shares, nulls[size, 1])
     return pd.DataFrame(
         {
             "head": np.arange(n_heads),
-            "n_components": n_components // n_heads,
+            "n_components": size,
             "n_vectors": n_vectors,
             "n_concentrated": discoveries(share_p, level),
             "n_nonrandom": discoveries(direction_p, level),

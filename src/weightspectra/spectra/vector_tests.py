@@ -13,15 +13,19 @@ Draws = Mapping[str, np.ndarray]
 """What :func:`weightspectra.spectra.vectors.null_draws` returns."""
 
 
-def score(sides: Mapping[str, np.ndarray], nulls: Mapping[int, Draws], window: int) -> pd.DataFrame:
+Shape = tuple[int, int]
+"""Number of components of a vector, and 1."""
+
+
+def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window: int) -> pd.DataFrame:
     """Test all singular vectors of a matrix.
 
     Parameters
     ----------
     sides : mapping from str to ndarray of shape (n_vectors, N)
         ``"left"`` and ``"right"``: one vector a row, largest singular value first.
-    nulls : mapping from int to Draws
-        By number of components.
+    nulls : mapping from (int, int) to Draws
+        By number of components and 1, as in :func:`weightspectra.spectra.nulls.tables`.
     window : int
         Neighbouring ranks over which p-values are averaged.
 
@@ -38,7 +42,7 @@ def score(sides: Mapping[str, np.ndarray], nulls: Mapping[int, Draws], window: i
     """
     tables = []
     for side, found in sides.items():
-        draws, measured = nulls[found.shape[1]], vectors.measure(found)
+        draws, measured = nulls[found.shape[1], 1], vectors.measure(found)
         p_values = distance_p_values(measured.distance, draws["vector distance"])
         columns = {
             "side": side,
