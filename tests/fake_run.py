@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import fake_noise
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from scipy import stats
 
 from weightspectra import contracts
@@ -71,8 +72,9 @@ def measurements(
     found = frames(*models, overlaps=overlaps)
     empty = contracts.EVALUATIONS.schema.empty_table().to_pandas()
     vectors = found.pop("vector_tests")
+    without_lists = {name: rows if name == "spectra" else _scalars(rows, name) for name, rows in found.items()}
     return Measurements(
-        **found,
+        **without_lists,
         vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
         shown_vectors=vectors,
         shown_levels=found["levels"],
@@ -80,6 +82,12 @@ def measurements(
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
     )
+
+
+def _scalars(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Leave out the columns that hold lists, as a report does when it reads."""
+    (contract,) = (contract for contract in contracts.ALL if contract.name == name)
+    return rows[[column.name for column in contract.columns if not pa.types.is_list(column.type)]]
 
 
 def frames(*models: FakeModel, overlaps: bool = True) -> dict[str, pd.DataFrame]:

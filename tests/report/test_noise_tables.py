@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -149,8 +150,7 @@ def test_a_random_model_alone_has_its_tables(name):
 
 def test_layers_that_lack_a_role_have_a_dash_there():
     found = measurements(FakeModel("hybrid", BERT, n_layers=2))
-    rows = found.information
-    rows.drop(rows[(rows["layer"] == 1) & (rows["role"] == "query")].index, inplace=True)
-    block = tables.make("information", found).blocks[2]
+    missing = (found.information["layer"] == 1) & (found.information["role"] == "query")
+    block = tables.make("information", replace(found, information=found.information[~missing])).blocks[2]
     assert block.cells.loc[1, "Query"] == wording.NOTHING
     assert block.cells.loc[0, "Query"] != wording.NOTHING

@@ -120,7 +120,7 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
 
 
 def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
-    plan, place, inputs = run
+    plan, _, inputs = run
     asked = {}
 
     def noted(contract, paths, columns=None):
