@@ -96,7 +96,7 @@ def power_law(eigenvalues: ArrayLike) -> PowerLaw:
     and xmin is the eigenvalue for which D is least. The package ``powerlaw`` fits
     the law, :func:`tail_start` finds xmin: it tries the same candidates as the
     package does, in a fortieth of the time. The package by itself would also
-    refuse exponents above 3, which half of all weight matrices have.
+    refuse exponents above 3, which many weight matrices have.
 
     WeightWatcher fits alike; its numbers are the same from 20 eigenvalues on.
     It leaves out eigenvalues below 1e-5, whatever the matrix's scale, which
