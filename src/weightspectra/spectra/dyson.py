@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-ACCURACY = 1e-13
+ACCURACY = 1e-8
+"""Relative, of a last Newton step, after which the error is its square; the edges are extrema and as exact."""
+
 MAX_STEPS = 200
 
 
@@ -111,18 +113,17 @@ def upper_edge(short: Side, long: Side) -> Edge:
     :math:`\kappa = -d (d \ln x / d \ln t + d \ln y / d \ln t) / d \ln t` it is that of
     the Airy process in units of :math:`\lambda_+ (\kappa / 2 t^2)^{1/3}`.
     """
-    tops = [side.variances.max() for side in (short, long)]
-    shares = [(side.variances / top, side.weights) for side, top in zip((short, long), tops, strict=True)]
+    unknowns = _AtPole(short.variances, short.weights), _AtPole(long.variances, long.weights)
 
     def surplus(log_t: float) -> float:
         t = np.exp(log_t)
-        return float(np.log(sum(_slope_at_pole(t, t, *share).rate for share in shares)))
+        return float(np.log(sum(unknown.slope(t, t).rate for unknown in unknowns)))
 
     highest = np.log(short.length * long.length) / 2
     lowest = min(np.log(min(side.weights.min() for side in (short, long))), highest) - 1
     t = np.exp(brentq(surplus, lowest, highest + 1e-6, xtol=ACCURACY))
-    of_short, of_long = (_slope_at_pole(t, t, *share) for share in shares)
-    square = t * (1 + 1 / of_short.root) * (1 + 1 / of_long.root) * tops[0] * tops[1]
+    of_short, of_long = (unknown.slope(t, t) for unknown in unknowns)
+    square = t * (1 + 1 / of_short.root) * (1 + 1 / of_long.root) * short.variances.max() * long.variances.max()
     width = (-(of_short.bend + of_long.bend) / 2 / t**2) ** (1 / 3)
     return Edge(float(square), float(width), of_short.participation, of_long.participation)
 
@@ -138,14 +139,14 @@ def lower_edge(short: Side, long: Side) -> Edge:
     the maximum over t.
     """
     bottom, top = short.variances.min(), long.variances.max()
-    shares, relative = bottom / short.variances, long.variances / top
+    at_pole = _AtPole(1 / short.variances, short.weights)
+    saturating = _BeforeSaturation(long.variances, long.weights)
     gap = long.length - short.length
 
     def slopes(position: float) -> tuple[float, Slope, Slope]:
         excess, deficit = gap / (1 + np.exp(-position)), gap / (1 + np.exp(position))
         t = short.length + excess
-        of_short = _slope_at_pole(t, excess, shares, short.weights)
-        return t, of_short, _slope_before_saturation(t, deficit, relative, long.weights)
+        return t, at_pole.slope(t, excess), saturating.slope(t, deficit)
 
     def surplus(position: float) -> float:
         _, of_short, of_long = slopes(position)
@@ -157,47 +158,63 @@ def lower_edge(short: Side, long: Side) -> Edge:
     return Edge(float(square), float(width), of_short.participation, of_long.participation)
 
 
-def _slope_at_pole(t: float, excess: float, shares: np.ndarray, weights: np.ndarray) -> Slope:
-    """Solve sum(w c u / (1 + u (1 - c))) = excess for u, where the largest share c is 1.
+class _AtPole:
+    """The unknown that nears the pole of the largest number c in sum(w c u / (1 + u (1 - c))) = excess.
 
-    The unknown of Dyson's equation is proportional to u / (1 + u); ``excess`` is t up to a constant.
+    Dyson's unknown is proportional to u / (1 + u). The c are the given numbers over the largest of them.
     """
-    products = weights * shares
-    u = excess / products.sum()
-    for _ in range(MAX_STEPS):  # the sum is concave in u: Newton's steps approach from the left
-        inverse = 1 / (1 + u * (1 - shares))
-        first = products * inverse
-        slope = float(first @ inverse)
-        step = (excess - u * first.sum()) / slope
-        u += step
-        if abs(step) <= ACCURACY * u:
-            break
-    inverse = 1 / (1 + u * (1 - shares))
-    parts = products * inverse**2
-    slope = float(parts.sum())
-    bend = -2 * float((products * (1 - shares)) @ inverse**3)
-    rate = t / (u * (1 + u) * slope)
-    bent = rate * (1 - t / slope * (1 / u + 1 / (1 + u) + bend / slope))
-    return Slope(u, rate, bent, float(parts @ (parts / weights)) / slope**2)
+
+    def __init__(self, numbers: np.ndarray, weights: np.ndarray):
+        shares = numbers / numbers.max()
+        self.gaps, self.products, self.weights = 1 - shares, weights * shares, weights
+        self.total = float(self.products.sum())
+        self.near = 0.0
+
+    def slope(self, t: float, excess: float) -> Slope:
+        """Solve for u, where ``excess`` is t up to a constant."""
+        u = max(self.near, excess / self.total)
+        for _ in range(MAX_STEPS):
+            inverse = 1 / (1 + u * self.gaps)
+            parts = self.products * inverse
+            step = (excess - u * (self.products @ inverse)) / (parts @ inverse)
+            # The sum is concave: a step never ends right of the root, but from far right of it below zero.
+            u = u + step if u + step > 0 else excess / self.total
+            if abs(step) <= ACCURACY * u:
+                break
+        self.near = float(u)
+        inverse = 1 / (1 + u * self.gaps)
+        parts = self.products * inverse**2
+        slope = float(parts.sum())
+        curve = -2 * float(parts @ (self.gaps * inverse))
+        rate = t / (u * (1 + u) * slope)
+        bend = rate * (1 - t / slope * (1 / u + 1 / (1 + u) + curve / slope))
+        return Slope(float(u), float(rate), float(bend), float(parts @ (parts / self.weights)) / slope**2)
 
 
-def _slope_before_saturation(t: float, deficit: float, shares: np.ndarray, weights: np.ndarray) -> Slope:
-    """Solve sum(w / (1 + c x)) = deficit for x > 0, where t + deficit is the sum of the weights."""
-    x = (weights.sum() / deficit - 1) / np.average(shares, weights=weights)
-    for _ in range(MAX_STEPS):  # the sum is convex in x: Newton's steps approach from the left
-        inverse = 1 / (1 + shares * x)
-        first = weights * inverse
-        step = (first.sum() - deficit) / float((first * shares) @ inverse)
-        x += step
-        if abs(step) <= ACCURACY * x:
-            break
-    inverse = 1 / (1 + shares * x)
-    parts = weights * shares * inverse**2
-    slope = float(parts.sum())
-    bend = -2 * float((weights * shares**2) @ inverse**3)
-    rate = t / (x * slope)
-    bent = rate * (1 - t / slope * (1 / x + bend / slope))
-    return Slope(x, rate, bent, float(parts @ (parts / weights)) / slope**2)
+class _BeforeSaturation:
+    """The unknown of sum(w / (1 + c x)) = deficit; x is Dyson's times the largest of the given numbers."""
+
+    def __init__(self, numbers: np.ndarray, weights: np.ndarray):
+        self.shares, self.weights = numbers / numbers.max(), weights
+        self.products = weights * self.shares
+        self.length, self.total = float(weights.sum()), float(self.products.sum())
+
+    def slope(self, t: float, deficit: float) -> Slope:
+        """Solve for x > 0, where t + deficit is the number of rows or columns."""
+        x = (self.length / deficit - 1) * self.length / self.total
+        for _ in range(MAX_STEPS):  # the sum is convex: Newton's steps approach from the left
+            inverse = 1 / (1 + x * self.shares)
+            step = (self.weights @ inverse - deficit) / ((self.products * inverse) @ inverse)
+            x += step
+            if abs(step) <= ACCURACY * x:
+                break
+        inverse = 1 / (1 + x * self.shares)
+        parts = self.products * inverse**2
+        slope = float(parts.sum())
+        curve = -2 * float(parts @ (self.shares * inverse))
+        rate = t / (x * slope)
+        bend = rate * (1 - t / slope * (1 / x + curve / slope))
+        return Slope(float(x), float(rate), float(bend), float(parts @ (parts / self.weights)) / slope**2)
 
 
 def support(short: Side, long: Side) -> tuple[float, float]:

@@ -12,8 +12,8 @@ References
 As in :mod:`weightspectra.spectra.dyson`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,10 +26,33 @@ TRACY_WIDOM_MEAN, TRACY_WIDOM_VARIANCE = -1.2065335746, 1.6077810346
 """Of the law of order 1 (Bornemann, Markov Process. Relat. Fields 16, 803, 2010, table 10)."""
 
 LEAST_LEFT = 0.1
-"""Share of the largest value's variance that known norms never take away: single rows bring it to nothing."""
+"""Share of the largest value's variance that known norms never take away; single large rows would bring it to zero."""
+
+MOST_CHANCE = 0.8
 
 MAX_ROUNDS = 50
-N_NODES = 12
+
+_NODES = np.polynomial.legendre.leggauss(12)
+
+
+class Chance(NamedTuple):
+    """What chance does to variances that are measured as mean squares.
+
+    Attributes
+    ----------
+    short, long : float
+        Relative variances by which those of either side stray from the true ones.
+    lower, upper : float
+        Factors by which this moves the squared singular values at the edges.
+    """
+
+    short: float
+    long: float
+    lower: float
+    upper: float
+
+
+NO_CHANCE = Chance(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -143,8 +166,8 @@ def fit(
     if not rows.size:
         return ProfileBounds(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, Side([1.0]), Side([1.0]))
     short, long = sorted((rows / rows.mean(), columns / columns.mean()), key=len)
-    chances = chance_variances(short, long, excess_kurtosis)
-    drawn_short, drawn_long = _without_chance(short, chances[0]), _without_chance(long, chances[1])
+    chance = measured_by(short, long, excess_kurtosis)
+    drawn_short, drawn_long = _without_chance(short, chance.short), _without_chance(long, chance.long)
     values = values[: short.size]
     below, above, near, seen = 0, 0, None, set()
     while True:
@@ -152,7 +175,7 @@ def fit(
         n_short, n_long = short.size - above - below, long.size - above
         law = Side(drawn_short, n_short), Side(drawn_long, n_long)
         noise_std, near = _scale(values[above : short.size - below], *law, near)
-        lower, upper = (noise_std * bound for bound in bounds(Side(short, n_short), Side(long, n_long), level, chances))
+        lower, upper = (noise_std * bound for bound in bounds(Side(short, n_short), Side(long, n_long), level, chance))
         found = int((values < lower).sum()), int((values > upper).sum())
         if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short.size:
             break
@@ -166,41 +189,45 @@ def relative_variance(values: np.ndarray) -> float:
     return float(values.var(ddof=1) / values.mean() ** 2) if values.size > 1 else 0.0
 
 
-def chance_variances(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None) -> tuple[float, float]:
-    r"""Return the relative variances that mean squares of rows and of columns have by chance alone.
+def measured_by(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None = None) -> Chance:
+    r"""Return what chance does to a profile that is measured on the matrix whose noise it describes.
 
     Parameters
     ----------
     short, long : ndarray
         The mean squares along both sides.
     excess_kurtosis : float, optional
-        Of all entries; without it they are taken as Gaussian.
+        Of all entries; without it, or where it is NaN, they are taken as Gaussian.
 
     Notes
     -----
-    :math:`(\kappa + 2) \sum_j b_j^2 / (\sum_j b_j)^2`, where :math:`\kappa` is the excess
-    kurtosis of one entry about its own variance. Values above that of a Gaussian
-    are the mark of variances that no product describes, and count as the
-    Gaussian's.
+    The mean squares stray by :math:`(\kappa + 2) \sum_j b_j^2 / (\sum_j b_j)^2`, where
+    :math:`\kappa` is the excess kurtosis of an entry about its own variance. Values
+    above that of a Gaussian are the mark of variances that no product describes,
+    and count as the Gaussian's. How far they move the edges is seen by letting them
+    stray once more (Cook and Stefanski, J. Am. Stat. Assoc. 89, 1314, 1994).
     """
     shares = [float(side @ side) / float(side.sum()) ** 2 for side in (short, long)]
     own = 0.0
     if excess_kurtosis is not None and np.isfinite(excess_kurtosis):
         own = (excess_kurtosis + 3) / (shares[0] * short.size * shares[1] * long.size) - 3
-    variance = float(np.clip(own, -2, 0)) + 2
-    return variance * shares[1], variance * shares[0]
+    of_short, of_long = (min((float(np.clip(own, -2, 0)) + 2) * share, MOST_CHANCE) for share in reversed(shares))
+    once = Side(short), Side(long)
+    twice = once[0].blurred(of_short), once[1].blurred(of_long)
+    lower = _lower_square(*twice) / _lower_square(*once)
+    upper = dyson.upper_edge(*twice).square / dyson.upper_edge(*once).square
+    return Chance(of_short, of_long, lower, upper)
 
 
-def bounds(short: Side, long: Side, level: float, chances: tuple[float, float] = (0.0, 0.0)) -> tuple[float, float]:
+def bounds(short: Side, long: Side, level: float, chance: Chance = NO_CHANCE) -> tuple[float, float]:
     r"""Return the bounds that such noise's singular values leave with probability ``level``, half at each end.
 
     Parameters
     ----------
     short, long : Side
     level : float
-    chances : pair of float
-        Relative variances that the variances of both sides have by chance, when they are mean squares of the
-        matrix itself.
+    chance : Chance
+        What chance did to the variances, if they are mean squares of the matrix itself.
 
     Notes
     -----
@@ -210,43 +237,30 @@ def bounds(short: Side, long: Side, level: float, chances: tuple[float, float] =
     of the hard edge depends on the profile through the density near zero alone;
     the bound of homogeneous noise is scaled by it.
 
-    Mean squares stray from the variances, which moves the edges outwards; by how
-    much is seen by letting them stray once more (Cook and Stefanski, J. Am. Stat.
-    Assoc. 89, 1314, 1994). They also know a part of the largest value's own
-    fluctuation, that of the norms of its rows and columns, which leaves less to
-    Tracy and Widom.
+    Measured variances know a part of the largest value's own fluctuation, that of
+    the norms of its rows and columns, which leaves less to Tracy and Widom's law.
     """
     deviate = tracy_widom.quantile(1 - level / 2)
     trimmed = Side(short.variances, short.length - 0.5), Side(long.variances, long.length - 0.5)
     top = dyson.upper_edge(*trimmed)
-    known = chances[0] * top.participation_short + chances[1] * top.participation_long
+    known = chance.short * top.participation_short + chance.long * top.participation_long
     left = max(LEAST_LEFT, 1 - known / (TRACY_WIDOM_VARIANCE * top.width**2)) ** 0.5
     strayed = TRACY_WIDOM_MEAN + left * (deviate - TRACY_WIDOM_MEAN)
-    centre = _sharpened(lambda *sides: dyson.upper_edge(*sides).square, *trimmed, chances)
-    upper = (centre * (1 + top.width * strayed)) ** 0.5
+    upper = top.square / chance.upper * (1 + top.width * strayed)
     shape = round(long.length), round(short.length)
     if shape[0] - shape[1] > edges.HARD_EDGE_UP_TO:
-        width = dyson.lower_edge(*trimmed).width
-        centre = _sharpened(lambda *sides: dyson.lower_edge(*sides).square, *trimmed, chances)
-        return float(centre**0.5 * np.exp(width**2 / 16 - width * deviate / 2)), upper
-    reduction = _sharpened(_reduction_at_zero, short, long, chances)
-    return edges.bounds(1.0, *shape, level)[0] * reduction**0.5, upper
+        bottom = dyson.lower_edge(*trimmed)
+        lower = bottom.square * float(np.exp(bottom.width**2 / 8 - bottom.width * deviate))
+    else:
+        lower = edges.bounds(1.0, *shape, level)[0] ** 2
+        lower *= _lower_square(short, long) / _lower_square(*(Side([1.0], side.length) for side in (short, long)))
+    return (lower / chance.lower) ** 0.5, upper**0.5
 
 
-def _sharpened(
-    statistic: Callable[[Side, Side], float], short: Side, long: Side, chances: tuple[float, float]
-) -> float:
-    """Extrapolate a positive function of the variances back to where they have not strayed by chance."""
-    value = statistic(short, long)
-    if chances == (0.0, 0.0):
-        return value
-    return value**2 / statistic(short.blurred(chances[0]), long.blurred(chances[1]))
-
-
-def _reduction_at_zero(short: Side, long: Side) -> float:
-    """Return by how much the smallest squared singular values are smaller than those of noise of unit variance."""
+def _lower_square(short: Side, long: Side) -> float:
+    """Return the lower edge as a squared singular value; for a square matrix what the smallest ones scale with."""
     if long.length > short.length:
-        return dyson.lower_edge(short, long).square / (long.length**0.5 - short.length**0.5) ** 2
+        return dyson.lower_edge(short, long).square
     return float(np.prod([stats.hmean(side.variances, weights=side.weights) for side in (short, long)]))
 
 
@@ -258,7 +272,7 @@ def _scale(
     The rule is that of :func:`weightspectra.spectra.noise_scale.entry_std_by_trimming`.
     """
     first, last = noise_scale.central_ranks(noise_values.size)
-    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
+    nodes, weights = _NODES
     probabilities = (first + last + (last - first) * nodes) / (2 * noise_values.size)
     law = dyson_bulk.quantiles(probabilities, short, long, near)
     squares = np.sort(noise_values)[first:last] ** 2
