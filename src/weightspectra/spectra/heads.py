@@ -108,5 +108,18 @@ def direction_p_values(parts: np.ndarray, shares: np.ndarray, draws: Draws) -> n
 
 
 def discoveries(p_values: np.ndarray, level: float) -> np.ndarray:
-    """Return how many vectors of each head Benjamini and Hochberg's procedure finds; shape (n_heads,)."""
-    return (false_discovery_control(p_values, axis=None) <= level).sum(axis=0)
+    """Return how many vectors of each head Benjamini and Hochberg's procedure finds.
+
+    Parameters
+    ----------
+    p_values : ndarray of shape (n_vectors, n_heads)
+        All of them are one family.
+    level : float
+        False discovery rate.
+
+    Returns
+    -------
+    ndarray of shape (n_heads,)
+    """
+    q_values = false_discovery_control(p_values, axis=None).reshape(p_values.shape)
+    return (q_values <= level).sum(axis=0)
