@@ -17,7 +17,7 @@ def main(smk):
     for matrix in contracts.SPECTRA.read(smk.input.spectra).merge(bulk, on=KEY, validate="1:1").itertuples():
         key = contracts.MatrixKey(matrix.layer, matrix.role, matrix.expert)
         named, values = {"model": matrix.model, **key._asdict()}, matrix.singular_values
-        pairs = sides.loc[tuple(key)].sort_index()
+        pairs = sides.loc[tuple(key)]
         p_values = cleaning.combine_sides(pairs["left"], pairs["right"])
         outliers = (values < matrix.bound_lower) | (values > matrix.bound_upper)
         for region in information.REGIONS:
