@@ -1,4 +1,4 @@
-"""What the benchmarks share: timing in turn, the machine's name, and the table in RESULTS.md."""
+"""What the benchmarks share: timing in turn, the machine's name, and the tables in RESULTS.md."""
 
 import argparse
 import os
@@ -22,6 +22,19 @@ class Row(NamedTuple):
     theirs: str
     ratio: str
     accuracy: str
+
+
+class Check(NamedTuple):
+    """One calibration: what was found where the truth is known, what theory expects, and whether they agree."""
+
+    what: str
+    ours: str
+    expected: str
+    verdict: str
+
+
+HEADINGS = {Row: "## Speed", Check: "## Calibration"}
+"""Under which heading of RESULTS.md each kind of row is recorded."""
 
 
 def in_turn(
@@ -84,22 +97,45 @@ def seconds(value: float) -> str:
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
-def show(rows: Sequence[Row], headers: Sequence[str] = Row._fields) -> None:
-    """Print rows as a table."""
-    cells = [tuple(headers), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(headers))]
+def show(rows: Sequence[Sequence[str]], headers: Sequence[str] | None = None) -> None:
+    """Print rows as a table; the fields of named rows are its headers."""
+    if not rows:
+        return
+    cells = [tuple(headers or rows[0]._fields), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def record(rows: Sequence[Row], machine: str) -> None:
-    """Append rows to RESULTS.md, with the date and the command that reruns them."""
+def record(rows: Sequence[Row] | Sequence[Check], machine: str) -> None:
+    """Add rows to their table in RESULTS.md, with the date and the command that reruns them."""
     script = Path(sys.argv[0]).resolve().relative_to(RESULTS.parents[1])
     arguments = [argument for argument in sys.argv[1:] if argument != "--record"]
     command = " ".join(["python", str(script), *arguments])
-    with open(RESULTS, "a") as stream:
-        for row in rows:
-            stream.write("| " + " | ".join([date.today().isoformat(), f"`{command}`", *row, machine]) + " |\n")
+    start = [date.today().isoformat(), f"`{command}`"]
+    text = RESULTS.read_text()
+    for row in rows:
+        text = with_row(text, HEADINGS[type(row)], [*start, *row, machine])
+    RESULTS.write_text(text)
+
+
+def with_row(text: str, heading: str, cells: Sequence[str]) -> str:
+    """Return a Markdown text with one more row at the end of the table under a heading.
+
+    Raises
+    ------
+    ValueError
+        When there is no such heading, or its table has another number of columns.
+    """
+    lines = text.splitlines()
+    first = lines.index(heading)
+    under = range(first + 1, next((i for i in range(first + 1, len(lines)) if lines[i].startswith("#")), len(lines)))
+    last = max(i for i in under if lines[i].startswith("|"))
+    n_columns = next(lines[i] for i in under if lines[i].startswith("|")).count("|") - 1
+    if len(cells) != n_columns or any("|" in cell or "\n" in cell for cell in cells):
+        raise ValueError(f"the table under '{heading}' has {n_columns} columns; these cells do not fit: {cells}")
+    lines.insert(last + 1, "| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def cpu_name(n_threads: int) -> str:

@@ -1,0 +1,156 @@
+"""Real models and their random controls: how often each test of a finished run rejects noise.
+
+A control has the architecture of its model and weights as before training, so
+that its share of rejections should be the stated rate of false alarms; what a trained model shows beyond that
+is structure.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from results import Check
+from scipy.stats import norm
+from shares import Share, percent
+
+from weightspectra import contracts
+
+MODELS = ("minilm", "smollm2")
+CONTROL = "{}_random"
+LEVEL = 0.05
+
+
+class Test(NamedTuple):
+    """Rejections of one test in one model, and the rate that it promises for noise."""
+
+    test: str
+    rejected: int
+    trials: int
+    rate: float
+
+
+def measure(options: argparse.Namespace) -> pd.DataFrame:
+    """Count rejections: one row for each model and test.
+
+    Columns: model, control (whether it is one), and those of :class:`Test`.
+    """
+    rows = []
+    for model in MODELS:
+        for name in (model, CONTROL.format(model)):
+            if not is_complete(options.results, name):
+                print(f"{name} left out: {options.results} lacks results of it; snakemake makes them", file=sys.stderr)
+                continue
+            tests = tests_of(options.results, name)
+            rows += [{"model": model, "control": name != model, **test._asdict()} for test in tests]
+    return pd.DataFrame(rows, columns=["model", "control", *Test._fields])
+
+
+def is_complete(results: Path, name: str) -> bool:
+    """Say whether a run has left all that is read here."""
+    tables = [results / kind / f"{name}.parquet" for kind in ("bulk", "levels", "information")]
+    return all(path.is_file() for path in tables) and all(
+        any((results / kind / name).glob("part-*.parquet")) for kind in ("vector_tests", "head_tests")
+    )
+
+
+def tests_of(results: Path, name: str) -> list[Test]:
+    """Return every test of one model."""
+    bulk, levels, information = (
+        contract.read(results / contract.name / f"{name}.parquet")
+        for contract in (contracts.BULK, contracts.LEVELS, contracts.INFORMATION)
+    )
+    vectors, heads = (
+        contract.read(sorted((results / contract.name / name).glob("part-*.parquet")))
+        for contract in (contracts.VECTOR_TESTS, contracts.HEAD_TESTS)
+    )
+    return [
+        *bulk_tests(bulk),
+        *level_tests(levels),
+        *vector_tests(vectors),
+        *head_tests(heads),
+        *information_tests(information),
+    ]
+
+
+def count(test: str, rejected, rate: float) -> Test:
+    """Count rejections among trials, given as an array of booleans."""
+    rejected = np.asarray(rejected)
+    return Test(test, int(rejected.sum()), rejected.size, rate)
+
+
+def bulk_tests(bulk: pd.DataFrame) -> Iterator[Test]:
+    """Count the matrices whose spectrum leaves the bounds, or whose bulk is not the law's."""
+    level = float(bulk["level"].iloc[0])
+    yield count("matrices with a value beyond the bounds", bulk["n_below_bound"] + bulk["n_above_bound"] > 0, level)
+    yield count(
+        "matrices with a value beyond the variance profile's bounds",
+        bulk["n_below_profile"] + bulk["n_above_profile"] > 0,
+        level,
+    )
+    yield count("matrices whose bulk departs from the law", bulk["bulk_p_value"] <= LEVEL, LEVEL)
+    yield count("matrices whose rows differ in variance", bulk["row_p_value"] <= LEVEL, LEVEL)
+    yield count("matrices whose columns differ in variance", bulk["column_p_value"] <= LEVEL, LEVEL)
+    shuffled = bulk[["permutation_p_lower", "permutation_p_upper"]].dropna()
+    if len(shuffled):
+        significant = shuffled.min(axis=1) <= level / 2
+        yield count("matrices with a value beyond those of shuffled entries", significant, level)
+
+
+def level_tests(levels: pd.DataFrame) -> Iterator[Test]:
+    """Count the matrices whose levels are not spaced as noise's, for each unfolding."""
+    for unfolding, rows in levels.groupby("unfolding", sort=False):
+        yield count(
+            f"spacings against Wigner's surmise, unfolding '{unfolding}'", rows["spacing_p_value"] <= LEVEL, LEVEL
+        )
+        yield count(f"gap ratios, unfolding '{unfolding}'", rows["gap_ratio_p_value"] <= LEVEL, LEVEL)
+        found, mean, sd = (
+            np.concatenate(rows[f"number_variance{suffix}"].tolist()) for suffix in ("", "_null", "_null_sd")
+        )
+        beyond = np.abs(found - mean) > norm.isf(LEVEL / 2) * sd
+        yield count(f"number variances beyond 1.96 sd, unfolding '{unfolding}'", beyond, LEVEL)
+
+
+def vector_tests(vectors: pd.DataFrame) -> Iterator[Test]:
+    """Count the vectors that are not random directions, and the matrices that have any after correction."""
+    for column, what in (("", "Porter-Thomas"), ("participation_", "participation ratio")):
+        for side, rows in vectors.groupby("side"):
+            yield count(f"{side} vectors, {what}, uncorrected", rows[f"{column}p_value"] <= LEVEL, LEVEL)
+        smallest = vectors.groupby(["layer", "role", "expert"])[f"{column}q_value"].min()
+        yield count(f"matrices with any vector, {what}, corrected", smallest <= LEVEL, LEVEL)
+
+
+def head_tests(heads: pd.DataFrame) -> Iterator[Test]:
+    """Count the heads that singular vectors prefer, or in which they are not random."""
+    if heads.empty:
+        return
+    corrected = heads["smallest_p_value"] * heads["n_vectors"] <= LEVEL
+    yield count("heads with a vector's share too large, corrected over vectors", corrected, LEVEL)
+    matrices = heads.groupby(["layer", "role", "expert"])[["n_concentrated", "n_nonrandom"]].sum() > 0
+    yield count("matrices with a vector concentrated in a head, corrected", matrices["n_concentrated"], LEVEL)
+    yield count("matrices with a vector not random in a head, corrected", matrices["n_nonrandom"], LEVEL)
+
+
+def information_tests(information: pd.DataFrame) -> Iterator[Test]:
+    """Count the regions whose interval of information excludes none."""
+    for region, rows in information.groupby("region", sort=False):
+        yield count(f"information in the {region}: interval above zero", rows["information_low"] > 0, LEVEL / 2)
+
+
+def checks(frame: pd.DataFrame) -> list[Check]:
+    """Hold the controls against the stated rates: a row for each model and test."""
+    rows = []
+    for (model, test), pair in frame.groupby(["model", "test"], sort=False):
+        shares = {row.control: Share(row.rejected, row.trials) for row in pair.itertuples()}
+        rate = float(pair["rate"].iloc[0])
+        told = [f"trained {percent(shares[False].value)} %"] if False in shares else []
+        if True in shares:
+            told.insert(0, f"control {shares[True]} of {shares[True].trials}")
+            verdict = "holds" if shares[True].low <= rate else "too many in the control"
+        else:
+            verdict = "no control"
+        rows.append(Check(f"{model}: {test}", "; ".join(told), f"control at most {percent(rate)} %", verdict))
+    return rows
