@@ -8,7 +8,7 @@ from scipy.special import betaincc
 from scipy.stats import false_discovery_control
 
 from weightspectra.spectra import vectors
-from weightspectra.spectra.vector_tests import Draws, Shape, distance_p_values
+from weightspectra.spectra.vector_tests import Draws, Shape, deviation_p_values
 
 NO_DIRECTION = 1e-12
 """A part with a smaller share of a vector's squared norm is rounding (float32 errs by 6e-8 of the norm)."""
@@ -85,7 +85,7 @@ def share_p_values(shares: np.ndarray, size: int, dimension: int) -> np.ndarray:
 
 
 def direction_p_values(parts: np.ndarray, shares: np.ndarray, draws: Draws) -> np.ndarray:
-    """Return the p-value of each part's distance to a random direction of its own dimension.
+    """Return the p-value of each part as a random direction of its own dimension.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def direction_p_values(parts: np.ndarray, shares: np.ndarray, draws: Draws) -> n
     """
     found = np.ones(shares.shape)
     tested = shares >= NO_DIRECTION
-    found[tested] = distance_p_values(vectors.measure(parts[tested]).distance, draws["vector distance"])
+    found[tested] = deviation_p_values(vectors.measure(parts[tested]).deviation, draws["vector distance"])
     return found
 
 

@@ -32,7 +32,7 @@ def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window:
     Returns
     -------
     DataFrame
-        side, index, distance, p_value, window_p_value, q_value, participation,
+        side, index, distance, magnitude_distance, p_value, window_p_value, q_value, participation,
         participation_p_value, participation_q_value; q-values are those of
         Benjamini and Hochberg, for each statistic over all vectors of both sides.
 
@@ -43,11 +43,12 @@ def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window:
     tables = []
     for side, found in sides.items():
         draws, measured = nulls[found.shape[1], 1], vectors.measure(found)
-        p_values = distance_p_values(measured.distance, draws["vector distance"])
+        p_values = deviation_p_values(measured.deviation, draws["vector distance"])
         columns = {
             "side": side,
             "index": np.arange(len(found)),
             "distance": measured.distance,
+            "magnitude_distance": measured.magnitude_distance,
             "p_value": p_values,
             "window_p_value": window_means(p_values, window),
             "participation": measured.participation,
@@ -63,13 +64,13 @@ def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window:
     )
 
 
-def distance_p_values(distances: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Return the probability that a random direction has as large a distance.
+def deviation_p_values(deviation: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the probability that a random direction is as far from the law of random directions.
 
     Parameters
     ----------
-    distances : ndarray
-        D of :func:`weightspectra.spectra.vectors.measure`.
+    deviation : ndarray
+        Of :class:`weightspectra.spectra.vectors.Measures`.
     draws : ndarray of shape (n_draws,)
         ``'vector distance'`` of :func:`weightspectra.spectra.vectors.null_draws` for the same dimension.
 
@@ -81,10 +82,9 @@ def distance_p_values(distances: np.ndarray, draws: np.ndarray) -> np.ndarray:
     Notes
     -----
     Down to ``BODY`` they are shares of the draws. Beyond it log p falls linearly
-    with D^2, as it does in the law of Kolmogorov and as for every Gaussian
-    process with the local roughness of a Brownian bridge whose variance has a
-    single maximum, such as this one, which the normalisation pins at three
-    places. The slope is fitted to the draws beyond ``BODY``.
+    with the square, as in the law of Kolmogorov and as for the maximum of any
+    Gaussian process with the local roughness of a Brownian bridge whose variance
+    has a single highest point. The slope is fitted to the draws beyond ``BODY``.
 
     References
     ----------
@@ -93,8 +93,8 @@ def distance_p_values(distances: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """
     start = np.quantile(draws, 1 - BODY)
     mean_excess = (draws[draws > start] ** 2 - start**2).mean()
-    tail = BODY * np.exp(-np.maximum(distances**2 - start**2, 0) / mean_excess)
-    return np.where(distances > start, np.maximum(tail, SMALLEST_P), _counted(distances, draws))
+    tail = BODY * np.exp(-np.maximum(deviation**2 - start**2, 0) / mean_excess)
+    return np.where(deviation > start, np.maximum(tail, SMALLEST_P), _counted(deviation, draws))
 
 
 def participation_p_values(participation: np.ndarray, draws: np.ndarray, tail: np.ndarray) -> np.ndarray:
