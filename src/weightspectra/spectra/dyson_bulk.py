@@ -160,13 +160,13 @@ def _newton(points: np.ndarray, x: np.ndarray, short: Side, long: Side) -> tuple
 
 
 def grouped(side: Side) -> Side:
-    """Return nearly the same side with fewer variances: the extremes, and the means of groups between them."""
-    size = side.variances.size
-    if size <= 2 * N_EXTREMES + N_GROUPS:
-        return side
+    """Return nearly the same side with fewer variances: equal ones joined, or the extremes and means of the others."""
     order = np.argsort(side.variances)
-    inner = N_EXTREMES + np.arange(N_GROUPS) * (size - 2 * N_EXTREMES) // N_GROUPS
-    starts = np.concatenate([np.arange(N_EXTREMES), inner, np.arange(size - N_EXTREMES, size)])
-    weights = np.add.reduceat(side.weights[order], starts)
-    sums = np.add.reduceat((side.weights * side.variances)[order], starts)
-    return Side(sums / weights, weights=weights)
+    ascending, weights = side.variances[order], side.weights[order]
+    starts = np.flatnonzero(np.diff(ascending, prepend=-1.0))
+    if starts.size > 2 * N_EXTREMES + N_GROUPS:
+        size = ascending.size
+        inner = N_EXTREMES + np.arange(N_GROUPS) * (size - 2 * N_EXTREMES) // N_GROUPS
+        starts = np.concatenate([np.arange(N_EXTREMES), inner, np.arange(size - N_EXTREMES, size)])
+    joined = np.add.reduceat(weights, starts)
+    return Side(np.add.reduceat(weights * ascending, starts) / joined, weights=joined)

@@ -28,7 +28,8 @@ TRACY_WIDOM_MEAN, TRACY_WIDOM_VARIANCE = -1.2065335746, 1.6077810346
 LEAST_LEFT = 0.1
 """Share of the largest value's variance that known norms never take away; single large rows would bring it to zero."""
 
-MOST_CHANCE = 0.8
+MOST_CHANCE = 0.3
+"""Relative variance beyond which mean squares stray too far to be extrapolated: a few rows or columns hold the norm."""
 
 MAX_ROUNDS = 50
 
@@ -154,7 +155,7 @@ def fit(
     Notes
     -----
     Scale and outliers are found in turn as in :func:`weightspectra.spectra.edges.fit`,
-    and for equal variances the result is the same. What an outlier adds to the mean
+    and for equal variances the law is the same. What an outlier adds to the mean
     squares of its rows and columns counts as their noise, so that structure confined
     to few of them is explained away.
     """
@@ -166,21 +167,23 @@ def fit(
     if not rows.size:
         return ProfileBounds(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, Side([1.0]), Side([1.0]))
     short, long = sorted((rows / rows.mean(), columns / columns.mean()), key=len)
-    chance = measured_by(short, long, excess_kurtosis)
-    drawn_short, drawn_long = _without_chance(short, chance.short), _without_chance(long, chance.long)
+    strays = chance_variances(short, long, excess_kurtosis)
+    inside = _without_chance(short, strays[0]), _without_chance(long, strays[1])
+    ends, chance = (inside, NO_CHANCE) if max(strays) > MOST_CHANCE else ((short, long), moved_by(short, long, *strays))
     values = values[: short.size]
     below, above, near, seen = 0, 0, None, set()
     while True:
         seen.add((below, above))
-        n_short, n_long = short.size - above - below, long.size - above
-        law = Side(drawn_short, n_short), Side(drawn_long, n_long)
+        lengths = short.size - above - below, long.size - above
+        law, at_ends = ((Side(pair[0], lengths[0]), Side(pair[1], lengths[1])) for pair in (inside, ends))
         noise_std, near = _scale(values[above : short.size - below], *law, near)
-        lower, upper = (noise_std * bound for bound in bounds(Side(short, n_short), Side(long, n_long), level, chance))
+        lower, upper = (noise_std * bound for bound in bounds(*at_ends, level, chance))
         found = int((values < lower).sum()), int((values > upper).sum())
         if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short.size:
             break
         below, above = found
-    edge_lower, edge_upper = (noise_std * square**0.5 for square in dyson.support(*law))
+    lowest, highest = dyson.support(*at_ends)
+    edge_lower, edge_upper = noise_std * (lowest / chance.lower) ** 0.5, noise_std * (highest / chance.upper) ** 0.5
     return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, *found, *law)
 
 
@@ -189,8 +192,8 @@ def relative_variance(values: np.ndarray) -> float:
     return float(values.var(ddof=1) / values.mean() ** 2) if values.size > 1 else 0.0
 
 
-def measured_by(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None = None) -> Chance:
-    r"""Return what chance does to a profile that is measured on the matrix whose noise it describes.
+def chance_variances(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None) -> tuple[float, float]:
+    r"""Return the relative variances by which the mean squares of both sides stray from the variances.
 
     Parameters
     ----------
@@ -201,17 +204,24 @@ def measured_by(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | No
 
     Notes
     -----
-    The mean squares stray by :math:`(\kappa + 2) \sum_j b_j^2 / (\sum_j b_j)^2`, where
+    For rows it is :math:`(\kappa + 2) \sum_j b_j^2 / (\sum_j b_j)^2`, where
     :math:`\kappa` is the excess kurtosis of an entry about its own variance. Values
     above that of a Gaussian are the mark of variances that no product describes,
-    and count as the Gaussian's. How far they move the edges is seen by letting them
-    stray once more (Cook and Stefanski, J. Am. Stat. Assoc. 89, 1314, 1994).
+    and count as the Gaussian's.
     """
     shares = [float(side @ side) / float(side.sum()) ** 2 for side in (short, long)]
     own = 0.0
     if excess_kurtosis is not None and np.isfinite(excess_kurtosis):
         own = (excess_kurtosis + 3) / (shares[0] * short.size * shares[1] * long.size) - 3
-    of_short, of_long = (min((float(np.clip(own, -2, 0)) + 2) * share, MOST_CHANCE) for share in reversed(shares))
+    variance = float(np.clip(own, -2, 0)) + 2
+    return variance * shares[1], variance * shares[0]
+
+
+def moved_by(short: np.ndarray, long: np.ndarray, of_short: float, of_long: float) -> Chance:
+    """Find how far mean squares move the edges that stray by these relative variances: let them stray once more.
+
+    This is the extrapolation of Cook and Stefanski (J. Am. Stat. Assoc. 89, 1314, 1994).
+    """
     once = Side(short), Side(long)
     twice = once[0].blurred(of_short), once[1].blurred(of_long)
     lower = _lower_square(*twice) / _lower_square(*once)
