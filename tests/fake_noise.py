@@ -128,6 +128,7 @@ def _vector_tests(model, key):
                 "index": index,
                 "singular_value": value,
                 "distance": 0.3 if told else 0.05,
+                "magnitude_distance": 0.2 if told else 0.04,
                 "p_value": p,
                 "window_p_value": 0.2 if told else 0.5 + 0.1 * np.sin(index),
                 "q_value": 10 * p if told else 0.8,
