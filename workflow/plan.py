@@ -229,7 +229,13 @@ class Plan:
                     name = f"spectra-{model}"
                     name += f"-block_{block}" if block is not None else ""
                     name += f"-{corpus}" if len(corpora) > 1 else ""
-                    found[name] = {"kind": "spectra", "model": model, "block": block, "corpus": corpus}
+                    found[name] = {
+                        "kind": "spectra",
+                        "model": model,
+                        "control": self._control_of(model),
+                        "block": block,
+                        "corpus": corpus,
+                    }
         return found
 
     @property

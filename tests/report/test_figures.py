@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, evaluation, measurements
+from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
-from matplotlib.text import Text
 
 from weightspectra.report import costs, figures, gallery, panels, style
 from weightspectra.report.cost_figure import cost_figure, linear_threshold
@@ -13,42 +13,6 @@ from weightspectra.report.cost_figure import cost_figure, linear_threshold
 def block(model: FakeModel, **choice):
     data = measurements(model, overlaps=choice.pop("overlaps", True))
     return panels.of_block(data.spectra, data.bulk, data.overlaps, model=model.name, layer=choice.get("layer"))
-
-
-def spelled(figure):
-    """Every text that can be seen, with its box in pixels."""
-    renderer = figure.canvas.get_renderer()
-    figure.canvas.draw()
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    hidden = {label for axes in figure.axes for label in unseen_labels(axes)}
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text not in hidden]
-
-
-def unseen_labels(axes):
-    """Labels of ticks beyond the ends of an axis, and of axes that are switched off."""
-    for axis in (axes.xaxis, axes.yaxis):
-        low, high = sorted(axis.get_view_interval())
-        for tick in axis.get_major_ticks():
-            if not axes.axison or not low <= tick.get_loc() <= high:
-                yield tick.label1
-            yield tick.label2
-
-
-def assert_readable(figure):
-    """No two labels overlap, and none leaves the figure."""
-    with style.applied():
-        found = spelled(figure)
-    width, height = figure.canvas.get_width_height()
-    inside = [(text, box) for text, box in found if box.width > 0]
-    for place, (text, box) in enumerate(inside):
-        assert box.x0 >= -1, text
-        assert box.y0 >= -1, text
-        assert box.x1 <= width + 1, text
-        assert box.y1 <= height + 1, text
-        for other, other_box in inside[place + 1 :]:
-            apart = min(box.x1, other_box.x1) - max(box.x0, other_box.x0) < 1
-            apart |= min(box.y1, other_box.y1) - max(box.y0, other_box.y0) < 1
-            assert apart, f"'{text}' overlaps '{other}'"
 
 
 def red_ticks(figure):
@@ -206,3 +170,25 @@ def test_many_points_are_stored_as_an_image(monkeypatch):
     monkeypatch.setattr(figures, "RASTER_FROM", 10)
     assert b"<image" not in drawn
     assert b"<image" in style.to_bytes(figures.spectra_figure(block(FakeModel("a", {"up": (160, 80)}))), "svg")
+
+
+def test_the_random_control_is_outlined_at_the_scale_of_the_trained_matrix():
+    (trained,) = block(FakeModel("a", {"up": (160, 80)}, n_above=5))
+    (random,) = block(FakeModel("a", {"up": (160, 80)}, n_above=0, n_below=0))
+    stretched = panels.replace(trained, singular_values=7 * trained.singular_values, scale=7 * trained.scale)
+    stretched = panels.replace(stretched, edge_lower=7 * trained.edge_lower, edge_upper=7 * trained.edge_upper)
+    panel = stretched.beside(random)
+    np.testing.assert_allclose(panel.control.edge_upper, stretched.edge_upper)
+    figure = figures.spectra_figure([panel])
+    (outline,) = [
+        patch.get_data()
+        for patch in figure.findobj(lambda artist: isinstance(artist, StepPatch))
+        if patch.get_edgecolor() == to_rgba(style.RANDOM)
+    ]
+    # The control's values lie strictly inside the bulk, so that all of them are in bins between the edges.
+    inside = (outline.edges[:-1] >= stretched.edge_lower - 1e-9) & (outline.edges[1:] <= stretched.edge_upper + 1e-9)
+    assert (outline.values * np.diff(outline.edges))[inside].sum() == pytest.approx(1)
+    dots = [line for line in figure.axes[figures.N_COLUMNS].lines if line.get_color() == style.RANDOM]
+    assert [len(line.get_xdata()) for line in dots] == [80]
+    assert dots[0].get_xdata().max() > stretched.edge_lower
+    assert_readable(figure)

@@ -58,11 +58,11 @@ def test_without_a_control_there_is_a_dash_in_its_place(data):
     assert cell(table, "Mixture", "Above the calibrated bound", "Query") == f"4 ({wording.NOTHING})"
 
 
-def test_a_p_value_at_the_level_fits_and_a_q_value_at_the_level_is_no_discovery():
+def test_a_p_value_at_the_level_fits_and_a_q_value_at_the_level_is_a_discovery():
     found = measurements(FakeModel("a", {"up": (96, 48)}, n_layers=1))
     found.bulk["bulk_p_value"] = 0.05
     assert noise_summaries.by_role(found)["share_bulk_fits"].tolist() == [1.0]
-    rows = found.shown_vectors.assign(q_value=0.05, participation_q_value=0.0499)
+    rows = found.shown_vectors.assign(q_value=0.0501, participation_q_value=0.05)
     counts = count_vectors(rows, {"a": 0.05})
     assert counts["n_nonrandom"].tolist() == [0, 0]
     assert counts["n_localised"].tolist() == counts["n_vectors"].tolist() == [48, 48]

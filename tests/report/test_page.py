@@ -13,10 +13,19 @@ from weightspectra.report import findings, gallery, page, style, tables
 TEMPLATE = (Path(report.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
     "controls-control": {"kind": "controls", "model": "trained", "control": "control", "block": None},
-    "spectra-trained": {"kind": "spectra", "model": "trained", "block": 1, "corpus": "prose"},
+    "information-trained": {"kind": "information", "model": "trained", "control": "control"},
+    "matrix-trained-block_1-up": {
+        "kind": "matrix",
+        "model": "trained",
+        "control": "control",
+        "block": 1,
+        "role": "up",
+        "window": 15,
+    },
+    "spectra-trained": {"kind": "spectra", "model": "trained", "control": "control", "block": 1, "corpus": "prose"},
     "damage-trained-deciles": {"kind": "damage", "model": "trained", "experiment": "deciles"},
 }
-CAPTIONS = {"controls": "How to read controls.", "spectra": "How to read spectra.", "damage": "How to read costs."}
+CAPTIONS = {kind: f"How to read {kind}." for kind in gallery.SECTIONS}
 IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quantisation": None}
 
 
@@ -104,7 +113,9 @@ def test_every_figure_is_inside(data, drawings):
     ]
     assert embedded == drawings
     assert all(text in found.text for text in CAPTIONS.values())
-    assert "Trained: singular values of block 1, and overlaps with prose" in found.text
+    assert (
+        "Trained beside its random control Control: singular values of block 1, and overlaps with prose" in found.text
+    )
 
 
 def test_findings_come_first_and_tables_and_origins_follow(data, drawings):

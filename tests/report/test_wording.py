@@ -19,6 +19,8 @@ def test_every_role_has_a_title_in_the_order_of_the_contracts():
         (0.12345, "12.3"),
         (1, "100.0"),
         (0.9999, ">99.9"),
+        (-0.00009, "0"),
+        (-0.0123, "−1.2"),
     ],
 )
 def test_percentages_never_round_something_to_nothing_or_almost_all_to_all(share, spelled):

@@ -120,6 +120,9 @@ def _draw_spectrum(axes: Axes, panel: Panel, note: str = "") -> None:
         outside = panel.outside((bins[:-1] + bins[1:]) / 2)
         for chosen, colour in ((~outside, style.BULK), (outside, style.OUTSIDE)):
             axes.stairs(np.where(chosen, heights, 0.0), bins, fill=True, color=colour, linewidth=0)
+        if panel.control:
+            heights = _densities(panel.control.singular_values, bins)
+            axes.stairs(heights, bins, color=style.RANDOM, linewidth=0.6, baseline=None)
         axes.plot(*_law(panel), color=style.INK)
         axes.set_ylim(0, 1.3 * _height(panel))
     marked = values[panel.outside(values) & (values <= _limit(panel))]
@@ -141,6 +144,12 @@ def _draw_overlaps(axes: Axes, panel: Panel) -> None:
     null = rows[["null_low", "null_median", "null_high"]].iloc[0]
     axes.axhspan(null["null_low"], null["null_high"], color=style.NULL, linewidth=0, zorder=0)
     axes.axhline(null["null_median"], color=style.MUTED, linewidth=0.5, zorder=1)
+    dots: dict[str, Any] = {"markeredgewidth": 0, "linestyle": "none", "rasterized": len(rows) >= RASTER_FROM}
+    if panel.control and panel.control.overlaps is not None:
+        random = panel.control.overlaps
+        axes.plot(
+            random["singular_value"], random["overlap"], ".", color=style.RANDOM, markersize=1.8, zorder=1, **dots
+        )
     outside = panel.outside(rows["singular_value"].to_numpy())
     for chosen, colour, order in ((~outside, style.BULK, 2), (outside, style.OUTSIDE, 3)):
         axes.plot(
@@ -149,9 +158,8 @@ def _draw_overlaps(axes: Axes, panel: Panel) -> None:
             ".",
             color=colour,
             markersize=2.6,
-            markeredgewidth=0,
             zorder=order,
-            rasterized=len(rows) >= RASTER_FROM,
+            **dots,
         )
     _draw_floor(axes, panel)
 
@@ -185,8 +193,11 @@ def _set_range(axes: Axes, limit: float) -> None:
 def _histogram(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of bins that tile the bulk exactly and go on beyond both edges, and the density in each."""
     bins = tiled_bins(panel.edge_lower, panel.edge_upper, _limit(panel), len(panel.singular_values))
-    counts, _ = np.histogram(panel.singular_values, bins)
-    return bins, counts / (len(panel.singular_values) * (bins[1] - bins[0]))
+    return bins, _densities(panel.singular_values, bins)
+
+
+def _densities(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    return np.histogram(values, bins)[0] / (len(values) * (bins[1] - bins[0]))
 
 
 def _height(panel: Panel) -> float:
@@ -214,6 +225,8 @@ def _handles(matrices: Sequence[Panel], *, with_overlaps: bool) -> list[Patch | 
         Patch(color=style.BULK, label="inside the bulk"),
         Patch(color=style.OUTSIDE, label="outside the bulk"),
     ]
+    if any(panel.control for panel in matrices):
+        handles.append(Line2D([], [], color=style.RANDOM, linewidth=0.8, label="random control"))
     if with_overlaps:
         handles.append(Patch(color=style.NULL, label="overlap by chance (99.73 %)"))
     if any(panel.rounding_floor >= VISIBLE_FLOOR * panel.edge_upper for panel in matrices):

@@ -35,7 +35,7 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
         ``kind`` (one of ``SECTIONS``) and what it needs: always ``model``; for
         "controls", ``control`` and ``block``; for "information", ``control``; for
         "matrix", ``control``, ``block``, ``role`` and ``window``; for "spectra",
-        ``block`` and ``corpus``; for "damage", ``experiment``. A block of None is
+        ``control``, ``block`` and ``corpus``; for "damage", ``experiment``. A block of None is
         the middle one, a corpus of None draws no overlaps, a control of None
         leaves the place beside the model empty.
     data : Measurements
@@ -48,7 +48,11 @@ def _draw_costs(wanted: Wanted, data: Measurements) -> Figure:
 
 
 def _draw_spectra(wanted: Wanted, data: Measurements) -> Figure:
-    return figures.spectra_figure(_panels(data, wanted["model"], wanted["block"], wanted["corpus"]))
+    block, corpus = wanted["block"], wanted["corpus"]
+    trained = _panels(data, wanted["model"], block, corpus)
+    random = _panels(data, wanted["control"], block, corpus) if wanted["control"] else []
+    beside = {panel.role: panel for panel in random}
+    return figures.spectra_figure([panel.beside(beside.get(panel.role)) for panel in trained])
 
 
 def _draw_controls(wanted: Wanted, data: Measurements) -> Figure:
@@ -107,7 +111,7 @@ def describe(wanted: Wanted, data: Measurements) -> str:
     if wanted["kind"] == "controls":
         return f"{model}{beside}, block {block}{expert}"
     corpus = f", and overlaps with {wanted['corpus']}" if wanted["corpus"] else ""
-    return f"{model}: singular values of block {block}{expert}{corpus}"
+    return f"{model}{beside}: singular values of block {block}{expert}{corpus}"
 
 
 def sections(

@@ -15,19 +15,22 @@ from matplotlib.patches import Patch, Rectangle
 from weightspectra.report import style
 from weightspectra.report.noise_summaries import REGIONS
 from weightspectra.report.summaries import ordered_roles
-from weightspectra.report.wording import ROLE_TITLES
+from weightspectra.report.wording import MINUS, ROLE_TITLES, whole_percent
 
 COLOURS = "YlGnBu"
 """Pale where noise explains everything; after ColorBrewer, told apart by colour-blind readers and in grey."""
 
+DIGIT, MINUS_SIGN = 0.636, 0.838
+"""Widths of the font's characters in units of its size."""
+
 REGION_TITLES = dict(zip(REGIONS, ("smallest tenth", "middle eight tenths", "largest tenth"), strict=True))
 
-LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.52, 0.38, 1.02
+LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.58, 0.38, 1.02
 PAIR_GAP, REGION_GAP = 0.06, 0.16
 SHORT_TITLES = {**ROLE_TITLES, "attention_output": "Attn. output"}
 MAX_HEIGHT = 6.4
 CELL_HEIGHT = 0.2
-SMALLEST_FONT = 4.5
+SMALLEST_FONT = 4.2
 """Points below which numbers in cells are left out, as with very many layers."""
 
 
@@ -107,13 +110,12 @@ def _draw(axes: Axes, cells: Cells, norm: Normalize, dpi: float) -> None:
     axes.imshow(np.ma.masked_invalid(cells.values), cmap=COLOURS, norm=norm, aspect="auto", interpolation="nearest")
     for row, column in np.argwhere(cells.doubtful):
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **_hatched()))
-    font = _font_size(axes, cells.values.shape, dpi)
+    texts = {place: whole_percent(value) for place, value in np.ndenumerate(cells.values) if np.isfinite(value)}
+    font = _font_size(axes, list(texts.values()), cells.values.shape, dpi)
     if font >= SMALLEST_FONT:
-        for (row, column), value in np.ndenumerate(cells.values):
-            if np.isfinite(value):
-                text = f"{100 * value:.0f}"
-                colour = "white" if norm(value) > 0.6 else style.INK
-                axes.text(column, row, text, ha="center", va="center_baseline", fontsize=font, color=colour)
+        for (row, column), text in texts.items():
+            colour = "white" if norm(cells.values[row, column]) > 0.6 else style.INK
+            axes.text(column, row, text, ha="center", va="center_baseline", fontsize=font, color=colour)
     axes.set_yticks([])
     axes.tick_params(length=0, pad=2)
     for spine in axes.spines.values():
@@ -124,12 +126,12 @@ def _hatched() -> dict[str, Any]:
     return {"facecolor": "none", "edgecolor": "#b9b9b9", "hatch": "//////", "linewidth": 0, "hatch_linewidth": 0.35}
 
 
-def _font_size(axes: Axes, shape: tuple[int, ...], dpi: float) -> float:
-    """Return the size in points at which three digits fit into a cell, at most that of tick labels."""
+def _font_size(axes: Axes, texts: Sequence[str], shape: tuple[int, ...], dpi: float) -> float:
+    """Return the size in points at which every number fits into its cell, at most that of tick labels."""
     box = axes.get_window_extent()
-    points = 72 / dpi
-    width, height = box.width * points / shape[1], box.height * points / shape[0]
-    return min(6.0, width / 2.05, height / 1.15)
+    width, height = box.width * 72 / dpi / shape[1], box.height * 72 / dpi / shape[0]
+    longest = max((DIGIT * len(text) + (MINUS_SIGN - DIGIT) * text.startswith(MINUS) for text in texts), default=DIGIT)
+    return min(6.0, 0.94 * width / longest, height / 1.4)
 
 
 def _label(figure: Figure, panels: Sequence[Sequence[Axes]], layers: Sequence[int]) -> None:
@@ -156,11 +158,12 @@ def _colour_bar(figure: Figure, last: Axes, norm: Normalize) -> None:
 def _explain(figure: Figure, models: Sequence[pd.DataFrame], trained_title: str, random_title: str) -> None:
     """Say below the maps what the numbers and the hatching are, and how wide a typical interval is."""
     both = pd.concat(models)
-    widths = both["information_high"] - both["information_low"]
+    widths = (both["information_high"] - both["information_low"]).groupby(both["region"]).median()
+    medians = [f"{100 * widths[region]:.0f}" for region in REGIONS if region in widths]
     text = f"Trained: {trained_title}. " + (f"Random: {random_title}. " if len(models) > 1 else "No random control. ")
     text += (
-        "Per cent of directions that noise does not explain;\n"
-        f"95 % intervals are {100 * widths.median():.0f} points wide in the median, at most {100 * widths.max():.0f}."
+        "Per cent of directions that noise does not explain, below 0 by chance.\n"
+        f"Median width of the 95 % intervals, from left to right: {', '.join(medians)} points."
     )
     height = figure.get_size_inches()[1]
     figure.text(LEFT / style.FULL_WIDTH, 0.06 / height, text, va="bottom", fontsize=6.5, linespacing=1.4)

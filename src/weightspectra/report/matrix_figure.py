@@ -101,6 +101,8 @@ def _share_ranges(rows: Sequence[Sequence[Axes]], matrices: Sequence[CloseUp]) -
 def _share_lengths(panels: Sequence[Axes]) -> None:
     """Give the panels of the number variance the same logarithmic range, with plain numbers at their ticks."""
     lines = [np.asarray(line.get_xydata()) for panel in panels for line in panel.lines]
+    if not lines:
+        return
     points = np.concatenate([line[np.isfinite(line).all(axis=1) & (line > 0).all(axis=1)] for line in lines])
     for panel in panels:
         for axis, values, reach in ((panel.xaxis, points[:, 0], 1.1), (panel.yaxis, points[:, 1], 1.35)):
@@ -124,6 +126,7 @@ def _legends(figure: Figure, lowest: Sequence[Axes], matrices: Sequence[CloseUp]
     ]
     vectors += [Patch(color=style.NULL, label="random vectors, 95 %")]
     vectors += [Line2D([], [], color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.5)), label="boundary of noise")]
+    vectors += [Patch(color=matrix_panels.BEYOND_BOUNDS, label="ranks beyond bounds")]
     independent = Line2D([], [], color=style.MUTED, linewidth=0.8, linestyle="--", label="independent levels")
     spacings: list[Line2D | Patch] = [
         Patch(color=style.BULK, label="local unfolding"),

@@ -31,6 +31,7 @@ LINES: dict[str, dict[str, Any]] = {
 TICKS: dict[str, Any] = {"marker": 3, "markersize": 3, "markeredgewidth": 0.5, "linestyle": "none"}
 RUG_TOP, RUG_STEP = -0.08, 0.09
 
+BEYOND_BOUNDS = "#f6cfd4"
 BEYOND = 2.2
 """A spectrum is drawn up to this multiple of the larger bound; what lies beyond is counted in words."""
 
@@ -52,14 +53,14 @@ def spectrum(axes: Axes, matrix: CloseUp) -> None:
     outside = (centres < lower) | (centres > upper)
     for chosen, colour in ((~outside, style.BULK), (outside, style.OUTSIDE)):
         axes.stairs(np.where(chosen, heights, 0.0), bins, fill=True, color=colour, linewidth=0)
-    axes.plot(*_law(matrix), color=style.INK, linewidth=0.9)
+    axes.plot(*noise_law(matrix), color=style.INK, linewidth=0.9)
     for name, line in LINES.items():
         for side in ("lower", "upper"):
             if matrix.bulk[f"{name}_{side}"] > 0:
-                axes.axvline(matrix.in_units(f"{name}_{side}"), 0, 0.72, color=style.INK, zorder=4, **line)
+                axes.axvline(matrix.in_units(f"{name}_{side}"), 0, 0.64, color=style.INK, zorder=4, **line)
     marked = values[((values < lower) | (values > upper)) & (values <= limit(matrix))]
     axes.plot(marked, np.zeros(len(marked)), color=style.OUTSIDE, clip_on=False, **TICKS)
-    axes.set_ylim(0, 1.45 * max(heights.max(), _law(matrix)[1].max()))
+    axes.set_ylim(0, 1.55 * max(heights.max(), noise_law(matrix)[1].max()))
     _note(axes, _counts(matrix, values))
 
 
@@ -68,7 +69,7 @@ def _bins(matrix: CloseUp) -> np.ndarray:
     return tiled_bins(lower, upper, limit(matrix), len(matrix.singular_values))
 
 
-def _law(matrix: CloseUp) -> tuple[np.ndarray, np.ndarray]:
+def noise_law(matrix: CloseUp) -> tuple[np.ndarray, np.ndarray]:
     """Return the law of the noise that is left without the outliers, its area their share of the values."""
     bulk = matrix.bulk
     short, long = (pick(bulk["n_out"], bulk["n_in"]) for pick in (min, max))
@@ -105,18 +106,22 @@ def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
     low, high = plateau(window)
     axes.axhspan(low, high, color=style.NULL, linewidth=0, zorder=0)
     axes.axhline(0.5, color=style.MUTED, linewidth=0.5, zorder=1)
+    above, below = int(matrix.bulk["n_above_bound"]), int(matrix.bulk["n_below_bound"])
+    for first, last in ((0, above), (n_values - below, n_values)):
+        if last > first:
+            axes.fill_between([first - 0.5, last - 0.5], RUG_TOP - 2 * RUG_STEP, 0, color=BEYOND_BOUNDS, linewidth=0)
     as_image = n_values >= RASTER_FROM
     notes = []
     for place, (side, colour) in enumerate(SIDES.items()):
         rows = matrix.vectors[matrix.vectors["side"] == side].sort_values("index")
-        told = rows.loc[rows["q_value"] < level, "index"]
+        told = rows.loc[rows["q_value"] <= level, "index"]
         axes.plot(rows["index"], rows["window_p_value"], color=colour, linewidth=0.7, rasterized=as_image)
         height = np.full(len(told), RUG_TOP - RUG_STEP * place)
         axes.plot(told, height, "|", color=colour, markersize=3.6, markeredgewidth=0.5, rasterized=as_image)
         notes.append(f"{len(told):,} {side}")
     for rank in (matrix.boundaries[0] - 0.5, n_values - matrix.boundaries[1] - 0.5):
         if 0 <= rank <= n_values - 1:
-            axes.axvline(rank, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
+            axes.axvline(rank, 0, 0.88, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
     axes.set_ylim(RUG_TOP - 2 * RUG_STEP, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
     _note(axes, [f"not random: {', '.join(notes)}"])
@@ -160,13 +165,15 @@ def number_variance(axes: Axes, matrix: CloseUp) -> None:
     """Draw the number variance for both unfoldings, each with the band of noise unfolded alike, and the ensemble's."""
     axes.set_xscale("log")
     axes.set_yscale("log")
+    if not any(len(row["lengths"]) for row in matrix.levels.values()):
+        _note(axes, ["too few levels"])
     for order, (unfolding, (colour, _)) in enumerate(UNFOLDINGS.items()):
         row = matrix.levels.get(unfolding)
         if row is None or len(row["lengths"]) == 0:
             continue
         lengths, measured = (np.asarray(row[name], dtype=float) for name in ("lengths", "number_variance"))
         low, high = _null_band(row)
-        axes.fill_between(lengths, low, high, color=PALE[colour], linewidth=0, zorder=order)
+        axes.fill_between(lengths, low, high, color=PALE[colour], linewidth=0, zorder=1 - order)
         axes.plot(lengths, measured, color=colour, marker=".", markersize=3.5, linewidth=0.9, zorder=5 + order)
         axes.plot(lengths, row["number_variance_goe"], color=style.INK, linewidth=0.9, zorder=4)
         axes.plot(lengths, lengths, color=style.MUTED, linewidth=0.8, linestyle="--", zorder=3)

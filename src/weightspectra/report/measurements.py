@@ -136,12 +136,12 @@ def count_vectors(rows: pd.DataFrame, level: Mapping[str, float]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        model, layer, role, expert, side, n_vectors, n_nonrandom (q_value below
-        the level) and n_localised (participation_q_value below the level).
+        model, layer, role, expert, side, n_vectors, n_nonrandom (q_value at
+        most the level) and n_localised (participation_q_value at most the level).
     """
     limit = rows["model"].map(dict(level))
     told = rows[[*KEY, "side"]].assign(
-        nonrandom=rows["q_value"] < limit, localised=rows["participation_q_value"] < limit
+        nonrandom=rows["q_value"] <= limit, localised=rows["participation_q_value"] <= limit
     )
     counted = told.groupby([*KEY, "side"], sort=False).agg(
         n_vectors=("nonrandom", "size"), n_nonrandom=("nonrandom", "sum"), n_localised=("localised", "sum")

@@ -36,8 +36,9 @@ def randomness(data: Measurements) -> Table:
         "Values: numbers of singular values in all matrices of the role. Asymptotic edges: of the Marchenko-Pastur law "
         "fitted to the median; a random matrix has one or two values outside. Calibrated bounds: of noise of this size "
         f"(Tracy-Widom and hard-edge laws), its scale fitted without the outliers; {level:g} % of random matrices have "
-        "any value beyond either bound. Profile bounds: the same for noise whose rows and columns have the variances "
-        "of this matrix's; what lies beyond the calibrated bounds but not beyond these is explained by them.",
+        "any value beyond either bound. Where outliers are many they widen the fit to the median, and the calibrated "
+        "bounds lie inside the asymptotic edges. Profile bounds: the same for noise whose rows and columns have the "
+        "variances of this matrix's; what lies beyond the calibrated bounds but not beyond these is explained by them.",
         f"Bulk fits: share of matrices whose values within the bounds follow the law (p of at least {level:g} %, by "
         f"simulation); of random ones {100 - level:g} % do.",
         "Non-random vectors: singular vectors whose components are not those of a random direction; localised: whose "
@@ -62,7 +63,8 @@ def information(data: Measurements) -> Table:
             blocks.append(Block(heading, "Layer", _map_cells(rows, control)))
     notes = [
         "Per cent of the directions (singular values with their vectors) in the region that noise does not explain, "
-        "and its 95 % interval; 0 for noise. The regions are tenths of each matrix's singular values, and all between.",
+        "and its 95 % interval; 0 for noise, less by chance. The regions are tenths of each matrix's singular values, "
+        "and all between.",
         "All: mean over the layers. At random: the mean of the model's random control "
         f"({NOTHING}: none was configured).",
     ]
@@ -163,8 +165,8 @@ def _map_cells(rows: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_interval(row: Mapping[Any, Any]) -> str:
-    low, high = (100 * row[f"information_{end}"] for end in ("low", "high"))
-    return f"{percent(row['information'])} [{max(low, 0):.0f}, {high:.0f}]"
+    low, high = (wording.whole_percent(row[f"information_{end}"]) for end in ("low", "high"))
+    return f"{percent(row['information'])} [{low}, {high}]"
 
 
 def _one_matrix_a_row(data: Measurements) -> pd.DataFrame:

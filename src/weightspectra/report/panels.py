@@ -24,6 +24,8 @@ class Panel:
         As in ``contracts.BULK``.
     overlaps : DataFrame, optional
         The matrix's rows of ``contracts.OVERLAPS``.
+    control : Panel, optional
+        The same matrix of the random control.
     """
 
     role: str
@@ -34,18 +36,28 @@ class Panel:
     edge_upper: float
     rounding_floor: float
     overlaps: pd.DataFrame | None = None
+    control: "Panel | None" = None
 
     @property
     def title(self) -> str:
         """Role and shape."""
         return f"{ROLE_TITLES[self.role]}, {self.shape[0]} × {self.shape[1]}"
 
-    def rescaled(self) -> "Panel":
-        """Return the same matrix in units of its scale, in which every bulk of this shape has the same edges."""
+    def rescaled(self, scale: float = 1.0) -> "Panel":
+        """Return the same matrix multiplied so that it has this scale: then bulks of one shape have equal edges."""
         if self.scale == 0:
             return self
-        lengths = {name: getattr(self, name) / self.scale for name in ("edge_lower", "edge_upper", "rounding_floor")}
-        return replace(self, singular_values=self.singular_values / self.scale, scale=1.0, overlaps=None, **lengths)
+        factor = scale / self.scale
+        lengths = {name: getattr(self, name) * factor for name in ("edge_lower", "edge_upper", "rounding_floor")}
+        overlaps = self.overlaps
+        if overlaps is not None:
+            overlaps = overlaps.assign(singular_value=overlaps["singular_value"] * factor)
+        values = self.singular_values * factor
+        return replace(self, singular_values=values, scale=scale, overlaps=overlaps, **lengths)
+
+    def beside(self, control: "Panel | None") -> "Panel":
+        """Return the same matrix with that of the random control, multiplied so that both have one law."""
+        return replace(self, control=control.rescaled(self.scale) if control else None)
 
     def outside(self, singular_values: np.ndarray) -> np.ndarray:
         """Return which values lie below or above the bulk."""

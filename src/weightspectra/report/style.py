@@ -17,6 +17,7 @@ MUTED = "#6b6b6b"
 BULK = "#9db4c8"
 OUTSIDE = "#c8102e"
 NULL = "#d9d9d9"
+RANDOM = "#7a5c00"
 FLOOR = "#f3e3b3"
 
 ROLE_COLOURS = {

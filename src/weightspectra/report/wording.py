@@ -19,10 +19,15 @@ ROLE_TITLES = {
 
 
 def percent(share: float) -> str:
-    """Spell a share as a percentage without its sign: ``"12.3"``, ``"0.14"``, ``"<0.01"``; exact zero is ``"0"``."""
+    """Spell a share as a percentage without its sign: ``"12.3"``, ``"0.14"``, ``"<0.01"``; exact zero is ``"0"``.
+
+    An estimate of a share can be below zero by chance: ``"−1.2"``.
+    """
     value = 100 * share
     if math.isnan(value):
         return NOTHING
+    if value < 0:
+        return "0" if value > -0.01 else f"{MINUS}{percent(-share)}"
     if value == 0:
         return "0"
     if value < 0.01:
@@ -30,6 +35,12 @@ def percent(share: float) -> str:
     if value < 1:
         return f"{value:.2f}"
     return f"{value:.1f}" if value < 99.95 or value == 100 else ">99.9"
+
+
+def whole_percent(share: float) -> str:
+    """Spell a share as a whole percentage without its sign: ``"12"``, ``"−3"``, ``"0"``."""
+    value = round(100 * share)
+    return f"{MINUS if value < 0 else ''}{abs(value)}"
 
 
 def share(part: int, whole: int) -> str:
