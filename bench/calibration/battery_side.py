@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 import numpy as np
 import torch
+import yaml
 
 from weightspectra import contracts
 from weightspectra.models import number_formats
 
 MODEL, PART, SEED = "model", "00-of-01", 1
-PARAMS = {"code": "calibration", "seed": SEED, "device": "cpu", "level": 0.05, "window": 15}
-N_DRAWS = {"n_spectra": 400, "n_vectors": 10000}
+SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 PREPARATION = ("extract_weights", "simulate_nulls")
 RULES = ("decompose", "fit_bulk", "fit_levels", "score_vectors", "measure_tails", "map_information")
 HEAD_SIZE = 128
@@ -58,14 +58,15 @@ def main() -> None:
     folder, words = Path(folder), words[: len(words) - only_nulls]
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(words[0]) if kind == "real" else folder / "source.parquet"
-    draws = dict(N_DRAWS)
+    settings = defaults()
     if kind == "noise":
         n_out, n_in, *n_draws = map(int, words)
         write_noise(folder, n_out, n_in, source)
-        draws = {"n_spectra": n_draws[0], "n_vectors": 1000} if n_draws else draws
+        if n_draws:
+            settings |= {"n_spectra": n_draws[0], "n_vectors": 1000}
     preparation = [rule for rule in PREPARATION if kind == "real" or rule != "extract_weights"]
     rules = preparation if only_nulls else [*preparation, *RULES]
-    taken = {rule: seconds_of(job(rule, folder, source, draws)) for rule in rules}
+    taken = {rule: seconds_of(job(rule, folder, source, settings)) for rule in rules}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     n_matrices = len(contracts.MATRICES.read(folder / "matrices.parquet", columns=["layer"]))
     print(json.dumps({"seconds": taken, "n_matrices": n_matrices, "peak_gb": peak}))
@@ -80,7 +81,7 @@ def seconds_of(smk: SimpleNamespace) -> float:
     return time.process_time() - start
 
 
-def job(rule: str, folder: Path, source: Path, draws: dict[str, int]) -> SimpleNamespace:
+def job(rule: str, folder: Path, source: Path, settings: dict[str, float]) -> SimpleNamespace:
     """Return what Snakemake would hand to a rule's script."""
 
     def files(*names: str, **renamed: str) -> Files:
@@ -102,8 +103,14 @@ def job(rule: str, folder: Path, source: Path, draws: dict[str, int]) -> SimpleN
         "map_information": (files("spectra", "bulk", vectors="vector_tests"), files("information", "cleaning")),
     }[rule]
     wildcards = SimpleNamespace(model=MODEL, part=PART)
-    params = Params(**PARAMS, **draws, fused_split="interleaved")
+    params = Params(**settings, code="calibration", seed=SEED, device="cpu", fused_split="interleaved")
     return SimpleNamespace(rule=rule, input=inputs, output=outputs, wildcards=wildcards, params=params, threads=1)
+
+
+def defaults() -> dict[str, float]:
+    """Return what a configuration has under ``randomness`` if it says nothing."""
+    described = yaml.safe_load(SCHEMA.read_text())["properties"]["randomness"]["properties"]
+    return {name: entry["default"] for name, entry in described.items()}
 
 
 def with_source(inputs: Files, source: Path) -> Files:

@@ -198,9 +198,8 @@ def draw_peers(row: list[Axes], peers: pd.DataFrame) -> None:
         row[0].plot(of_tool["strength"], share, marker=marker, color=colour, lw=0.7, ms=3, mew=0)
     row[0].set_title("{} × {}, {} spikes, every tool".format(*shape, group["n_spikes"].iloc[0]), loc="left")
     row[0].set_ylabel("found / planted (%)")
-    row[0].annotate(
-        "spectrum, scikit-rmt: all,\nand noise, too (right)", (0.03, 0.94), xycoords="axes fraction", va="top"
-    )
+    told = "spectrum and\nscikit-rmt find all,\nin pure noise, too"
+    row[0].text(0.98, 0.5, told, transform=row[0].transAxes, ha="right", fontsize=6, color=style.MUTED)
     strength_axis(row[0])
     mixtures = peers[peers["group"] == "mixture"]
     missed = (mixtures["n_spikes"] - mixtures["found"]).clip(lower=0)

@@ -66,6 +66,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weightwatcher-python", help="Python that has WeightWatcher (default: this one)")
     parser.add_argument("--scikit-rmt-python", help="Python that has scikit-rmt (default: this one)")
     options = parser.parse_args()
+    if options.quick:
+        options.workers = 1
     if options.quick and options.record:
         parser.error("--quick tries the scripts; its numbers are not for the record")
     return options
