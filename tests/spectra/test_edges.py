@@ -96,6 +96,15 @@ def test_planted_spikes_are_found_and_no_others(n_out, n_in, n_spikes):
         assert marchenko_pastur.fit(values, n_out, n_in).entry_std > 1.015
 
 
+@pytest.mark.parametrize("strength", [2.0, 4.0])
+def test_spikes_in_a_third_of_the_directions_do_not_hide_each_other(strength):
+    """From no outliers on, the fit ends in a bulk so wide that it swallows them; it does not fit there."""
+    values = planted(300, 300, np.full(105, strength), np.random.default_rng(8))
+    found = edges.fit(values, 300, 300)
+    assert abs(found.n_above - 105) <= 2
+    assert found.converged
+
+
 def test_a_weak_direction_is_found_below_the_bulk_of_a_rectangular_matrix():
     rng = np.random.default_rng(4)
     matrix = rng.standard_normal((200, 800))

@@ -15,6 +15,7 @@ and Nadler, IEEE Trans. Signal Process. 57, 3930 (2009), for counting signals so
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +24,15 @@ from scipy.optimize import brentq
 from scipy.special import jv
 
 from weightspectra.spectra import tracy_widom
-from weightspectra.spectra.noise_scale import entry_std_by_trimming
+from weightspectra.spectra.goodness import bulk_distance
+from weightspectra.spectra.marchenko_pastur import count_outside
+from weightspectra.spectra.noise_scale import LOWER_HALF, entry_std_by_trimming
 
 HARD_EDGE_UP_TO = 40
 """Excess of the long over the short side up to which the smallest values obey the hard edge's law."""
+
+MISFIT = 6
+"""Levels by which noise is never displaced from its law: :func:`goodness.bulk_distance` times their number."""
 
 MAX_ROUNDS = 50
 N_NODES = 48
@@ -85,31 +91,60 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
     direction above the bulk takes one row and one column from the noise matrix; one
     below it is a direction of the short side in which the noise is weaker, and
     takes one from the short side alone.
+
+    When more than a quarter of the values are spikes, the bulk that they widen can
+    swallow them all. Where the fit is this bad, it begins once more from the scale
+    of the lower half of the values, and the end that fits better counts. Noise never
+    fits so badly, and keeps its error level.
     """
     values = np.asarray(singular_values, dtype=np.float64)
     long_side, short_side = max(n_out, n_in), min(n_out, n_in)
-    below, above, seen = 0, 0, set()
-    while True:
-        seen.add((below, above))
-        shape = long_side - above, short_side - above - below
-        noise_std = entry_std_by_trimming(values[above : short_side - below], *shape)
-        lower, upper = bounds(noise_std, *shape, level)
-        found = int((values < lower).sum()), int((values > upper).sum())
-        converged = found == (below, above)
-        if converged or found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short_side:
-            break
-        below, above = found
+    found = _settle(values, long_side, short_side, level, (0, 0))
+    if found.misfit * found.shape[1] > MISFIT:
+        scale = entry_std_by_trimming(values, long_side, short_side, LOWER_HALF)
+        start = count_outside(values, *bounds(scale, long_side, short_side, level))
+        other = _settle(values, long_side, short_side, level, start) if sum(start) < short_side else found
+        found = min(found, other, key=lambda one: one.misfit)
+    n_below, n_above = found.outliers
     return NoiseBounds(
-        noise_std,
-        shape[1],
-        converged,
-        lower,
-        upper,
-        *found,
+        found.noise_std,
+        found.shape[1],
+        found.converged,
+        *found.bounds,
+        n_below,
+        n_above,
         # Without noise, everything that is there is structure.
-        p_below=p_below(values, noise_std, *shape) if noise_std > 0 else np.ones_like(values),
-        p_above=p_above(values, noise_std, *shape) if noise_std > 0 else np.where(values > 0, 0.0, 1.0),
+        p_below=p_below(values, found.noise_std, *found.shape) if found.noise_std > 0 else np.ones_like(values),
+        p_above=p_above(values, found.noise_std, *found.shape) if found.noise_std > 0 else (values == 0).astype(float),
     )
+
+
+class _Fixed(NamedTuple):
+    """Where the iteration of scale and outliers ended; outliers are counted below and above."""
+
+    noise_std: float
+    shape: tuple[int, int]
+    bounds: tuple[float, float]
+    outliers: tuple[int, int]
+    converged: bool
+    misfit: float
+
+
+def _settle(values: np.ndarray, long_side: int, short_side: int, level: float, outliers: tuple[int, int]) -> _Fixed:
+    """Fit scale and outliers in turn, until they agree or begin to repeat."""
+    seen = set()
+    while True:
+        seen.add(outliers)
+        below, above = outliers
+        inside = values[above : short_side - below]
+        shape = long_side - above, inside.size
+        noise_std = entry_std_by_trimming(inside, *shape)
+        limits = bounds(noise_std, *shape, level)
+        found = count_outside(values, *limits)
+        if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short_side:
+            misfit = bulk_distance(inside, *shape, noise_std) if noise_std > 0 else 0.0
+            return _Fixed(noise_std, shape, limits, found, found == outliers, misfit)
+        outliers = found
 
 
 def bounds(noise_std: float, long_side: int, short_side: int, level: float) -> tuple[float, float]:

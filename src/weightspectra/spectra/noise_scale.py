@@ -18,6 +18,9 @@ from weightspectra.spectra import marchenko_pastur
 CENTRAL = (0.1, 0.9)
 """Quantiles of the noise between which squared singular values are averaged."""
 
+LOWER_HALF = (0.1, 0.5)
+"""The same where the larger half of the values is not to be trusted."""
+
 N_ANGLES = 4097
 
 
@@ -29,8 +32,10 @@ def initial_entry_std(n_out: int, n_in: int) -> float:
     return min(n_out, n_in) ** -0.5
 
 
-def entry_std_by_trimming(noise_values: ArrayLike, long_side: int, short_side: int) -> float:
-    """Estimate the noise entries' standard deviation from the central eight tenths of the squared singular values.
+def entry_std_by_trimming(
+    noise_values: ArrayLike, long_side: int, short_side: int, quantiles: tuple[float, float] = CENTRAL
+) -> float:
+    """Estimate the noise entries' standard deviation from the central part of the squared singular values.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ def entry_std_by_trimming(noise_values: ArrayLike, long_side: int, short_side: i
         The singular values of the noise, in any order; those of structure left out.
     long_side, short_side : int
         Shape of the noise matrix.
+    quantiles : tuple of float
+        Between which the part lies; by default eight tenths of the values.
 
     Raises
     ------
@@ -54,14 +61,14 @@ def entry_std_by_trimming(noise_values: ArrayLike, long_side: int, short_side: i
     squares = np.sort(np.asarray(noise_values, dtype=np.float64)) ** 2
     if squares.shape != (short_side,):
         raise ValueError(f"expected {short_side} singular values, found an array of shape {squares.shape}")
-    first, last = central_ranks(short_side)
+    first, last = central_ranks(short_side, quantiles)
     expected = central_mean(long_side / short_side, first / short_side, last / short_side)
     return float(np.sqrt(squares[first:last].mean() / (long_side * expected)))
 
 
-def central_ranks(n_values: int) -> tuple[int, int]:
+def central_ranks(n_values: int, quantiles: tuple[float, float] = CENTRAL) -> tuple[int, int]:
     """Return the first rank of the central part of ascending values, and the one after its last."""
-    first, last = (round(quantile * n_values) for quantile in CENTRAL)
+    first, last = (round(quantile * n_values) for quantile in quantiles)
     return (first, last) if last > first else (0, n_values)
 
 
