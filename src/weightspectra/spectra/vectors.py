@@ -188,8 +188,10 @@ def _participation_tail(start: float, rest: np.ndarray, rest_largest: np.ndarray
     """
     # A component that half of SMALLEST_P allows in any of N places ends the table.
     square = betainccinv(0.5, (dimension - 1) / 2, SMALLEST_P / (2 * dimension))
-    values = np.linspace(start, square**2 + (1 - square) ** 2 * rest.max(), len(TAIL))
-    sizes = np.linspace(0, 1, CELLS + 1)
+    end = square**2 + (1 - square) ** 2 * rest.max()
+    # Both grids are of equal angles, in which the logarithms bend least.
+    values = np.sin(np.linspace(np.arcsin(np.sqrt(start)), np.arcsin(np.sqrt(end)), len(TAIL))) ** 2
+    sizes = np.sin(np.linspace(0, np.pi / 2, CELLS + 1))
     log_survival = np.log(np.maximum(betaincc(0.5, (dimension - 1) / 2, sizes**2), np.finfo(float).tiny))
     exceeded = np.empty(len(values))
     for number, value in enumerate(values):
