@@ -21,7 +21,7 @@ UNTRACKED = {"contracts", "provenance", "job", "progress", "errors", "atomic", "
 A contract that a script names counts all the same, through its signature.
 """
 
-VERSIONED = ("numpy", "scipy", "pandas", "pyarrow", "torch", "transformers", "safetensors")
+VERSIONED = ("numpy", "scipy", "pandas", "pyarrow", "powerlaw", "torch", "transformers", "safetensors")
 
 
 def digest(value: Any) -> str:
