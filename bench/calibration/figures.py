@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import power
 import samples
+import small_end
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -39,6 +40,8 @@ def draw(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
             drawn["calibration-false-alarms"] = draw_false_alarms(tables["false_alarms"])
         if "power" in tables:
             drawn["calibration-power"] = draw_power(tables["power"], tables.get("peers"))
+        if "small_end" in tables:
+            drawn["calibration-small-end"] = small_end.figure(tables["small_end"])
     for name, figure in drawn.items():
         (folder / f"{name}.png").write_bytes(style.to_bytes(figure, "png"))
 
