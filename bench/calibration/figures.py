@@ -13,7 +13,7 @@ import small_end
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from shares import Share
+from shares import Share, percent
 
 from weightspectra.report import style
 
@@ -127,7 +127,10 @@ def draw_power(frame: pd.DataFrame, peers: pd.DataFrame | None) -> Figure:
     equal = frame[frame["strength"] != power.MIXTURE]
     for axes, (shape, group) in zip(upper, equal.groupby(["n_out", "n_in"], sort=False), strict=False):
         draw_strengths(axes, group)
-        axes.set_title("{} × {}".format(*shape), loc="left")
+        tell_mixtures(
+            axes, frame[(frame["strength"] == power.MIXTURE) & (frame[["n_out", "n_in"]] == shape).all(axis=1)]
+        )
+        axes.set_title("{} × {}, one strength".format(*shape), loc="left")
     upper[0].set_ylabel("found / planted (%)")
     place = {"loc": "lower center", "ncols": 6}
     figure.legend(handles=power_handles(), bbox_to_anchor=(0.5, 0.0 if peers is None else 0.515), **place)
@@ -168,6 +171,17 @@ def draw_strengths(axes: Axes, group: pd.DataFrame) -> None:
     strength_axis(axes)
 
 
+def tell_mixtures(axes: Axes, mixtures: pd.DataFrame) -> None:
+    """Write what is found of spikes of many strengths, beside the worst case of one strength that is drawn."""
+    numbers = ", ".join(str(n) for n in mixtures["n_spikes"])
+    found = ", ".join(percent(share) for share in mixtures["found_strong"] / mixtures["strong"])
+    weakest, strongest = power.STRENGTHS[0], power.STRENGTHS[-1]
+    told = (
+        f"strengths mixed, {weakest:g} to {strongest:g}:\n{numbers} spikes: found\n{found} %\nof those ≥ {power.STRONG}"
+    )
+    axes.text(0.98, 0.05, told, transform=axes.transAxes, ha="right", fontsize=6, color=style.MUTED)
+
+
 def strength_axis(axes: Axes) -> None:
     """Label the strengths, on a logarithmic scale of the excess over the threshold."""
     axes.set_xscale("function", functions=(excess, strength_of_excess))
@@ -201,7 +215,7 @@ def draw_peers(row: list[Axes], peers: pd.DataFrame) -> None:
         row[0].plot(of_tool["strength"], share, marker=marker, color=colour, lw=0.7, ms=3, mew=0)
     row[0].set_title("{} × {}, {} spikes, every tool".format(*shape, group["n_spikes"].iloc[0]), loc="left")
     row[0].set_ylabel("found / planted (%)")
-    told = "spectrum and\nscikit-rmt find all,\nin pure noise, too"
+    told = "spectrum and\nscikit-rmt find all,\nand noise (right)"
     row[0].text(0.98, 0.5, told, transform=row[0].transAxes, ha="right", fontsize=6, color=style.MUTED)
     strength_axis(row[0])
     mixtures = peers[peers["group"] == "mixture"]
@@ -209,7 +223,7 @@ def draw_peers(row: list[Axes], peers: pd.DataFrame) -> None:
     square = mixtures["n_out"] == mixtures["n_in"]
     label = mixtures["n_spikes"].astype(str) + np.where(square, "\n1:1", "\n1:4")
     draw_bars(row[1], mixtures.assign(count=missed, label=label))
-    row[1].set_title("Spikes missed, of 1.5 to 10 × threshold", loc="left")
+    row[1].set_title("Spikes missed, strengths 1.5 to 10", loc="left")
     noise = peers[peers["group"] == "noise"]
     label = noise["n_out"].astype(str) + " × " + noise["n_in"].astype(str)
     draw_bars(row[2], noise.assign(count=noise["found"], label=label))

@@ -2,7 +2,8 @@
 
 A control has the architecture of its model and weights as before training, so
 that its share of rejections should be the stated rate of false alarms; what a trained model shows beyond that
-is structure.
+is structure. Intervals take trials for independent. With so many tests, one or two controls are
+beyond theirs by chance.
 """
 
 import argparse

@@ -10,6 +10,7 @@ import power
 import pytest
 import real
 import samples
+import small_end
 from fake_run import FakeModel
 
 from weightspectra import contracts
@@ -145,8 +146,17 @@ def test_the_battery_is_compared_step_by_step():
 
 
 def test_figures_are_drawn_from_what_was_measured(options, tmp_path):
-    tables = {"false_alarms": false_alarms.measure(options), "power": power.measure(options)}
-    figures.draw(tables, tmp_path / "images")
-    names = ["calibration-false-alarms.png", "calibration-power.png"]
+    parts = {"false_alarms": false_alarms, "power": power, "small_end": small_end}
+    figures.draw({name: part.measure(options) for name, part in parts.items()}, tmp_path / "images")
+    names = ["calibration-false-alarms.png", "calibration-power.png", "calibration-small-end.png"]
     assert sorted(file.name for file in (tmp_path / "images").iterdir()) == names
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in (tmp_path / "images").iterdir())
+
+
+def test_other_tools_are_drawn_beside_ours(options, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers.sys, "executable", "/bin/false")
+    frame = peers.measure(options)
+    figures.draw({"power": power.measure(options)}, tmp_path / "without")
+    figures.draw({"power": power.measure(options), "peers": frame}, tmp_path / "with")
+    without, beside = (tmp_path / name / "calibration-power.png" for name in ("without", "with"))
+    assert beside.stat().st_size > 1.3 * without.stat().st_size
