@@ -42,10 +42,10 @@ def test_counts_beyond_each_kind_of_bound_stand_beside_the_controls(data):
         ("Non-random right vectors, %", "Query"): f"{wording.percent(4 / 48)} (0)",
         ("Localised left vectors, %", "Up"): f"{wording.percent(1 / 48)} (0)",
         ("Localised right vectors, %", "Up"): "0 (0)",
-        # Keys have two heads where queries have four; the first of either is preferred.
-        ("Heads preferred, %", "Query"): "25.0 (0)",
-        ("Heads preferred, %", "Key"): "50.0 (0)",
-        ("Heads preferred, %", "Up"): f"{wording.NOTHING} ({wording.NOTHING})",
+        # Two vectors concentrate in the first head: of four heads and 48 vectors, of a key's two and 16.
+        ("Concentrated in a head, % of pairs", "Query"): f"{wording.percent(2 / (4 * 48))} (0)",
+        ("Concentrated in a head, % of pairs", "Key"): f"{wording.percent(2 / (2 * 16))} (0)",
+        ("Concentrated in a head, % of pairs", "Up"): f"{wording.NOTHING} ({wording.NOTHING})",
     }
     for (row, column), text in expected.items():
         assert cell(table, "Trained", row, column) == text, (row, column)

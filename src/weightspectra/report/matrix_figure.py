@@ -72,9 +72,10 @@ def _grid(n_rows: int) -> tuple[Figure, list[list[Axes]]]:
 def _name(figure: Figure, rows: Sequence[Sequence[Axes]], matrices: Sequence[CloseUp]) -> None:
     """Write each matrix's name above its row, and what the axes are."""
     height = figure.get_size_inches()[1]
-    for axes, matrix, kind in zip(rows, matrices, ("Trained", "Random"), strict=False):
+    kinds = ("Trained: ", "Random: ") if len(matrices) == 2 else ("",)
+    for axes, matrix, kind in zip(rows, matrices, kinds, strict=True):
         box = axes[0].get_position()
-        figure.text(box.x0, box.y1 + 0.08 / height, f"{kind}: {matrix.title}", fontsize=7.5, va="bottom")
+        figure.text(box.x0, box.y1 + 0.08 / height, f"{kind}{matrix.title}", fontsize=7.5, va="bottom")
         for panel, label in zip(axes, Y_LABELS, strict=True):
             panel.set_ylabel(label, labelpad=2)
             panel.tick_params(labelbottom=axes is rows[-1], pad=2)

@@ -27,7 +27,8 @@ def by_role(data: Measurements) -> pd.DataFrame:
         (n_above_profile, n_below_profile); share_bulk_fits (of matrices whose
         bulk has a p-value of at least the level); n_left, n_right (vectors) with
         n_left_nonrandom, n_right_nonrandom, n_left_localised, n_right_localised;
-        n_heads and n_heads_preferred (heads in which some vector concentrates);
+        n_heads, n_head_pairs (of a head and a vector) and
+        n_head_pairs_concentrated (in which the vector concentrates in the head);
         share_spacings_differ (of matrices whose spacings have a p-value below
         the level) and brody (mean). A share or mean of nothing is NaN.
     """
@@ -76,8 +77,9 @@ def _vectors(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heads(head_tests: pd.DataFrame) -> pd.DataFrame:
-    told = head_tests.assign(preferred=head_tests["n_concentrated"] > 0)
-    return told.groupby(GROUP).agg(n_heads=("preferred", "size"), n_heads_preferred=("preferred", "sum"))
+    return head_tests.groupby(GROUP).agg(
+        n_heads=("head", "size"), n_head_pairs=("n_vectors", "sum"), n_head_pairs_concentrated=("n_concentrated", "sum")
+    )
 
 
 def _levels(levels: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:

@@ -43,8 +43,9 @@ def randomness(data: Measurements) -> Table:
         f"simulation); of random ones {100 - level:g} % do.",
         "Non-random vectors: singular vectors whose components are not those of a random direction; localised: whose "
         "weight lies in few components. Benjamini-Hochberg over both sides of each matrix: of the vectors so called, "
-        f"{level:g} % are expected to be false, and in a random matrix there are almost none. Heads preferred: "
-        "attention heads in which some singular vector concentrates more than a random direction would.",
+        f"{level:g} % are expected to be false, and in a random matrix there are almost none. Concentrated in a "
+        "head: of all pairs of a vector and an attention head, those in which the vector has a larger share of its "
+        "weight in the head than a random direction would (same control).",
         f"Spacings differ: share of matrices whose level spacings are not those of noise ({level:g} % at random). "
         "Brody: mean exponent of the spacings' distribution, 1 for noise (levels repel), 0 for independent levels.",
     ]
@@ -136,7 +137,7 @@ _QUANTITIES: dict[str, Callable[[Mapping[Any, Any]], str]] = {
     "Non-random right vectors, %": _share("n_right_nonrandom", "n_right"),
     "Localised left vectors, %": _share("n_left_localised", "n_left"),
     "Localised right vectors, %": _share("n_right_localised", "n_right"),
-    "Heads preferred, %": _share("n_heads_preferred", "n_heads"),
+    "Concentrated in a head, % of pairs": _share("n_head_pairs_concentrated", "n_head_pairs"),
     "Spacings differ, % of matrices": lambda row: percent(row["share_spacings_differ"]),
     "Brody exponent, mean": lambda row: _number(row["brody"]),
 }
