@@ -110,7 +110,9 @@ def show(rows: Sequence[Sequence[str]], headers: Sequence[str] | None = None) ->
 def record(rows: Sequence[Row] | Sequence[Check], machine: str) -> None:
     """Add rows to their table in RESULTS.md, with the date and the command that reruns them."""
     script = Path(sys.argv[0]).resolve().relative_to(RESULTS.parents[1])
-    arguments = [argument for argument in sys.argv[1:] if argument != "--record"]
+    given = [argument for argument in sys.argv[1:] if argument != "--record"]
+    # Where a program lies on this machine helps nobody on another.
+    arguments = [f".../{Path(argument).name}" if Path(argument).is_absolute() else argument for argument in given]
     command = " ".join(["python", str(script), *arguments])
     start = [date.today().isoformat(), f"`{command}`"]
     text = RESULTS.read_text()

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 import figures
 import pandas as pd
 import workers
-from results import cpu_name, record, show
+from results import Check, cpu_name, record
 
 from weightspectra import progress
 
@@ -43,13 +44,21 @@ def main() -> None:
         tables[name] = found
         rows = part.checks(found)
         print(f"\n{name}: {progress.duration(time.monotonic() - start)}")
-        show(rows)
+        tell(rows)
         if options.record:
             MEASURED.mkdir(exist_ok=True)
             found.to_csv(MEASURED / f"{name}.csv", index=False)
             record(rows, cpu_name(options.workers))
     if options.record or options.figures:
         figures.draw(tables, options.figures or IMAGES)
+
+
+def tell(rows: list[Check]) -> None:
+    """Print every row as a paragraph: cells are too long for a table on a terminal."""
+    for row in rows:
+        print(f"\n{row.what}")
+        for name in Check._fields[1:]:
+            print(textwrap.fill(f"{name}: {getattr(row, name)}", 118, initial_indent="  ", subsequent_indent="    "))
 
 
 def arguments() -> argparse.Namespace:
