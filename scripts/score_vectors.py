@@ -33,7 +33,7 @@ def main(smk):
             head_tests.append(found.assign(**names, side=side))
     stamp = job.stamp(smk, device=devices.name(device))
     contracts.VECTOR_TESTS.write(pd.concat(tests), smk.output.vectors, stamp)
-    contracts.HEAD_TESTS.write(pd.concat(head_tests), smk.output.heads, stamp)
+    contracts.HEAD_TESTS.write(pd.concat(head_tests) if head_tests else [], smk.output.heads, stamp)
 
 
 if __name__ == "__main__":
