@@ -171,3 +171,13 @@ def test_informative_ends_have_the_planted_shares_and_roles():
 def test_headline_names_the_end_that_differs_from_the_control(n_above, n_below, headline):
     ends = noise_findings.informative_ends(full(n_above=n_above, n_below=n_below))
     assert ends.headline.startswith(headline)
+
+
+def test_it_is_said_where_the_rest_of_the_bulk_is_no_noise_either():
+    above = noise_findings.above_bulk(full())
+    # The first of six layers does not fit.
+    assert "follow the law of noise in 35 of 42 matrices (random control: 42 of 42); where they do not" in text_of(
+        above
+    )
+    fitting = noise_findings.above_bulk(full(n_above=0))
+    assert "follow the law of noise in 42 of 42 matrices (random control: 42 of 42)." in text_of(fitting)

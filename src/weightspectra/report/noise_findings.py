@@ -44,6 +44,8 @@ def _outside(data: Measurements, side: str) -> Finding | None:
         if n:
             line += f" Unequal variances of rows and columns explain {explained:,} of the {n:,}."
         lines.append(line)
+        if side == "above":
+            lines.append(f"{data.titles[model]}: {_rest_of_bulk(rows, random)}")
     if not lines:
         return None
     return Finding(_outside_headline(side, verdicts, numbers), [*lines, _by_chance(data, side)], numbers)
@@ -54,6 +56,16 @@ def _most(rows: pd.DataFrame, column: str) -> str:
     sums = rows.groupby("role")[[column, "n_values"]].sum()
     shares = sums[column] / sums["n_values"]
     return f", most in {ROLE_TITLES[str(shares.idxmax())].lower()} ({percent(shares.max())} %)" if shares.any() else ""
+
+
+def _rest_of_bulk(rows: pd.DataFrame, random: pd.DataFrame) -> str:
+    """Say in how many matrices the values within the bounds follow the law, and what follows if in few."""
+    n_fit = int((rows["bulk_p_value"] >= rows["level"]).sum())
+    text = f"the values within the bounds follow the law of noise in {n_fit:,} of {len(rows):,} matrices"
+    if len(random):
+        text += f" (random control: {int((random['bulk_p_value'] >= random['level']).sum()):,} of {len(random):,})"
+    doubt = "; where they do not, a value beyond the bounds is a departure from noise, not one separate signal"
+    return f"{text}{doubt if n_fit < len(rows) else ''}."
 
 
 def _by_chance(data: Measurements, side: str) -> str:
