@@ -89,7 +89,7 @@ def deviation_p_values(deviation: np.ndarray, draws: np.ndarray) -> np.ndarray:
     References
     ----------
     V. I. Piterbarg, Asymptotic Methods in the Theory of Gaussian Processes and
-    Fields (American Mathematical Society, 1996), theorem D.3.
+    Fields (American Mathematical Society, 1996).
     """
     start = np.quantile(draws, 1 - BODY)
     mean_excess = (draws[draws > start] ** 2 - start**2).mean()

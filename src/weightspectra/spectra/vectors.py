@@ -20,7 +20,6 @@ CELLS = 4096
 TABLE_END = 9.0
 """Where that table ends, in units of a component's root mean square: 1e-18 of the components are larger."""
 
-
 BODY = 0.1
 """The smallest p-value that is counted out in simulated draws; smaller ones come from the tail's law."""
 
@@ -29,7 +28,6 @@ SMALLEST_P = 1e-20
 
 TAIL = np.geomspace(BODY, SMALLEST_P, 128)
 """Probabilities for which the tail of the participation ratio is tabulated."""
-
 
 MAGNITUDE_WEIGHT = 1.2
 """What the distance of magnitudes is multiplied by before it is compared with that of components.
