@@ -107,12 +107,14 @@ def test_the_profile_explains_what_it_alone_has_made(shape):
 def test_homogeneous_noise_raises_no_more_false_alarms_than_it_may():
     """Its measured mean squares stray by chance, which must neither hide outliers nor make them."""
     rng = np.random.default_rng(4)
-    alarms = [[], []]
+    alarms, ratios = [], []
     for _ in range(150):
-        found = fit(rng.standard_normal((60, 130)))
-        alarms[0].append(found.n_below > 0)
-        alarms[1].append(found.n_above > 0)
-    assert [0.0 < np.mean(end) < 0.07 for end in alarms] == [True, True]
+        matrix = rng.standard_normal((60, 130))
+        found, homogeneous = fit(matrix), edges.fit(spectrum(matrix), 60, 130)
+        alarms.append((found.n_below > 0, found.n_above > 0))
+        ratios.append((found.bound_lower / homogeneous.bound_lower, found.bound_upper / homogeneous.bound_upper))
+    assert np.all((np.mean(alarms, axis=0) > 0) & (np.mean(alarms, axis=0) < 0.07))
+    assert np.mean(ratios, axis=0) == pytest.approx([1, 1], abs=0.01)
 
 
 def test_planted_directions_are_found_beyond_a_profile():
@@ -123,6 +125,17 @@ def test_planted_directions_are_found_beyond_a_profile():
         found = fit(noise + spikes(150, 400, np.linspace(1.5, 3.0, count) * edge, rng))
         assert (found.n_below, found.n_above) == (0, count)
         assert found.noise_std == pytest.approx(fit(noise).noise_std, rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(120, 200), (120, 120)])
+def test_the_scale_of_equal_variances_is_that_of_homogeneous_noise(shape):
+    """Also when a sixth of all directions is structure, which takes rows and columns from the noise."""
+    rng = np.random.default_rng(13)
+    values = spectrum(rng.standard_normal(shape) + spikes(*shape, np.linspace(60, 80, 20), rng))
+    found = variance_profile.fit(values, np.ones(shape[0]), np.ones(shape[1]))
+    homogeneous = edges.fit(values, *shape)
+    assert found.n_above == homogeneous.n_above == 20
+    assert found.noise_std == pytest.approx(homogeneous.noise_std, rel=1e-6)
 
 
 def test_scale_and_orientation_do_not_matter():
