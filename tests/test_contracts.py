@@ -138,13 +138,13 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
     ("change", "message"),
     [
         (lambda t: t.drop(columns="scale"), "bulk/2: missing columns: scale"),
-        (lambda t: t.assign(scael=1.0), "bulk/1: unknown columns: scael"),
+        (lambda t: t.assign(scael=1.0), "bulk/2: unknown columns: scael"),
         (lambda t: t.rename(columns={"scale": "scael"}), "bulk/2: missing columns: scale; unknown columns: scael"),
-        (lambda t: t.assign(scale="wide"), "bulk/1: column 'scale' is not double"),
-        (lambda t: t.assign(n_below=0.5), "bulk/1: column 'n_below' is not int32"),
-        (lambda t: t.assign(layer=70_000), "bulk/1: column 'layer' is not int16"),
-        (lambda t: t.assign(role=4), "bulk/1: column 'role' is not string"),
-        (lambda t: t.assign(role=["key", None]), "bulk/1: column 'role' holds 1 nulls"),
+        (lambda t: t.assign(scale="wide"), "bulk/2: column 'scale' is not double"),
+        (lambda t: t.assign(n_below=0.5), "bulk/2: column 'n_below' is not int32"),
+        (lambda t: t.assign(layer=70_000), "bulk/2: column 'layer' is not int16"),
+        (lambda t: t.assign(role=4), "bulk/2: column 'role' is not string"),
+        (lambda t: t.assign(role=["key", None]), "bulk/2: column 'role' holds 1 nulls"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_by_column(change, message, tmp_path):
@@ -163,13 +163,13 @@ def test_a_mapping_that_lacks_a_column_is_refused(tmp_path):
 def test_another_contract_or_version_is_refused_and_kept(tmp_path):
     path = tmp_path / "b.parquet"
     BULK.write(table_of(BULK, 2), path, MADE_BY)
-    newer = contracts.Contract("bulk", 2, BULK.meaning, BULK.columns)
-    with pytest.raises(UserError, match=r"b\.parquet: expected spectra/1, found bulk/1; delete the file and run again"):
+    newer = contracts.Contract("bulk", 3, BULK.meaning, BULK.columns)
+    with pytest.raises(UserError, match=r"b\.parquet: expected spectra/1, found bulk/2; delete the file and run again"):
         SPECTRA.read(path)
-    with pytest.raises(UserError, match="expected bulk/2, found bulk/1"):
+    with pytest.raises(UserError, match="expected bulk/3, found bulk/2"):
         newer.read(path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
-    with pytest.raises(UserError, match=r"foreign\.parquet: expected bulk/1, found no contract"):
+    with pytest.raises(UserError, match=r"foreign\.parquet: expected bulk/2, found no contract"):
         BULK.read(tmp_path / "foreign.parquet")
     assert path.exists()
     assert (tmp_path / "foreign.parquet").exists()

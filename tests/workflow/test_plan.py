@@ -12,11 +12,10 @@ from snake import ROOT, copy_workflow, plan, run, write_config
 from weightspectra.provenance import digest
 
 PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
-EVERYTHING = {
-    *("fetch_model", "fetch_corpus", "extract_weights", "decompose", "fit_bulk", "collect_activations"),
-    *("measure_overlap", "evaluate_cuts", *PRESENTATION),
-}
-OF_ONE_MODEL = {"fetch_model", "extract_weights", "decompose", "fit_bulk", *PRESENTATION}
+OF_BULK = {"fit_bulk", "fit_levels", "measure_tails", "map_information"}
+AGAINST_NOISE = {"simulate_nulls", "score_vectors", *OF_BULK}
+OF_ONE_MODEL = {"fetch_model", "extract_weights", "decompose", *AGAINST_NOISE, *PRESENTATION}
+EVERYTHING = {*OF_ONE_MODEL, "fetch_corpus", "collect_activations", "measure_overlap", "evaluate_cuts"}
 CONFIG = yaml.safe_load("""
 models:
   bert: {source: {path: /models/bert}, parts: 2}
@@ -48,6 +47,7 @@ def test_the_configurations_here_can_be_planned_without_a_network(name, tmp_path
     config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     parts = sum(model.get("parts", 1) for model in config["models"].values())
     assert counts["fetch_model"] == counts["fit_bulk"] == len(config["models"])
+    assert counts["simulate_nulls"] == sum("random" not in model["source"] for model in config["models"].values())
     assert counts["extract_weights"] == counts["decompose"] == parts
     assert counts["measure_overlap"] == len(config["observe"]["models"]) * len(config["observe"]["corpora"])
     assert counts["evaluate_cuts"] == sum(len(e["models"]) for e in config["experiments"].values())
@@ -118,10 +118,14 @@ def test_a_finished_run_has_nothing_left_to_do(finished):
         (
             "corpora/text/documents",
             "paragraph",
-            EVERYTHING - {"fetch_model", "extract_weights", "decompose", "fit_bulk"},
+            {"fetch_corpus", "collect_activations", "measure_overlap", "evaluate_cuts", *PRESENTATION},
         ),
         ("models/new", {"source": {"path": "/models/new"}}, OF_ONE_MODEL),
-        ("seed", 2, OF_ONE_MODEL),
+        ("seed", 2, {*OF_ONE_MODEL, "evaluate_cuts"}),
+        ("randomness/level", 0.1, {*OF_BULK, "score_vectors", "evaluate_cuts", *PRESENTATION}),
+        ("randomness/window", 9, {"score_vectors", "map_information", *PRESENTATION}),
+        ("randomness/n_permutations", 39, {"permute_entries", *OF_BULK, "evaluate_cuts", *PRESENTATION}),
+        ("report/matrices", [{"model": "bert", "layer": 0, "role": "up"}], {"make_figures", "make_report", "all"}),
         (
             "experiments/new",
             {"models": ["llama"], "corpus": "text", "cuts": [{"remove": {"deciles": [1]}, "layers": [0]}]},
@@ -136,7 +140,8 @@ def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("spectra/marchenko_pastur.py", {"fit_bulk", "evaluate_cuts", *PRESENTATION}),
+        ("spectra/permutation.py", {*OF_BULK, "evaluate_cuts", *PRESENTATION}),
+        ("spectra/cleaning.py", {"map_information", *PRESENTATION}),
         ("activations/moments.py", {"collect_activations", "measure_overlap", *PRESENTATION}),
         ("ablation/perplexity.py", {"evaluate_cuts", *PRESENTATION}),
     ],
