@@ -68,7 +68,8 @@ class ProfileBounds:
     edge_lower, edge_upper : float
         Where the bulk ends as the matrix grows.
     bound_lower, bound_upper : float
-        Such noise alone has a smaller value, or a larger one, with probability level / 2 each.
+        Such noise alone has a smaller value, or a larger one, with probability level / 2 each. Where few rows make
+        the edge, whose norms are known, the upper bound may lie inside it.
     n_below, n_above : int
         Values beyond the bounds. The zeros that rows or columns of zeros bring are not counted.
     short, long : Side
