@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from results import Row, cpu_name, in_turn, record, seconds, show
 
 from weightspectra.activations.moments import Moments
-from weightspectra.spectra import svd
+from weightspectra.spectra import shuffling, svd
 
 LLAMA_8B = ((4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096), (14336, 4096), (14336, 4096), (4096, 14336))
 """Query, key, value, attention output, gate, up, down of one block."""
@@ -113,6 +114,11 @@ def check_decompositions(device: torch.device) -> Iterator[Check]:
     alone = svd.singular_values(matrices["wide"], device=device).cpu()
     expected = torch.linalg.svdvals(matrices["wide"].double())
     yield Check("wide: values alone, relative", float((alone / expected - 1).abs().max()), 1e-12)
+    shuffles = [
+        np.stack(shuffling.extremes(matrices["wide"].numpy(), 3, np.random.default_rng(1), device=where))
+        for where in ("cpu", device)
+    ]
+    yield Check("wide: extremes of shuffles, relative", float(np.abs(shuffles[1] / shuffles[0] - 1).max()), 1e-10)
 
 
 def conditioned(n: int, condition: float, generator: torch.Generator) -> torch.Tensor:
