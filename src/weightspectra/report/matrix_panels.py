@@ -96,7 +96,7 @@ def _counts(matrix: CloseUp, values: np.ndarray) -> list[str]:
     beyond = int((values > limit(matrix)).sum())
     if beyond:
         lines.append(f"{beyond:,} beyond, to {values.max():.3g}")
-    lines.append(f"bulk fits: {probability(bulk['bulk_p_value'])}")
+    lines.append(f"fit of bulk: {probability(bulk['bulk_p_value'])}")
     return lines
 
 

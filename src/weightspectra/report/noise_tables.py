@@ -34,7 +34,7 @@ def randomness(data: Measurements) -> Table:
     notes = [
         BESIDE,
         "Values: numbers of singular values in all matrices of the role. Asymptotic edges: of the Marchenko-Pastur law "
-        "fitted to the median; a random matrix has one or two values outside. Calibrated bounds: of noise of this size "
+        "fitted to the median; one random matrix in four has a value outside. Calibrated bounds: of noise of this size "
         f"(Tracy-Widom and hard-edge laws), its scale fitted without the outliers; {level:g} % of random matrices have "
         "any value beyond either bound. Where outliers are many they widen the fit to the median, and the calibrated "
         "bounds lie inside the asymptotic edges. Profile bounds: the same for noise whose rows and columns have the "

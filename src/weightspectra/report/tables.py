@@ -58,7 +58,7 @@ def outliers(bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[s
         blocks.append(Block(titles[model], "Layer", cells.rename(columns=ROLE_TITLES)))
     notes = [
         "Each cell: values below the lower edge | values above the upper edge of the Marchenko-Pastur bulk whose scale "
-        "is fitted to the median singular value. Asymptotic edges: at random, a matrix has one or two values outside. "
+        "is fitted to the median singular value. Asymptotic edges: one random matrix in four has a value outside. "
         "The table of randomness counts with calibrated bounds, beyond which at random few matrices have any.",
         "A square matrix has a lower edge of zero, so nothing can lie below it.",
     ]
