@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-ACCURACY = 1e-8
+ACCURACY = 1e-6
 """Relative, of a last Newton step, after which the error is its square; the edges are extrema and as exact."""
 
 MAX_STEPS = 200

@@ -272,7 +272,7 @@ def _lower_square(short: Side, long: Side) -> float:
     """Return the lower edge as a squared singular value; for a square matrix what the smallest ones scale with."""
     if long.length > short.length:
         return dyson.lower_edge(short, long).square
-    return float(np.prod([stats.hmean(side.variances, weights=side.weights) for side in (short, long)]))
+    return float(np.prod([side.length / (side.weights / side.variances).sum() for side in (short, long)]))
 
 
 def _scale(
