@@ -88,7 +88,7 @@ def test_vectors_of_a_noise_matrix_have_no_information_in_any_region(n_out, n_in
 
     def p_values(rows):
         null = nulls[rows.shape[1]]
-        return (1 + len(null) - np.searchsorted(null, vectors.measure(rows).distance)) / (1 + len(null))
+        return (1 + len(null) - np.searchsorted(null, vectors.measure(rows).deviation)) / (1 + len(null))
 
     covered, estimates = [], []
     for _ in range(100):

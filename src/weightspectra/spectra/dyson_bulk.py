@@ -16,7 +16,7 @@ N_EXTREMES = 16
 N_GROUPS = 96
 """Inside the bulk so many variances at each end of a side stand for themselves, those between in so many groups."""
 
-QUANTILE_ACCURACY = 1e-10
+QUANTILE_ACCURACY = 1e-8
 MAX_STEPS = 200
 
 

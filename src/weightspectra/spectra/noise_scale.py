@@ -21,7 +21,7 @@ CENTRAL = (0.1, 0.9)
 LOWER_HALF = (0.1, 0.5)
 """The same where the larger half of the values is not to be trusted."""
 
-N_ANGLES = 4097
+N_ANGLES = 2049
 
 
 def initial_entry_std(n_out: int, n_in: int) -> float:

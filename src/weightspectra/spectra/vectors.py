@@ -6,6 +6,7 @@ distance of its components' distribution to that of a random direction (the
 Porter-Thomas law), and its inverse participation ratio. Vectors are rows.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -200,6 +201,7 @@ def _participation_tail(start: float, rest: np.ndarray, rest_largest: np.ndarray
     return np.interp(-np.log(TAIL / BODY), -np.log(exceeded / exceeded[0]), values)
 
 
+@lru_cache(maxsize=16)
 def _law_table(dimension: int) -> tuple[np.ndarray, np.float32]:
     """Return the law at equally distant magnitudes, and how many of them there are to a unit of magnitude."""
     end = min(1.0, TABLE_END / np.sqrt(dimension))
