@@ -24,6 +24,7 @@ def table(smk, shape):
     path = Path(smk.output[0]).parent / "shapes" / "{}x{}.parquet".format(*shape)
     n_draws = smk.params.n_vectors if shape[1] == 1 else smk.params.n_spectra
     made = {"rule": smk.rule, "seed": smk.params.seed, "n_draws": n_draws, "code": smk.params.code}
+    made["versions"] = provenance.versions()
     if path.exists() and contracts.read_provenance(path) == made:
         return contracts.NULLS.read(path)
     rng = provenance.generator(smk.params.seed, "nulls", *map(str, shape))

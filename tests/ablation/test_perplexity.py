@@ -154,7 +154,7 @@ def test_equals_rolling_log_likelihood_of_lm_eval(tiny_llama):
     from lm_eval.models.huggingface import HFLM
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-    model, tokenizer = loading.load(tiny_llama, head=True, dtype=torch.float32, device="cpu", trust_remote_code=False)
+    model, tokenizer = loading.load(tiny_llama, head=True), loading.load_tokenizer(tiny_llama)
     texts = {f"document {index}": "The state of the union is strong, and growing. " * (index + 2) for index in range(4)}
     theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=3, max_length=40, add_bos_token=False)
     requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts.values()]

@@ -38,6 +38,7 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
             "n_tokens": 1024,
             "window": 32,
         },
+        "randomness": {"n_spectra": 20, "n_vectors": 1000, "n_permutations": 3},
         "experiments": {
             "deciles": {
                 "models": ["llama"],

@@ -8,7 +8,7 @@ import time
 import pytest
 from snake import artifacts, assert_same, run, start
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interruption")]
 
 STAGES = {
     "fetch_model/llama": ["sources/llama.parquet"],
@@ -16,7 +16,13 @@ STAGES = {
     "extract_weights/bert-01-of-02": ["weights/bert/part-01-of-02.parquet"],
     "collect_activations/llama-text-00-of-01": ["activations/llama/text/part-00-of-01.parquet"],
     "decompose/llama-00-of-01": ["spectra/llama/part-00-of-01.parquet"],
+    "simulate_nulls/llama": ["nulls/llama.parquet"],
+    "permute_entries/llama": ["permutations/llama.parquet"],
     "fit_bulk/llama": ["bulk/llama.parquet"],
+    "fit_levels/llama": ["levels/llama.parquet"],
+    "score_vectors/llama-00-of-01": ["vector_tests/llama/part-00-of-01.parquet"],
+    "measure_tails/llama": ["tails/llama.parquet"],
+    "map_information/llama": ["information/llama.parquet"],
     "measure_overlap/llama-text": ["overlaps/llama/text.parquet"],
     "evaluate_cuts/llama-deciles": ["evaluations/llama/deciles.parquet"],
     "make_tables": ["tables/outliers.md", "report.html"],
