@@ -94,8 +94,6 @@ def compare(
     null_ratios = draws[f"gap ratio/{unfolding}"]
     null_ratio = float(np.mean(null_ratios))
     fitted = levels.brody(spacings, rng)
-    names = {length: f"number variance/{unfolding}/{length:g}" for length in levels.LENGTHS}
-    lengths = [length for length, name in names.items() if name in found and name in draws]
     return LevelTests(
         unfolding=unfolding,
         n_levels=unfolded.size,
@@ -107,9 +105,20 @@ def compare(
         brody_high=fitted.high,
         gap_ratio=ratio,
         gap_ratio_p_value=nulls.p_value(null_ratio + (ratio - null_ratio) * growth, null_ratios, "two-sided"),
-        lengths=np.array(lengths),
-        number_variance=np.array([found[names[length]] for length in lengths]),
-        number_variance_null=np.array([np.mean(draws[names[length]]) for length in lengths]),
-        number_variance_null_sd=np.array([np.std(draws[names[length]], ddof=1) / growth for length in lengths]),
-        number_variance_goe=levels.goe_number_variance(lengths),
+        **_number_variances(found, unfolding, draws, growth),
     )
+
+
+def _number_variances(
+    found: dict[str, float], unfolding: str, draws: nulls.Draws, growth: float
+) -> dict[str, np.ndarray]:
+    """Set the number variance beside its mean and spread in noise, for the lengths that fit into both."""
+    names = {length: f"number variance/{unfolding}/{length:g}" for length in levels.LENGTHS}
+    lengths = [length for length, name in names.items() if name in found and name in draws]
+    return {
+        "lengths": np.array(lengths),
+        "number_variance": np.array([found[names[length]] for length in lengths]),
+        "number_variance_null": np.array([np.mean(draws[names[length]]) for length in lengths]),
+        "number_variance_null_sd": np.array([np.std(draws[names[length]], ddof=1) / growth for length in lengths]),
+        "number_variance_goe": levels.goe_number_variance(lengths),
+    }
