@@ -3,7 +3,7 @@
 from weightspectra import contracts, job, progress
 from weightspectra.spectra import bulk, nulls
 
-KEY = ["layer", "role", "expert"]
+KEY = list(contracts.MatrixKey._fields)
 NAMES = ("model", *KEY, "n_out", "n_in")
 ENTRIES = ("row_mean_squares", "column_mean_squares", "excess_kurtosis")
 

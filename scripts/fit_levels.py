@@ -7,7 +7,7 @@ from weightspectra import contracts, job, provenance
 from weightspectra.spectra import level_tests, nulls
 from weightspectra.spectra.unfolding import UNFOLDINGS, CannotUnfold
 
-KEY = ["layer", "role", "expert"]
+KEY = list(contracts.MatrixKey._fields)
 
 
 def main(smk):

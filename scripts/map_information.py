@@ -3,7 +3,7 @@
 from weightspectra import contracts, job
 from weightspectra.spectra import cleaning, information
 
-KEY = ["layer", "role", "expert"]
+KEY = list(contracts.MatrixKey._fields)
 BULK = ["noise_std", "bound_lower", "bound_upper"]
 TESTS = ["side", "index", "p_value"]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from weightspectra import contracts, job, progress
 from weightspectra.spectra import tails
 
-KEY = ["layer", "role", "expert"]
+KEY = list(contracts.MatrixKey._fields)
 NOISE = ["noise_std", "bound_lower", "bound_upper"]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from weightspectra.errors import UserError
 from weightspectra.report.measurements import Measurements
+from weightspectra.report.panels import where
 from weightspectra.report.wording import ROLE_TITLES, layer_label
 
 
@@ -66,7 +67,7 @@ def close_up(data: Measurements, model: str, layer: int, role: str) -> CloseUp:
         When the model has no such matrix; names the layers and roles that it has.
     """
     here = {"model": model, "layer": layer, "role": role, "expert": 0}
-    bulk: list[dict[Any, Any]] = _rows(data.bulk, here).to_dict("records")
+    bulk: list[dict[Any, Any]] = where(data.bulk, here).to_dict("records")
     if not bulk:
         known = data.bulk[data.bulk["model"] == model]
         roles = ", ".join(name for name in ROLE_TITLES if name in set(known["role"]))
@@ -74,22 +75,15 @@ def close_up(data: Measurements, model: str, layer: int, role: str) -> CloseUp:
             f"report/matrices: {model} has no matrix '{role}' in layer {layer}; "
             f"it has {layer_label(known['layer'])} with {roles}"
         )
-    cleaning = _rows(data.cleaning, here)[["boundary_upper", "boundary_lower"]].to_numpy()[0]
-    levels: list[dict[Any, Any]] = _rows(data.shown_levels, here).to_dict("records")
+    cleaning = where(data.cleaning, here)[["boundary_upper", "boundary_lower"]].to_numpy()[0]
+    levels: list[dict[Any, Any]] = where(data.shown_levels, here).to_dict("records")
     return CloseUp(
         model_title=data.titles[model],
         role=role,
         layer=layer,
-        singular_values=np.asarray(_rows(data.spectra, here)["singular_values"].iloc[0], dtype=float),
+        singular_values=np.asarray(where(data.spectra, here)["singular_values"].iloc[0], dtype=float),
         bulk=bulk[0],
         boundaries=(int(cleaning[0]), int(cleaning[1])),
-        vectors=_rows(data.shown_vectors, here),
+        vectors=where(data.shown_vectors, here),
         levels={row["unfolding"]: row for row in levels},
     )
-
-
-def _rows(rows: pd.DataFrame, wanted: Mapping[str, object]) -> pd.DataFrame:
-    chosen = pd.Series(True, index=rows.index)
-    for name, value in wanted.items():
-        chosen &= rows[name] == value
-    return rows[chosen]

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from weightspectra.report import style
-from weightspectra.report.panels import Panel, tiled_bins
+from weightspectra.report.panels import Panel, densities, tiled_bins
 from weightspectra.spectra.marchenko_pastur import density
 
 N_COLUMNS = 4
@@ -121,7 +121,7 @@ def _draw_spectrum(axes: Axes, panel: Panel, note: str = "") -> None:
         for chosen, colour in ((~outside, style.BULK), (outside, style.OUTSIDE)):
             axes.stairs(np.where(chosen, heights, 0.0), bins, fill=True, color=colour, linewidth=0)
         if panel.control:
-            heights = _densities(panel.control.singular_values, bins)
+            heights = densities(panel.control.singular_values, bins)
             axes.stairs(heights, bins, color=style.RANDOM, linewidth=0.6, baseline=None)
         axes.plot(*_law(panel), color=style.INK)
         axes.set_ylim(0, 1.3 * _height(panel))
@@ -193,11 +193,7 @@ def _set_range(axes: Axes, limit: float) -> None:
 def _histogram(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of bins that tile the bulk exactly and go on beyond both edges, and the density in each."""
     bins = tiled_bins(panel.edge_lower, panel.edge_upper, _limit(panel), len(panel.singular_values))
-    return bins, _densities(panel.singular_values, bins)
-
-
-def _densities(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
-    return np.histogram(values, bins)[0] / (len(values) * (bins[1] - bins[0]))
+    return bins, densities(panel.singular_values, bins)
 
 
 def _height(panel: Panel) -> float:

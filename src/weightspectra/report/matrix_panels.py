@@ -10,7 +10,7 @@ from scipy import stats
 from weightspectra.report import style
 from weightspectra.report.close_ups import CloseUp
 from weightspectra.report.noise_summaries import LOCAL
-from weightspectra.report.panels import tiled_bins
+from weightspectra.report.panels import densities, tiled_bins
 from weightspectra.report.wording import probability
 from weightspectra.spectra.levels import brody_log_density
 from weightspectra.spectra.marchenko_pastur import density
@@ -48,7 +48,7 @@ def spectrum(axes: Axes, matrix: CloseUp) -> None:
         return
     values, bins = matrix.singular_values / matrix.scale, _bins(matrix)
     lower, upper = matrix.in_units("bound_lower"), matrix.in_units("bound_upper")
-    heights = np.histogram(values, bins)[0] / (len(values) * (bins[1] - bins[0]))
+    heights = densities(values, bins)
     centres = (bins[:-1] + bins[1:]) / 2
     outside = (centres < lower) | (centres > upper)
     for chosen, colour in ((~outside, style.BULK), (outside, style.OUTSIDE)):

@@ -11,11 +11,10 @@ import yaml
 
 from weightspectra import contracts
 from weightspectra.report import storage
+from weightspectra.report.summaries import KEY
 
 Shown = tuple[str, int, str]
 """Model, layer and role of a matrix that a figure shows closely."""
-
-KEY = ["model", "layer", "role", "expert"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.contracts import ROLES
-from weightspectra.report.measurements import KEY, Measurements
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.summaries import KEY
 
 REGIONS = ("smallest tenth", "middle", "largest tenth")
 

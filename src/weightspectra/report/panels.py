@@ -1,6 +1,6 @@
 """What is drawn of a weight matrix, and the choice of matrices to draw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,9 +78,9 @@ def of_block(
         The block; the middle one if none is given.
     """
     here = {"model": model, "layer": middle_layer(bulk, model) if layer is None else layer, "expert": 0}
-    values: dict[str, np.ndarray] = dict(_where(spectra, here)[["role", "singular_values"]].itertuples(index=False))
-    aligned = {str(role): rows for role, rows in _where(overlaps, here).groupby("role")}
-    fits = {fit["role"]: fit for fit in _where(bulk, here).to_dict("records")}
+    values: dict[str, np.ndarray] = dict(where(spectra, here)[["role", "singular_values"]].itertuples(index=False))
+    aligned = {str(role): rows for role, rows in where(overlaps, here).groupby("role")}
+    fits = {fit["role"]: fit for fit in where(bulk, here).to_dict("records")}
     return [
         Panel(
             role=role,
@@ -114,7 +114,13 @@ def tiled_bins(lower: float, upper: float, limit: float, n_values: int) -> np.nd
     return lower + width * np.arange(-n_below, round((upper - lower) / width) + n_above + 1)
 
 
-def _where(rows: pd.DataFrame, wanted: dict[str, object]) -> pd.DataFrame:
+def densities(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Return the density of values in each of equal bins; those outside all bins count in the total."""
+    return np.histogram(values, bins)[0] / (len(values) * (bins[1] - bins[0]))
+
+
+def where(rows: pd.DataFrame, wanted: Mapping[str, object]) -> pd.DataFrame:
+    """Return the rows whose columns have the wanted values."""
     chosen = pd.Series(True, index=rows.index)
     for name, value in wanted.items():
         chosen &= rows[name] == value

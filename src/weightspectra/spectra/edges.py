@@ -13,9 +13,10 @@ centring and scaling of the soft edges; Edelman, SIAM J. Matrix Anal. Appl. 9, 5
 and Nadler, IEEE Trans. Signal Process. 57, 3930 (2009), for counting signals so.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,6 +34,11 @@ HARD_EDGE_UP_TO = 40
 
 MISFIT = 6
 """Levels by which noise is never displaced from its law: :func:`goodness.bulk_distance` times their number."""
+
+Outliers = tuple[int, int]
+"""Numbers of values below and above the bulk."""
+
+Fitted = TypeVar("Fitted")
 
 MAX_ROUNDS = 50
 N_NODES = 48
@@ -125,25 +131,54 @@ class _Fixed(NamedTuple):
     noise_std: float
     shape: tuple[int, int]
     bounds: tuple[float, float]
-    outliers: tuple[int, int]
+    outliers: Outliers
     converged: bool
     misfit: float
 
 
-def _settle(values: np.ndarray, long_side: int, short_side: int, level: float, outliers: tuple[int, int]) -> _Fixed:
-    """Fit scale and outliers in turn, until they agree or begin to repeat."""
-    seen = set()
+def _settle(values: np.ndarray, long_side: int, short_side: int, level: float, outliers: Outliers) -> _Fixed:
+    """Fit scale and outliers in turn, from these outliers on."""
+
+    def fit_without(below: int, above: int) -> tuple[Outliers, tuple[np.ndarray, float, tuple[float, float]]]:
+        inside = values[above : short_side - below]
+        noise_std = entry_std_by_trimming(inside, long_side - above, inside.size)
+        limits = bounds(noise_std, long_side - above, inside.size, level)
+        return count_outside(values, *limits), (inside, noise_std, limits)
+
+    left_out, found, (inside, noise_std, limits) = settle(fit_without, short_side, outliers)
+    shape = long_side - left_out[1], inside.size
+    misfit = bulk_distance(inside, *shape, noise_std) if noise_std > 0 else 0.0
+    return _Fixed(noise_std, shape, limits, found, found == left_out, misfit)
+
+
+def settle(
+    fit_without: Callable[[int, int], tuple[Outliers, Fitted]], n_values: int, outliers: Outliers = (0, 0)
+) -> tuple[Outliers, Outliers, Fitted]:
+    """Fit noise and count outliers in turn, until the counts agree or begin to repeat.
+
+    Parameters
+    ----------
+    fit_without : callable
+        From the numbers of values left out below and above to those then found
+        outside, and whatever was fitted.
+    n_values : int
+        Singular values in all; when as many are outside, there is nothing left to fit.
+    outliers : tuple of int
+        The numbers to begin with.
+
+    Returns
+    -------
+    left_out, found : tuple of int
+        Equal where scale and outliers agree.
+    fitted
+        With the first of them left out.
+    """
+    seen: set[Outliers] = set()
     while True:
         seen.add(outliers)
-        below, above = outliers
-        inside = values[above : short_side - below]
-        shape = long_side - above, inside.size
-        noise_std = entry_std_by_trimming(inside, *shape)
-        limits = bounds(noise_std, *shape, level)
-        found = count_outside(values, *limits)
-        if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short_side:
-            misfit = bulk_distance(inside, *shape, noise_std) if noise_std > 0 else 0.0
-            return _Fixed(noise_std, shape, limits, found, found == outliers, misfit)
+        found, fitted = fit_without(*outliers)
+        if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= n_values:
+            return outliers, found, fitted
         outliers = found
 
 

@@ -8,6 +8,8 @@ hypothesis holds its level and the Tracy-Widom law does not.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from weightspectra.spectra import nulls
+
 
 def p_values(
     smallest_value: float, largest_value: float, noise_std: float, *, largest: ArrayLike, smallest: ArrayLike
@@ -21,10 +23,8 @@ def p_values(
     largest, smallest : array of shape (n_permutations,)
         From :func:`weightspectra.spectra.shuffling.extremes`.
     """
-    count = 1 + np.asarray(largest).size
-    lower = (1 + np.count_nonzero(np.asarray(smallest) <= smallest_value / noise_std)) / count
-    upper = (1 + np.count_nonzero(np.asarray(largest) >= largest_value / noise_std)) / count
-    return lower, upper
+    lower = nulls.p_value(-smallest_value / noise_std, -np.asarray(smallest))
+    return lower, nulls.p_value(largest_value / noise_std, largest)
 
 
 def bounds(noise_std: float, level: float, *, largest: ArrayLike, smallest: ArrayLike) -> tuple[float, float]:

@@ -13,13 +13,13 @@ As in :mod:`weightspectra.spectra.dyson`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from weightspectra.spectra import dyson, dyson_bulk, edges, noise_scale, tracy_widom
+from weightspectra.spectra import dyson, dyson_bulk, edges, marchenko_pastur, noise_scale, tracy_widom
 from weightspectra.spectra.dyson import Side
 
 TRACY_WIDOM_MEAN, TRACY_WIDOM_VARIANCE = -1.2065335746, 1.6077810346
@@ -30,8 +30,6 @@ LEAST_LEFT = 0.2
 
 MOST_CHANCE = 0.3
 """Relative variance beyond which mean squares stray too far to be extrapolated: a few rows or columns hold the norm."""
-
-MAX_ROUNDS = 50
 
 _NODES = np.polynomial.legendre.leggauss(12)
 
@@ -172,17 +170,17 @@ def fit(
     inside = _without_chance(short, strays[0]), _without_chance(long, strays[1])
     ends, chance = (inside, NO_CHANCE) if max(strays) > MOST_CHANCE else ((short, long), moved_by(short, long, *strays))
     values = values[: short.size]
-    below, above, near, seen = 0, 0, None, set()
-    while True:
-        seen.add((below, above))
+    near: dyson_bulk.Solution | None = None
+
+    def fit_without(below: int, above: int) -> tuple[edges.Outliers, Any]:
+        nonlocal near
         lengths = short.size - above - below, long.size - above
         law, at_ends = ((Side(pair[0], lengths[0]), Side(pair[1], lengths[1])) for pair in (inside, ends))
         noise_std, near = _scale(values[above : short.size - below], *law, near)
         lower, upper = (noise_std * bound for bound in bounds(*at_ends, level, chance))
-        found = int((values < lower).sum()), int((values > upper).sum())
-        if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= short.size:
-            break
-        below, above = found
+        return marchenko_pastur.count_outside(values, lower, upper), (noise_std, lower, upper, law, at_ends)
+
+    _, found, (noise_std, lower, upper, law, at_ends) = edges.settle(fit_without, short.size)
     lowest, highest = dyson.support(*at_ends)
     edge_lower, edge_upper = noise_std * (lowest / chance.lower) ** 0.5, noise_std * (highest / chance.upper) ** 0.5
     return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, *found, *law)
