@@ -25,6 +25,10 @@ wildcard_constraints:
     model=plan.pattern("models"),
     corpus=plan.pattern("corpora"),
     experiment=plan.pattern("experiments"),
+    data_set=plan.pattern("data_sets"),
+    task=plan.pattern("tasks"),
+    finetuning=plan.pattern("finetunings"),
+    comparison=plan.pattern("comparisons"),
     part=r"\d{2}-of-\d{2}",
 
 
@@ -44,6 +48,7 @@ include: "workflow/rules/spectra.smk"
 include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
+include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -30,7 +30,7 @@ def requested(model, config):
     cuts = [cut for entry in experiments for cut in entry["cuts"]]
     layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
     return {
-        "metrics": sorted({entry["metric"] for entry in experiments}),
+        "metrics": sorted({metric for entry in experiments for metric in entry["metrics"]}),
         "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
         "layers": sorted(layers),
     }

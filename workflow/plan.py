@@ -9,6 +9,7 @@ from typing import Any
 
 from findings import findings, results_of
 from settings import SettingsError, complete
+from shown import Shown
 from snakemake.io import expand, temp
 
 from weightspectra.provenance import code_digest, digest
@@ -33,6 +34,7 @@ class Plan:
         except SettingsError as error:
             raise SystemExit(f"error: {error}") from None
         self.root = Path(root)
+        self.shown = Shown(self)
 
     def pattern(self, section: str) -> str:
         """Return a regular expression that matches the names of one section, and nothing else."""
@@ -51,19 +53,60 @@ class Plan:
         """Return an input function: one file for each part of the wildcards' model."""
         return lambda wildcards: expand(pattern, part=self.parts(wildcards.model), **dict(wildcards.items()))
 
-    def corpus_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
-        """Return an input function: the corpus of the wildcards' experiment."""
-        return lambda wildcards: expand(pattern, corpus=self.config["experiments"][wildcards.experiment]["corpus"])
+    def evaluation_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return what an experiment reads beside the model and its singular values: only what its entry speaks of.
+
+        So that a change elsewhere (in a test against noise, say) does not run every evaluation anew.
+        """
+        model, experiment = wildcards.model, self.config["experiments"][wildcards.experiment]
+        values = [cut.get("remove", cut.get("keep", {})) for cut in experiment["cuts"]]
+        methods = {method for cut in experiment["cuts"] for method in cut.get("compress", {}).get("methods", [])}
+        whitening = sorted(
+            {cut["compress"]["corpus"] for cut in experiment["cuts"] if "corpus" in cut.get("compress", {})}
+        )
+        by_bulk = any("region" in wanted for wanted in values) or any(cut["controls"] for cut in experiment["cuts"])
+        by_boundary = methods & {"boundary", "whitened_boundary"}
+        return {
+            "corpus": [f"<results>/corpora/{experiment['corpus']}.parquet"] if "corpus" in experiment else [],
+            "bulk": [f"<results>/bulk/{model}.parquet"] if by_bulk else [],
+            "information": [f"<results>/information/{model}.parquet"] if by_boundary else [],
+            "cleaning": [f"<results>/cleaning/{model}.parquet"] if by_boundary else [],
+            "moments": [
+                f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
+                for corpus in whitening
+                for part in self.parts(model)
+            ],
+            "tasks": [f"<results>/tasks/{task}.parquet" for task in experiment["tasks"]],
+            "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment["probes"]],
+        }
+
+    def data_set_of_task(self, wildcards: Wildcards) -> list[str]:
+        """Return the data set that a task asks for, if it is one of this configuration."""
+        name = self.config["tasks"][wildcards.task].get("data_set")
+        return [f"<results>/data_sets/{name}.parquet"] if name else []
+
+    def data_set_of_finetuning(self, wildcards: Wildcards) -> str:
+        """Return the data set of a fine-tuning."""
+        return f"<results>/data_sets/{self.config['finetunings'][wildcards.finetuning]['data_set']}.parquet"
+
+    def compared(self, kind: str, role: str) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: all parts of one kind of file of a comparison's ``base`` or ``tuned`` model."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            model = self.config["comparisons"][wildcards.comparison][role]
+            return [f"<results>/{kind}/{model}/part-{part}.parquet" for part in self.parts(model)]
+
+        return files
 
     def original_of(self, wildcards: Wildcards) -> list[str]:
         """Return what a model is made from, so that it is made anew when that changes.
 
-        For a random control this is the source of the model that it is made
+        For a random control or a noisier copy this is the source of the model that it is made
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
         [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        if kind == "random":
+        if kind in ("random", "renoised"):
             return [f"<results>/sources/{spec['like']}.parquet"]
         folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
         patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
@@ -84,8 +127,9 @@ class Plan:
         return {name: entry[name] for name in ("source", "allow_pickle", "trust_remote_code")}
 
     def seed_of(self, wildcards: Wildcards) -> int | None:
-        """Return the seed of a random control; other models have none."""
-        return self.config["seed"] if wildcards.model in self.controls else None
+        """Return the seed of a random control or a noisier copy; other models have none."""
+        made_up = self.config["models"][wildcards.model]["source"].keys() & {"random", "renoised"}
+        return self.config["seed"] if made_up else None
 
     def keep_or_drop(self, path: str) -> str:
         """Mark a file as temporary unless the configuration keeps the weights."""
@@ -107,6 +151,24 @@ class Plan:
         """The (model, experiment) pairs to evaluate."""
         experiments = self.config["experiments"].items()
         return [(model, name) for name, experiment in experiments for model in experiment["models"]]
+
+    @property
+    def predicted(self) -> list[tuple[str, str]]:
+        """The (model, corpus) pairs whose damage to predict."""
+        predict = self.config["predict"]
+        return [(model, corpus) for model in predict["models"] for corpus in predict["corpora"]]
+
+    @property
+    def prediction(self) -> dict[str, int]:
+        """How to predict; of whom and on what is known from the file names."""
+        names = ("n_tokens", "window", "batch_size", "n_directions")
+        return {name: self.config["predict"][name] for name in names}
+
+    @property
+    def finetuned(self) -> list[tuple[str, str]]:
+        """The (model, fine-tuning) pairs to run."""
+        finetunings = self.config["finetunings"].items()
+        return [(model, name) for name, finetuning in finetunings for model in finetuning["models"]]
 
     @property
     def controls(self) -> dict[str, str]:
@@ -137,6 +199,10 @@ class Plan:
             "information": [f"<results>/information/{model}.parquet" for model in models],
             "overlaps": [f"<results>/overlaps/{model}/{corpus}.parquet" for model, corpus in self.observed],
             "evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in self.evaluated],
+            "predictions": [f"<results>/predictions/{model}/{corpus}.parquet" for model, corpus in self.predicted],
+            "directions": [f"<results>/directions/{model}/{corpus}.parquet" for model, corpus in self.predicted],
+            "finetunings": [f"<results>/finetunings/{model}/{name}.parquet" for model, name in self.finetuned],
+            "comparisons": [f"<results>/comparisons/{name}.parquet" for name in self.config["comparisons"]],
             "published": [str(self.root / path) for path in self.config["report"]["published"]],
         }
 
@@ -155,121 +221,10 @@ class Plan:
                 for model in models
                 for part in self.parts(model)
             ),
+            *(f"<results>/tasks/{task}.parquet" for task in self.config["tasks"]),
+            *(f"<results>/data_sets/{name}.parquet" for name in self.config["data_sets"]),
             *(f"<results>/activations/{model}/{corpus}/part-{part}.parquet" for model, corpus, part in observed),
         ]
-
-    @property
-    def tables(self) -> list[str]:
-        """Names of the tables."""
-        optional = {
-            "overlap": self.observed,
-            "perplexity": self.evaluated,
-            "published": self.config["report"]["published"],
-        }
-        always = ["outliers", "share_outside", "randomness", "information", "tails"]
-        return [*always, *(name for name, wanted in optional.items() if wanted)]
-
-    @property
-    def figures(self) -> dict[str, dict[str, Any]]:
-        """From the name of each figure to what it shows: its kind, and names from the configuration."""
-        return {
-            **self._control_figures,
-            **self._information_figures,
-            **self._matrix_figures,
-            **self._spectra_figures,
-            **self._damage_figures,
-        }
-
-    def _control_of(self, model: str) -> str | None:
-        """Return the first random control of a model, if there is one."""
-        return next((name for name, like in self.controls.items() if like == model), None)
-
-    @property
-    def _control_figures(self) -> dict[str, dict[str, Any]]:
-        blocks = self.config["report"]["blocks"]
-        return {
-            f"controls-{control}": {
-                "kind": "controls",
-                "model": model,
-                "control": control,
-                "block": blocks.get(model, [None])[0],
-            }
-            for control, model in self.controls.items()
-        }
-
-    @property
-    def _information_figures(self) -> dict[str, dict[str, Any]]:
-        return {
-            f"information-{model}": {"kind": "information", "model": model, "control": self._control_of(model)}
-            for model in self.config["models"]
-            if model not in self.controls
-        }
-
-    @property
-    def _matrix_figures(self) -> dict[str, dict[str, Any]]:
-        return {
-            f"matrix-{shown['model']}-block_{shown['layer']}-{shown['role']}": {
-                "kind": "matrix",
-                "model": shown["model"],
-                "control": self._control_of(shown["model"]),
-                "block": shown["layer"],
-                "role": shown["role"],
-                "window": self.config["randomness"]["window"],
-            }
-            for shown in self.config["report"]["matrices"]
-        }
-
-    @property
-    def _spectra_figures(self) -> dict[str, dict[str, Any]]:
-        found = {}
-        for model in (name for name in self.config["models"] if name not in self.controls):
-            corpora = [corpus for observed, corpus in self.observed if observed == model] or [None]
-            for block in self.config["report"]["blocks"].get(model, [None]):
-                for corpus in corpora:
-                    name = f"spectra-{model}"
-                    name += f"-block_{block}" if block is not None else ""
-                    name += f"-{corpus}" if len(corpora) > 1 else ""
-                    found[name] = {
-                        "kind": "spectra",
-                        "model": model,
-                        "control": self._control_of(model),
-                        "block": block,
-                        "corpus": corpus,
-                    }
-        return found
-
-    @property
-    def _damage_figures(self) -> dict[str, dict[str, Any]]:
-        return {
-            f"damage-{model}-{experiment}": {"kind": "damage", "model": model, "experiment": experiment}
-            for model, experiment in self.evaluated
-        }
-
-    @property
-    def captions(self) -> list[str]:
-        """The files that say how to read each kind of figure."""
-        kinds = dict.fromkeys(figure["kind"] for figure in self.figures.values())
-        return [str(self.root / "workflow" / "report" / f"{kind}.rst") for kind in kinds]
-
-    @property
-    def page_template(self) -> str:
-        """The template of the report's page."""
-        return str(self.root / "src" / "weightspectra" / "report" / "page.html.j2")
-
-    def figure_labels(self, name: str) -> dict[str, str]:
-        """Return the columns under which Snakemake's own report lists a figure."""
-        figure = self.figures[name]
-        role = figure.get("role", "").replace("_", " ")
-        subject = (
-            figure.get("experiment") or figure.get("corpus") or role or ("control" if figure.get("control") else "")
-        )
-        block = figure.get("block")
-        return {
-            "figure": figure["kind"],
-            "model": self.titles[figure["model"]],
-            "subject": subject,
-            "block": "" if block is None else str(block),
-        }
 
     def claim_results(self) -> None:
         """Refuse to run while another run writes to the same folder.

@@ -33,6 +33,9 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     if not messages:
         for experiment in config["experiments"].values():
             experiment.setdefault("stride", experiment["window"])
+            experiment.setdefault("metrics", ["perplexity"] if "corpus" in experiment else [])
+        for finetuning in config["finetunings"].values():
+            finetuning.setdefault("n_seeds_removed", finetuning["n_seeds"])
         messages = list(_loose_references(config)) or list(_contradictions(config))
     if messages:
         raise SettingsError("the configuration cannot be run:\n" + "\n".join(f"  {line}" for line in messages))
@@ -89,52 +92,114 @@ def _spell(fault: ValidationError) -> Iterator[str]:
 
 
 def _loose_references(config: Mapping[str, Any]) -> Iterator[str]:
-    models, corpora = config["models"], config["corpora"]
-
-    def missing(where: str, kind: str, name: str, known: Mapping[str, Any]) -> Iterator[str]:
+    for where, kind, name in _references(config):
+        known = config[SECTIONS[kind]]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
             yield f"{where}: there is no {kind} '{name}'; {hint}"
+    for name, model in config["models"].items():
+        [(kind, spec)] = model["source"].items()
+        like = config["models"].get(spec["like"]) if kind in ("random", "renoised") else None
+        if like is not None and like["source"].keys() & {"random", "renoised"}:
+            yield f"models/{name}/source/{kind}/like: '{spec['like']}' is itself made like another; name the original"
 
-    for name, model in models.items():
-        like = model["source"].get("random", {}).get("like")
-        if like is not None:
-            yield from missing(f"models/{name}/source/random/like", "model", like, models)
-            if "random" in models.get(like, {"source": {}})["source"]:
-                yield f"models/{name}/source/random/like: '{like}' is itself random; name the model it was made like"
-    for name in config["observe"]["models"]:
-        yield from missing("observe/models", "model", name, models)
-    for name in config["observe"]["corpora"]:
-        yield from missing("observe/corpora", "corpus", name, corpora)
-    for name in config["report"]["blocks"]:
-        yield from missing("report/blocks", "model", name, models)
+
+SECTIONS = {"model": "models", "corpus": "corpora", "data set": "data_sets", "task": "tasks"}
+"""From what a reference names to the section that must hold it."""
+
+
+def _references(config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield every reference of the configuration: where it stands, what it names, and the name."""
+    for name, model in config["models"].items():
+        for kind in model["source"].keys() & {"random", "renoised"}:
+            yield f"models/{name}/source/{kind}/like", "model", model["source"][kind]["like"]
+    for section in ("observe", "predict"):
+        yield from ((f"{section}/models", "model", name) for name in config[section]["models"])
+        yield from ((f"{section}/corpora", "corpus", name) for name in config[section]["corpora"])
+    yield from (("report/blocks", "model", name) for name in config["report"]["blocks"])
     for number, matrix in enumerate(config["report"]["matrices"]):
-        yield from missing(f"report/matrices/{number}/model", "model", matrix["model"], models)
+        yield f"report/matrices/{number}/model", "model", matrix["model"]
+    for name, task in config["tasks"].items():
+        if "data_set" in task:
+            yield f"tasks/{name}/data_set", "data set", task["data_set"]
     for name, experiment in config["experiments"].items():
-        where = f"experiments/{name}"
-        for model in experiment["models"]:
-            yield from missing(f"{where}/models", "model", model, models)
-        yield from missing(f"{where}/corpus", "corpus", experiment["corpus"], corpora)
+        yield from _references_of_experiment(f"experiments/{name}", experiment)
+    for name, finetuning in config["finetunings"].items():
+        yield from ((f"finetunings/{name}/models", "model", model) for model in finetuning["models"])
+        yield f"finetunings/{name}/data_set", "data set", finetuning["data_set"]
+    for name, comparison in config["comparisons"].items():
+        yield from ((f"comparisons/{name}/{role}", "model", comparison[role]) for role in ("base", "tuned"))
+
+
+def _references_of_experiment(where: str, experiment: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    yield from ((f"{where}/models", "model", model) for model in experiment["models"])
+    if "corpus" in experiment:
+        yield f"{where}/corpus", "corpus", experiment["corpus"]
+    yield from ((f"{where}/tasks", "task", task) for task in experiment["tasks"])
+    yield from ((f"{where}/probes", "data set", probe) for probe in experiment["probes"])
+    for number, cut in enumerate(experiment["cuts"]):
+        if "corpus" in cut.get("compress", {}):
+            yield f"{where}/cuts/{number}/compress/corpus", "corpus", cut["compress"]["corpus"]
 
 
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     observe = config["observe"]
-    if bool(observe["models"]) != bool(observe["corpora"]):
-        yield "observe: found models without corpora or corpora without models; name both, or neither"
+    for section in ("observe", "predict"):
+        if bool(config[section]["models"]) != bool(config[section]["corpora"]):
+            yield f"{section}: found models without corpora or corpora without models; name both, or neither"
     for name, corpus in config["corpora"].items():
         yield from _contradictions_of_corpus(f"corpora/{name}", corpus)
     for name, experiment in config["experiments"].items():
-        where = f"experiments/{name}"
-        if experiment["stride"] > experiment["window"]:
+        yield from _contradictions_of_experiment(f"experiments/{name}", experiment, observe)
+    for name, comparison in config["comparisons"].items():
+        if comparison["base"] == comparison["tuned"]:
+            yield f"comparisons/{name}: '{comparison['base']}' is compared with itself; name two models"
+    for name, finetuning in config["finetunings"].items():
+        if finetuning["n_seeds_removed"] > finetuning["n_seeds"]:
             yield (
-                f"{where}/stride: {experiment['stride']} is larger than the window of "
-                f"{experiment['window']} tokens, which would skip text; use at most the window"
+                f"finetunings/{name}/n_seeds_removed: found {finetuning['n_seeds_removed']}, more than the "
+                f"{finetuning['n_seeds']} untouched runs they are compared with"
             )
-        for number, cut in enumerate(experiment["cuts"]):
-            first, last = cut["remove"].get("indices", (0, 0))
+
+
+def _contradictions_of_experiment(
+    where: str, experiment: Mapping[str, Any], observe: Mapping[str, Any]
+) -> Iterator[str]:
+    if experiment["stride"] > experiment["window"]:
+        yield (
+            f"{where}/stride: {experiment['stride']} is larger than the window of "
+            f"{experiment['window']} tokens, which would skip text; use at most the window"
+        )
+    if experiment["metrics"] and "corpus" not in experiment:
+        yield f"{where}/metrics: {', '.join(experiment['metrics'])} without a text; name a corpus"
+    if not (experiment["metrics"] or experiment["tasks"] or experiment["probes"]):
+        yield f"{where}: nothing is measured; name a corpus, tasks or probes"
+    for number, cut in enumerate(experiment["cuts"]):
+        for way in ("remove", "keep"):
+            first, last = cut.get(way, {}).get("indices", (0, 0))
             if first > last:
-                yield f"{where}/cuts/{number}/remove/indices: found {first} to {last}; the smaller rank comes first"
+                yield f"{where}/cuts/{number}/{way}/indices: found {first} to {last}; the smaller rank comes first"
+        yield from _contradictions_of_compression(f"{where}/cuts/{number}", cut, experiment, observe)
+
+
+def _contradictions_of_compression(
+    where: str, cut: Mapping[str, Any], experiment: Mapping[str, Any], observe: Mapping[str, Any]
+) -> Iterator[str]:
+    compress = cut.get("compress")
+    if compress is None:
+        return
+    if cut["controls"]:
+        yield f"{where}/controls: a compression has no matched controls; leave the key out"
+    if not {"whitened", "whitened_boundary"} & set(compress["methods"]):
+        return
+    if "corpus" not in compress:
+        yield f"{where}/compress: whitening needs second moments; name the corpus they were collected on"
+    elif compress["corpus"] not in observe["corpora"] or not set(experiment["models"]) <= set(observe["models"]):
+        yield (
+            f"{where}/compress/corpus: '{compress['corpus']}' is not observed for "
+            f"{', '.join(experiment['models'])}; add both to observe"
+        )
 
 
 def _contradictions_of_corpus(where: str, corpus: Mapping[str, Any]) -> Iterator[str]:

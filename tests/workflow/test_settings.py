@@ -63,7 +63,7 @@ def with_value(path, value):
         (
             "models/new/source/random/like",
             "new",
-            "models/new/source/random/like: 'new' is itself random; name the model it was made like",
+            "models/new/source/random/like: 'new' is itself made like another; name the original",
         ),
         ("models/new/source/gguf/file", "x", "models/new/source/gguf: found none of them, expected exactly one of"),
         (

@@ -1,17 +1,48 @@
-"""Ablation: remove singular values, and measure what the model loses.
+"""Ablation: remove singular values, and measure what the model loses; or predict it.
 
-evaluate_cuts  in:  sources/{model}.parquet, corpora/*.parquet, spectra, vectors and bulk of the model
-               out: evaluations/{model}/{experiment}.parquet (contracts.EVALUATIONS)
+fetch_task      in:  tasks/{task} of the configuration, the data set it asks (if it is one of ours)
+                out: tasks/{task}.parquet (contracts.TASKS), and beside it a folder with the task and its data
+evaluate_cuts   in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
+                     corpus, bulk, information, cleaning, moments, tasks, data sets
+                out: evaluations/{model}/{experiment}.parquet (EVALUATIONS)
+predict_damage  in:  sources/{model}.parquet, corpora/{corpus}.parquet, spectra and vectors of the model
+                out: predictions/{model}/{corpus}.parquet (PREDICTIONS), directions/{model}/{corpus}.parquet (DIRECTIONS)
+export_cut      in:  as evaluate_cuts, and its evaluations (what the cut cost)
+                out: exports/{model}/{experiment}/{cut}/ (a checkpoint, its card)
 """
+
+
+localrules:
+    fetch_task,
+
+
+rule fetch_task:
+    input:
+        data_set=plan.data_set_of_task,
+    output:
+        "<results>/tasks/{task}.parquet",
+    log:
+        "<logs>/fetch_task/{task}.log",
+    conda:
+        "../../envs/weightspectra.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=plan.code("fetch_task"),
+        entry=lookup(dpath="tasks/{task}", within=config),
+    message:
+        "Resolve the task {wildcards.task} and fetch its data"
+    script:
+        "../../scripts/fetch_task.py"
 
 
 rule evaluate_cuts:
     input:
+        unpack(plan.evaluation_inputs),
         source="<results>/sources/{model}.parquet",
-        corpus=plan.corpus_of("<results>/corpora/{corpus}.parquet"),
         spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
         vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),
-        bulk="<results>/bulk/{model}.parquet",
     output:
         "<results>/evaluations/{model}/{experiment}.parquet",
     log:
@@ -26,6 +57,7 @@ rule evaluate_cuts:
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         code=plan.code("evaluate_cuts"),
+        seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
@@ -34,3 +66,34 @@ rule evaluate_cuts:
         "Evaluate {wildcards.model} with every cut of the experiment {wildcards.experiment}"
     script:
         "../../scripts/evaluate_cuts.py"
+
+
+rule predict_damage:
+    input:
+        source="<results>/sources/{model}.parquet",
+        corpus="<results>/corpora/{corpus}.parquet",
+        spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
+        vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),
+    output:
+        predictions="<results>/predictions/{model}/{corpus}.parquet",
+        directions="<results>/directions/{model}/{corpus}.parquet",
+    log:
+        "<logs>/predict_damage/{model}-{corpus}.log",
+    benchmark:
+        "<benchmarks>/predict_damage/{model}-{corpus}.tsv"
+    conda:
+        "../../envs/weightspectra.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        code=plan.code("predict_damage"),
+        device=config["device"],
+        remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
+        fused_split=lookup(dpath="models/{model}/fused_split", within=config),
+        predict=plan.prediction,
+    message:
+        "Predict what removing singular values of {wildcards.model} does on {wildcards.corpus}"
+    script:
+        "../../scripts/predict_damage.py"

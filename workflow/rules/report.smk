@@ -17,10 +17,10 @@ rule make_tables:
                 caption=f"../report/{name}.rst",
                 labels={"table": name.replace("_", " ")},
             )
-            for name in plan.tables
+            for name in plan.shown.tables
         ],
-        md=expand("<results>/tables/{name}.md", name=plan.tables),
-        tex=expand("<results>/tables/{name}.tex", name=plan.tables),
+        md=expand("<results>/tables/{name}.md", name=plan.shown.tables),
+        tex=expand("<results>/tables/{name}.tex", name=plan.shown.tables),
     log:
         "<logs>/make_tables.log",
     conda:
@@ -30,7 +30,7 @@ rule make_tables:
         runtime=30,
     params:
         code=plan.code("make_tables"),
-        tables=plan.tables,
+        tables=plan.shown.tables,
         controls=plan.controls,
         titles=plan.titles,
     message:
@@ -48,11 +48,11 @@ rule make_figures:
                 f"<results>/figures/{name}.svg",
                 category="Figures",
                 caption=f"../report/{figure['kind']}.rst",
-                labels=plan.figure_labels(name),
+                labels=plan.shown.figure_labels(name),
             )
-            for name, figure in plan.figures.items()
+            for name, figure in plan.shown.figures.items()
         ],
-        png=expand("<results>/figures/{name}.png", name=plan.figures),
+        png=expand("<results>/figures/{name}.png", name=plan.shown.figures),
     log:
         "<logs>/make_figures.log",
     conda:
@@ -62,7 +62,7 @@ rule make_figures:
         runtime=30,
     params:
         code=plan.code("make_figures"),
-        figures=plan.figures,
+        figures=plan.shown.figures,
         controls=plan.controls,
         titles=plan.titles,
     message:
@@ -74,10 +74,10 @@ rule make_figures:
 rule make_report:
     input:
         **plan.measurements,
-        tables=expand("<results>/tables/{name}.md", name=plan.tables),
-        figures=expand("<results>/figures/{name}.svg", name=plan.figures),
-        template=plan.page_template,
-        captions=plan.captions,
+        tables=expand("<results>/tables/{name}.md", name=plan.shown.tables),
+        figures=expand("<results>/figures/{name}.svg", name=plan.shown.figures),
+        template=plan.shown.page_template,
+        captions=plan.shown.captions,
     output:
         page=report(
             "<results>/report.html",
@@ -95,8 +95,8 @@ rule make_report:
         runtime=30,
     params:
         code=plan.code("make_report"),
-        tables=plan.tables,
-        figures=plan.figures,
+        tables=plan.shown.tables,
+        figures=plan.shown.figures,
         controls=plan.controls,
         titles=plan.titles,
         title=lookup(dpath="report/title", within=config),

@@ -10,9 +10,10 @@ as a data frame. *Matrix files* (``WEIGHTS``, ``VECTORS``, ``MOMENTS``) begin a
 row group with each matrix, so that a single matrix can be read without the others.
 """
 
-from weightspectra.contracts.ablation import EVALUATIONS
+from weightspectra.contracts.ablation import DIRECTIONS, EVALUATIONS, PREDICTIONS
 from weightspectra.contracts.activations import CORPUS, MOMENTS, OVERLAPS
 from weightspectra.contracts.contract import ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
+from weightspectra.contracts.finetuning import COMPARISONS, EXAMPLES, FINETUNINGS, TASKS
 from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
 from weightspectra.contracts.parquet import read_provenance
 from weightspectra.contracts.randomness import (
@@ -46,7 +47,13 @@ ALL = (
     INFORMATION,
     MOMENTS,
     OVERLAPS,
+    EXAMPLES,
+    TASKS,
     EVALUATIONS,
+    PREDICTIONS,
+    DIRECTIONS,
+    FINETUNINGS,
+    COMPARISONS,
 )
 """Every contract, in the order in which data moves."""
 
@@ -54,8 +61,12 @@ __all__ = [
     "ALL",
     "BULK",
     "CLEANING",
+    "COMPARISONS",
     "CORPUS",
+    "DIRECTIONS",
     "EVALUATIONS",
+    "EXAMPLES",
+    "FINETUNINGS",
     "HEAD_TESTS",
     "INFORMATION",
     "LEVELS",
@@ -64,10 +75,12 @@ __all__ = [
     "NULLS",
     "OVERLAPS",
     "PERMUTATIONS",
+    "PREDICTIONS",
     "ROLES",
     "SOURCES",
     "SPECTRA",
     "TAILS",
+    "TASKS",
     "VECTORS",
     "VECTOR_TESTS",
     "WEIGHTS",

@@ -1,0 +1,92 @@
+"""Labelled texts, tasks, and what fine-tuning does to singular values and their removal."""
+
+import pyarrow as pa
+
+from weightspectra.contracts.columns import FLOAT64_LIST, KEY, MODEL, SHAPE, list_of
+from weightspectra.contracts.contract import Column, Contract
+
+EXAMPLES = Contract(
+    "examples",
+    1,
+    "The labelled texts of a data set, divided into a part to learn from and a part to test on.",
+    (
+        Column("data_set", pa.string(), "the data set's name in the configuration"),
+        Column("split", pa.string(), "'train' or 'test'; no text is in both"),
+        Column("example", pa.string(), "name of the example, unique in the data set"),
+        Column("text", pa.large_string(), "the text"),
+        Column("pair", pa.large_string(), "the second text of a pair; '' if there is none"),
+        Column("label", pa.int16(), "class, counted from 0"),
+        Column("label_name", pa.string(), "what the class is called"),
+        Column("group", pa.string(), "what the example was taken from (a speech, say); '' if it stands alone"),
+    ),
+)
+
+TASKS = Contract(
+    "tasks",
+    1,
+    "One row per lm-eval task that an entry of the configuration stands for, resolved and with its data at hand.",
+    (
+        Column("task", pa.string(), "the task's name in the configuration"),
+        Column("name", pa.string(), "the task's name in lm-eval"),
+        Column("version", pa.string(), "its version there"),
+        Column("output_type", pa.string(), "multiple_choice, loglikelihood, loglikelihood_rolling or generate_until"),
+        Column("metrics", list_of(pa.string()), "the metrics it reports"),
+        Column("n_documents", pa.int64(), "documents evaluated"),
+        Column("data", pa.string(), "where the data came from"),
+        Column("file", pa.string(), "the resolved task's file, relative to the folder beside this one"),
+        Column("sha256", pa.string(), "digest of the resolved task and its data"),
+    ),
+)
+
+FINETUNINGS = Contract(
+    "finetunings",
+    1,
+    "One row per run and epoch: a classifier fine-tuned without removal, after it, or before it.",
+    (
+        MODEL,
+        Column("finetuning", pa.string(), "the fine-tuning's name in the configuration"),
+        Column("order", pa.string(), "'none', 'remove_first' (remove, fine-tune) or 'remove_last' (fine-tune, remove)"),
+        Column("decile", pa.int16(), "the decile removed from every matrix; 0 if none"),
+        Column("seed", pa.int64(), "seed of the head and of the order of examples"),
+        Column("epoch", pa.int16(), "passes over the training examples"),
+        Column("train_loss", pa.float64(), "mean cross-entropy over the last epoch, in nats"),
+        Column("loss", pa.float64(), "mean cross-entropy on the test examples, in nats"),
+        Column("accuracy", pa.float64(), "share of the test examples classified rightly"),
+        Column(
+            "auc", pa.float64(), "area under the ROC curve (mean of one against the rest for more than two classes)"
+        ),
+        Column("n_train", pa.int64(), "training examples"),
+        Column("n_test", pa.int64(), "test examples"),
+        Column("right", list_of(pa.int8()), "1 for each test example classified rightly, else 0"),
+    ),
+)
+
+COMPARISONS = Contract(
+    "comparisons",
+    1,
+    "One row per matrix of two models of one shape: the spectrum of their difference, and where it lies in the base.",
+    (
+        Column("comparison", pa.string(), "the comparison's name in the configuration"),
+        Column("base", pa.string(), "the model before"),
+        Column("tuned", pa.string(), "the model after"),
+        *KEY,
+        *SHAPE,
+        Column("relative_change", pa.float64(), "Frobenius norm of the difference over that of the base"),
+        Column(
+            "stable_rank",
+            pa.float64(),
+            "squared Frobenius norm of the difference over its squared largest singular value",
+        ),
+        Column("n_above", pa.int32(), "singular values of the difference above the calibrated bound"),
+        Column("bound_upper", pa.float64(), "that bound"),
+        Column("singular_values", FLOAT64_LIST, "of the difference, largest first"),
+        Column(
+            "left_shares", FLOAT64_LIST, "share of the difference's energy in the base's left vectors, decile 1 to 10"
+        ),
+        Column("right_shares", FLOAT64_LIST, "the same in the base's right vectors (of those with singular values)"),
+        Column("left_low", pa.float64(), "2.5 % quantile of such a share for a random difference with this spectrum"),
+        Column("left_high", pa.float64(), "97.5 % quantile"),
+        Column("right_low", pa.float64(), "2.5 % quantile, right vectors"),
+        Column("right_high", pa.float64(), "97.5 % quantile"),
+    ),
+)

@@ -1,0 +1,134 @@
+"""What a report shows: names of tables and figures, and what each figure is drawn from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plan import Plan
+
+
+class Shown:
+    """The tables and figures that a plan asks for.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: "Plan"):
+        self.plan = plan
+        self.config = plan.config
+        self.root = Path(plan.root)
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        optional = {
+            "overlap": self.plan.observed,
+            "perplexity": self.plan.evaluated,
+            "published": self.config["report"]["published"],
+        }
+        always = ["outliers", "share_outside", "randomness", "information", "tails"]
+        return [*always, *(name for name, wanted in optional.items() if wanted)]
+
+    @property
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """From the name of each figure to what it shows: its kind, and names from the configuration."""
+        return {
+            **self._control_figures,
+            **self._information_figures,
+            **self._matrix_figures,
+            **self._spectra_figures,
+            **self._damage_figures,
+        }
+
+    def _control_of(self, model: str) -> str | None:
+        """Return the first random control of a model, if there is one."""
+        return next((name for name, like in self.plan.controls.items() if like == model), None)
+
+    @property
+    def _control_figures(self) -> dict[str, dict[str, Any]]:
+        blocks = self.config["report"]["blocks"]
+        return {
+            f"controls-{control}": {
+                "kind": "controls",
+                "model": model,
+                "control": control,
+                "block": blocks.get(model, [None])[0],
+            }
+            for control, model in self.plan.controls.items()
+        }
+
+    @property
+    def _information_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"information-{model}": {"kind": "information", "model": model, "control": self._control_of(model)}
+            for model in self.config["models"]
+            if model not in self.plan.controls
+        }
+
+    @property
+    def _matrix_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"matrix-{shown['model']}-block_{shown['layer']}-{shown['role']}": {
+                "kind": "matrix",
+                "model": shown["model"],
+                "control": self._control_of(shown["model"]),
+                "block": shown["layer"],
+                "role": shown["role"],
+                "window": self.config["randomness"]["window"],
+            }
+            for shown in self.config["report"]["matrices"]
+        }
+
+    @property
+    def _spectra_figures(self) -> dict[str, dict[str, Any]]:
+        found = {}
+        for model in (name for name in self.config["models"] if name not in self.plan.controls):
+            corpora = [corpus for observed, corpus in self.plan.observed if observed == model] or [None]
+            for block in self.config["report"]["blocks"].get(model, [None]):
+                for corpus in corpora:
+                    name = f"spectra-{model}"
+                    name += f"-block_{block}" if block is not None else ""
+                    name += f"-{corpus}" if len(corpora) > 1 else ""
+                    found[name] = {
+                        "kind": "spectra",
+                        "model": model,
+                        "control": self._control_of(model),
+                        "block": block,
+                        "corpus": corpus,
+                    }
+        return found
+
+    @property
+    def _damage_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"damage-{model}-{experiment}": {"kind": "damage", "model": model, "experiment": experiment}
+            for model, experiment in self.plan.evaluated
+        }
+
+    @property
+    def captions(self) -> list[str]:
+        """The files that say how to read each kind of figure."""
+        kinds = dict.fromkeys(figure["kind"] for figure in self.figures.values())
+        return [str(self.root / "workflow" / "report" / f"{kind}.rst") for kind in kinds]
+
+    @property
+    def page_template(self) -> str:
+        """The template of the report's page."""
+        return str(self.root / "src" / "weightspectra" / "report" / "page.html.j2")
+
+    def figure_labels(self, name: str) -> dict[str, str]:
+        """Return the columns under which Snakemake's own report lists a figure."""
+        figure = self.figures[name]
+        role = figure.get("role", "").replace("_", " ")
+        subject = (
+            figure.get("experiment") or figure.get("corpus") or role or ("control" if figure.get("control") else "")
+        )
+        block = figure.get("block")
+        return {
+            "figure": figure["kind"],
+            "model": self.plan.titles[figure["model"]],
+            "subject": subject,
+            "block": "" if block is None else str(block),
+        }
