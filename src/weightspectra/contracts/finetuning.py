@@ -47,7 +47,12 @@ FINETUNINGS = Contract(
         Column("finetuning", pa.string(), "the fine-tuning's name in the configuration"),
         Column("order", pa.string(), "'none', 'remove_first' (remove, fine-tune) or 'remove_last' (fine-tune, remove)"),
         Column("decile", pa.int16(), "the decile removed from every matrix; 0 if none"),
-        Column("seed", pa.int64(), "seed of the head and of the order of examples"),
+        Column("removed_energy", pa.float64(), "share of the matrices' squared Frobenius norm removed; 0 if none is"),
+        Column(
+            "seed",
+            pa.int64(),
+            "the run's number, from 0: runs of one number have the same head, order of examples and dropout",
+        ),
         Column("epoch", pa.int16(), "passes over the training examples"),
         Column("train_loss", pa.float64(), "mean cross-entropy over the last epoch, in nats"),
         Column("loss", pa.float64(), "mean cross-entropy on the test examples, in nats"),
@@ -57,6 +62,7 @@ FINETUNINGS = Contract(
         ),
         Column("n_train", pa.int64(), "training examples"),
         Column("n_test", pa.int64(), "test examples"),
+        Column("units", list_of(pa.string()), "for each test example its group, or its own name if it has none"),
         Column("right", list_of(pa.int8()), "1 for each test example classified rightly, else 0"),
     ),
 )
