@@ -2,13 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from weightspectra.ablation.cuts import NOTHING, Cut, Spectrum, plan_cuts, spectra_of
+from weightspectra.ablation.cuts import Spectrum, plan_cuts, spectra_of
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
 
 
 def spectrum(n_values, n_below=0, n_above=0):
-    return Spectrum(np.linspace(2.0, 1.0, n_values), n_below, n_above)
+    outside = {"asymptotic": (n_below, n_above), "calibrated": (max(n_below - 1, 0), max(n_above - 1, 0))}
+    return Spectrum(np.linspace(2.0, 1.0, n_values), n_values, 64, outside)
 
 
 @pytest.fixture
@@ -29,36 +30,35 @@ def test_deciles_of_each_role_over_all_layers(model):
     first = cuts[0]
     assert (first.scope, first.removed, first.decile) == ("role", "decile 10", 10)
     assert (first.roles, first.layers, first.n_removed) == (["query"], [0, 1], 12)
-    assert [len(ranks) for ranks in cuts[3].indices.values()] == [3, 3]
+    assert [edit.n_removed for edit in cuts[3].edits.values()] == [3, 3]
 
 
 def test_values_outside_the_bulk_are_the_last_and_the_first_ranks(model):
-    below, above = plan_cuts([{"remove": {"outside": ["below", "above"]}, "scope": "layer", "layers": [1]}], model)
+    below, above = plan_cuts([{"remove": {"region": ["below", "above"]}, "scope": "layer", "layers": [1]}], model)
     assert (below.label, above.label) == ("below of layer 1", "above of layer 1")
-    assert below.indices[MatrixKey(1, "value")].tolist() == [21, 22]
-    assert above.indices[MatrixKey(1, "value")].tolist() == [0, 1, 2]
+    assert below.edits[MatrixKey(1, "value")].ranks.tolist() == [21, 22]
+    assert above.edits[MatrixKey(1, "value")].ranks.tolist() == [0, 1, 2]
     assert (below.n_removed, above.n_removed) == (9, 8)
     assert below.decile == 0
 
 
 def test_a_cut_that_removes_nothing_is_kept_and_says_so(model):
-    (cut,) = plan_cuts([{"remove": {"outside": ["below"]}, "roles": ["query"]}], model)
+    (cut,) = plan_cuts([{"remove": {"region": ["below"]}, "roles": ["query"]}], model)
     assert cut.n_removed == 0
     assert (cut.roles, cut.layers) == (["query"], [0, 1])
-    assert cut.removed_energy(model) == 0.0
 
 
 def test_indices_include_both_ends(model):
     entry = {"remove": {"indices": [3, 5]}, "scope": "matrix", "roles": ["query"], "layers": [1]}
     (cut,) = plan_cuts([entry], model)
     assert cut.label == "indices 3-5 of layer 1 query"
-    assert cut.indices[MatrixKey(1, "query")].tolist() == [3, 4, 5]
+    assert cut.edits[MatrixKey(1, "query")].ranks.tolist() == [3, 4, 5]
 
 
 def test_scope_all_takes_everything_at_once(model):
     (cut,) = plan_cuts([{"remove": {"deciles": [1]}, "scope": "all"}], model)
     assert cut.label == "decile 1 of all matrices"
-    assert set(cut.indices) == set(model)
+    assert set(cut.edits) == set(model)
 
 
 def test_labels_name_what_the_filters_leave_out(model):
@@ -109,23 +109,15 @@ def test_roles_and_layers_that_never_meet_are_refused():
         plan_cuts([{"remove": {"deciles": [1]}, "roles": ["up"], "layers": [1]}], sparse)
 
 
-def test_removed_energy_is_a_share_of_squares():
-    key = MatrixKey(0, "up")
-    spectra = {key: Spectrum(np.array([3.0, 2.0, 1.0]), 0, 0)}
-    assert Cut("x", "all", "x", 0, {key: np.array([1])}).removed_energy(spectra) == pytest.approx(4 / 14)
-    assert Cut("x", "all", "x", 0, {key: np.arange(3)}).removed_energy(spectra) == pytest.approx(1)
-    assert NOTHING.removed_energy(spectra) == 0
-
-
 def test_spectra_and_bulk_are_joined_by_matrix_whatever_their_order():
     spectra = pd.DataFrame(
         {"layer": [0, 0], "role": ["up", "down"], "expert": [0, 0], "singular_values": [np.ones(3), np.ones(2)]}
-    )
+    ).assign(n_out=3, n_in=[3, 2])
     bulk = pd.DataFrame(
         {"layer": [0, 0], "role": ["down", "up"], "expert": [0, 0], "n_below": [1, 2], "n_above": [0, 1]}
-    )
+    ).assign(n_below_bound=0, n_above_bound=[0, 1])
     found = spectra_of(spectra, bulk)
-    assert {key: (value.n_values, value.n_below, value.n_above) for key, value in found.items()} == {
-        MatrixKey(0, "up"): (3, 2, 1),
-        MatrixKey(0, "down"): (2, 1, 0),
+    assert {key: (value.n_values, value.n_in, value.outside) for key, value in found.items()} == {
+        MatrixKey(0, "up"): (3, 3, {"asymptotic": (2, 1), "calibrated": (0, 1)}),
+        MatrixKey(0, "down"): (2, 2, {"asymptotic": (1, 0), "calibrated": (0, 0)}),
     }

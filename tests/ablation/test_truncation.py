@@ -6,7 +6,7 @@ from scipy.linalg import svd
 
 from weightspectra.ablation.cuts import Spectrum, plan_cuts
 from weightspectra.ablation.perplexity import window_nll
-from weightspectra.ablation.truncation import removed, truncated
+from weightspectra.ablation.truncation import Removal, Stored, edited, truncated
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
@@ -70,7 +70,7 @@ class Fixture:
         self.matrices = live.matrices(self.model)
         found = {key: short_side(matrix.read().numpy()) for key, matrix in self.matrices.items()}
         self.vectors = {key: vectors.astype(np.float32) for key, (vectors, _) in found.items()}
-        self.spectra = {key: Spectrum(values, 1, 1) for key, (_, values) in found.items()}
+        self.spectra = {key: Spectrum(values, *self.matrices[key].read().shape) for key, (_, values) in found.items()}
         rng = np.random.default_rng(1)
         self.windows = [Window("a", rng.integers(3, 90, 12).tolist(), 11) for _ in range(3)]
 
@@ -81,7 +81,7 @@ class Fixture:
         return window_nll(self.model, self.windows, batch_size=2, device="cpu")
 
     def cut(self, cut):
-        return removed(self.matrices, cut.indices, self.vectors.__getitem__)
+        return edited(self.matrices, cut.edits, Stored(self.vectors.__getitem__))
 
 
 @pytest.mark.parametrize("architecture", ["GPTNeoX", "GPT2", "Mixtral"])
@@ -92,7 +92,7 @@ def test_cuts_and_restores_fused_transposed_and_stacked_matrices(architecture):
     for cut in plan_cuts(entries, subject.spectra):
         with subject.cut(cut):
             for key, matrix in subject.matrices.items():
-                gone = cut.indices.get(key, np.array([], dtype=int))
+                gone = cut.edits[key].ranks if key in cut.edits else []
                 left_over = short_side(matrix.read().numpy())[1]
                 expected = np.sort(np.delete(subject.spectra[key].singular_values, gone))[::-1]
                 np.testing.assert_allclose(left_over[: len(expected)], expected, rtol=1e-5, atol=1e-6)
@@ -105,7 +105,8 @@ def test_cuts_and_restores_fused_transposed_and_stacked_matrices(architecture):
 def test_removing_nothing_leaves_losses_bit_identical():
     subject = Fixture("Llama")
     losses = subject.losses()
-    with removed(subject.matrices, {key: np.array([], dtype=int) for key in subject.matrices}, dict.__getitem__):
+    edits = {key: Removal(np.array([], dtype=int), *matrix.read().shape) for key, matrix in subject.matrices.items()}
+    with edited(subject.matrices, edits, Stored(dict.__getitem__)):
         assert np.array_equal(subject.losses(), losses)
 
 
@@ -125,7 +126,7 @@ def test_weights_return_when_cutting_itself_fails():
     subject = Fixture("Llama")
     before = subject.bits()
     (cut,) = plan_cuts([{"remove": {"deciles": [10]}, "scope": "all"}], subject.spectra)
-    del subject.vectors[list(cut.indices)[-1]]
+    del subject.vectors[list(cut.edits)[-1]]
     with pytest.raises(KeyError), subject.cut(cut):
         pass
     after = subject.bits()

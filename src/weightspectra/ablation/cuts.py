@@ -8,25 +8,31 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from weightspectra.ablation.truncation import Edit, Removal
 from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.errors import UserError
 from weightspectra.spectra.deciles import decile_ranks
 
 
 class Spectrum(NamedTuple):
-    """What a cut may depend on: one matrix' singular values and its Marchenko-Pastur counts.
+    """What a cut may depend on: one matrix' shape, its singular values, and how many leave the bulk.
 
     Attributes
     ----------
     singular_values : ndarray of shape (n_values,)
         Largest first.
-    n_below, n_above : int
-        Values below and above the Marchenko-Pastur bulk.
+    n_out, n_in : int
+        Rows and columns of the matrix.
+    outside : dict from str to (int, int)
+        Values below and above the bulk, for each kind of bounds:
+        ``asymptotic`` (the Marchenko-Pastur edges) and ``calibrated``. Empty
+        where no cut needs them.
     """
 
     singular_values: np.ndarray
-    n_below: int
-    n_above: int
+    n_out: int
+    n_in: int
+    outside: Mapping[str, tuple[int, int]] = {}
 
     @property
     def n_values(self) -> int:
@@ -34,10 +40,20 @@ class Spectrum(NamedTuple):
         return len(self.singular_values)
 
 
-def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame) -> dict[MatrixKey, Spectrum]:
-    """Join rows of ``contracts.SPECTRA`` and ``contracts.BULK`` by matrix, in the order of the spectra."""
-    counts = {_key_of(row): (row["n_below"], row["n_above"]) for row in bulk.to_dict("records")}
-    return {(key := _key_of(row)): Spectrum(row["singular_values"], *counts[key]) for row in spectra.to_dict("records")}
+def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame | None = None) -> dict[MatrixKey, Spectrum]:
+    """Join rows of ``contracts.SPECTRA`` and, if given, ``contracts.BULK`` by matrix, in the order of the spectra."""
+    rows = bulk.to_dict("records") if bulk is not None else []
+    outside = {
+        _key_of(row): {
+            "asymptotic": (row["n_below"], row["n_above"]),
+            "calibrated": (row["n_below_bound"], row["n_above_bound"]),
+        }
+        for row in rows
+    }
+    return {
+        (key := _key_of(row)): Spectrum(row["singular_values"], row["n_out"], row["n_in"], outside.get(key, {}))
+        for row in spectra.to_dict("records")
+    }
 
 
 def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
@@ -58,45 +74,40 @@ class Cut:
         Which values, for example ``"decile 1"``.
     decile : int
         1 (smallest) to 10 (largest); 0 if the cut is no decile.
-    indices : dict from MatrixKey to ndarray of int
-        Ranks to remove from each matrix of the group; 0 is the largest value. A
-        matrix that loses nothing is listed with an empty array.
+    edits : dict from MatrixKey to Edit
+        What happens to each matrix of the group. One that loses nothing is listed, too.
+    control_of : str
+        Label of the cut that this one is a matched control of; empty if it is none.
     """
 
     label: str
     scope: str
     removed: str
     decile: int
-    indices: Mapping[MatrixKey, np.ndarray]
+    edits: Mapping[MatrixKey, Edit]
+    control_of: str = ""
 
     @property
     def n_removed(self) -> int:
-        """Singular values removed, over all matrices."""
-        return sum(len(ranks) for ranks in self.indices.values())
+        """Singular values removed, over all matrices; for one head, those removed from its part."""
+        return sum(edit.n_removed for edit in self.edits.values())
 
     @property
     def roles(self) -> list[str]:
         """Roles of the matrices, in the order of ``contracts.ROLES``."""
-        return sorted({key.role for key in self.indices}, key=ROLES.index)
+        return sorted({key.role for key in self.edits}, key=ROLES.index)
 
     @property
     def layers(self) -> list[int]:
         """Layers of the matrices, ascending."""
-        return sorted({key.layer for key in self.indices})
-
-    def removed_energy(self, spectra: Mapping[MatrixKey, Spectrum]) -> float:
-        """Return the share of the matrices' squared Frobenius norm that the cut removes (Eckart-Young)."""
-        squares = {key: spectra[key].singular_values ** 2 for key in self.indices}
-        total = sum(float(values.sum()) for values in squares.values())
-        gone = sum(float(squares[key][ranks].sum()) for key, ranks in self.indices.items())
-        return gone / total if total else 0.0
+        return sorted({key.layer for key in self.edits})
 
 
-NOTHING = Cut(label="none", scope="none", removed="none", decile=0, indices={})
+NOTHING = Cut(label="none", scope="none", removed="none", decile=0, edits={})
 """The cut that leaves the model as it is."""
 
 
-class Removal(NamedTuple):
+class Choice(NamedTuple):
     """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
 
     name: str
@@ -113,7 +124,7 @@ def plan_cuts(entries: Sequence[Mapping[str, Any]], spectra: Mapping[MatrixKey, 
     Parameters
     ----------
     entries : sequence of mapping
-        ``remove`` (exactly one of ``deciles``, ``indices``, ``outside``),
+        ``remove`` (exactly one of ``deciles``, ``indices``, ``region``),
         ``scope``, and optionally ``roles`` and ``layers``.
     spectra : mapping from MatrixKey to Spectrum
         Every matrix of the model.
@@ -129,22 +140,25 @@ def plan_cuts(entries: Sequence[Mapping[str, Any]], spectra: Mapping[MatrixKey, 
         ((kind, wanted),) = entry["remove"].items()
         for group in GROUPINGS[scope](_selected(entry, spectra)):
             where = _describe(scope, group, list(spectra))
-            for removal in REMOVALS[kind](wanted):
-                indices = {key: removal.ranks(key, spectra[key]) for key in group}
-                label = f"{removal.name} of {where}"
-                cuts.setdefault(label, Cut(label, scope, removal.name, removal.decile, indices))
+            for choice in REMOVALS[kind](wanted):
+                edits = {
+                    key: Removal(choice.ranks(key, spectra[key]), spectra[key].n_out, spectra[key].n_in)
+                    for key in group
+                }
+                label = f"{choice.name} of {where}"
+                cuts.setdefault(label, Cut(label, scope, choice.name, choice.decile, edits))
     return list(cuts.values())
 
 
-def _remove_deciles(deciles: Sequence[int]) -> Iterator[Removal]:
+def _remove_deciles(deciles: Sequence[int]) -> Iterator[Choice]:
     def taking(decile: int) -> Callable[[MatrixKey, Spectrum], np.ndarray]:
         return lambda _, spectrum: decile_ranks(spectrum.n_values, decile)
 
     for decile in deciles:
-        yield Removal(f"decile {decile}", decile, taking(decile))
+        yield Choice(f"decile {decile}", decile, taking(decile))
 
 
-def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Removal]:
+def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Choice]:
     first, last = first_and_last
     if first > last:
         raise UserError(f"cuts: remove indices [{first}, {last}]: the first is larger than the last; swap them")
@@ -157,25 +171,25 @@ def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Removal]:
             )
         return np.arange(first, last + 1)
 
-    yield Removal(f"indices {first}-{last}", 0, ranks)
+    yield Choice(f"indices {first}-{last}", 0, ranks)
 
 
-def _remove_outside(sides: Sequence[str]) -> Iterator[Removal]:
+def _remove_regions(regions: Sequence[str]) -> Iterator[Choice]:
     def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        return np.arange(spectrum.n_values - spectrum.n_below, spectrum.n_values)
+        return np.arange(spectrum.n_values - spectrum.outside["asymptotic"][0], spectrum.n_values)
 
     def above(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        return np.arange(spectrum.n_above)
+        return np.arange(spectrum.outside["asymptotic"][1])
 
     known = {"below": below, "above": above}
-    for side in sides:
-        yield Removal(side, 0, known[side])
+    for region in regions:
+        yield Choice(region, 0, known[region])
 
 
-REMOVALS: Mapping[str, Callable[[Any], Iterator[Removal]]] = {
+REMOVALS: Mapping[str, Callable[[Any], Iterator[Choice]]] = {
     "deciles": _remove_deciles,
     "indices": _remove_indices,
-    "outside": _remove_outside,
+    "region": _remove_regions,
 }
 """From a key of ``remove`` in the configuration to what it removes, one cut each."""
 

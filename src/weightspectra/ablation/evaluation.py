@@ -11,7 +11,7 @@ import torch
 from weightspectra.ablation.cuts import NOTHING, Cut, Spectrum
 from weightspectra.ablation.journal import Journal, Row
 from weightspectra.ablation.perplexity import DocumentScores, paired_standard_error, score, standard_error
-from weightspectra.ablation.truncation import Writable, removed
+from weightspectra.ablation.truncation import UNCHANGED, Stored, Writable, edited
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
@@ -85,13 +85,14 @@ def evaluate(
         )
     for cut in track(left, len(left), label, "cuts"):
         baseline = _scores(rows[NOTHING.label]) if rows else None
+        change = UNCHANGED
         if baseline is not None and not cut.n_removed:
             scores = baseline
         else:
-            with removed(subject.matrices, cut.indices, subject.vectors):
+            with edited(subject.matrices, cut.edits, Stored(subject.vectors)) as change:
                 scores = score(subject.model, windows, batch_size=batch_size, device=subject.device)
         _check_finite(cut, scores, label)
-        rows[cut.label] = journal.append(_row(cut, cut.removed_energy(subject.spectra), scores, baseline or scores))
+        rows[cut.label] = journal.append(_row(cut, change.removed_energy, scores, baseline or scores))
     return [rows[cut.label] for cut in planned]
 
 

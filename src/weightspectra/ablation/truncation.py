@@ -1,8 +1,9 @@
-"""Removing singular values from the matrices of a live model, and putting them back."""
+"""Editing the matrices of a live model, above all removing singular values, and putting them back."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,82 @@ class Writable(Protocol):
 
     def write(self, values: torch.Tensor) -> None:
         """Replace the matrix in place."""
+
+
+class Stored(NamedTuple):
+    """What an edit may read of a matrix, by its key.
+
+    Attributes
+    ----------
+    vectors : callable from MatrixKey to ndarray of shape (n_values, n_values)
+        All singular vectors of the short side, one per row, largest value first.
+    moments : callable from MatrixKey to second moments of the layer's input, or None
+        For edits that weigh directions by the data.
+    """
+
+    vectors: Callable[[MatrixKey], np.ndarray]
+    moments: Callable[[MatrixKey], Any] | None = None
+
+
+class Edit(Protocol):
+    """One change of one matrix."""
+
+    @property
+    def n_removed(self) -> int:
+        """Singular values that go; an edit with none is not applied."""
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Parameters of the edited matrix as two factors; None if it takes no fewer than whole."""
+
+    def __call__(self, key: MatrixKey, weight: torch.Tensor, stored: Stored) -> torch.Tensor:
+        """Return the new matrix, in the shape, number format and on the device of ``weight``, which stays as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """Some singular values of a matrix go.
+
+    Attributes
+    ----------
+    ranks : ndarray of int
+        Which; 0 is the largest value.
+    n_out, n_in : int
+        Shape of the matrix.
+    rows, columns : slice or None
+        Only what is removed from these rows or columns goes, for the part of
+        one attention head; the parts of all heads add up to the whole removal.
+    """
+
+    ranks: np.ndarray
+    n_out: int
+    n_in: int
+    rows: slice | None = None
+    columns: slice | None = None
+
+    @property
+    def n_removed(self) -> int:
+        """Singular values that go, in part if there are ``rows`` or ``columns``."""
+        return len(self.ranks)
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Parameters of two factors of the rank that is left, if these are fewer than the matrix has."""
+        n_kept = min(self.n_out, self.n_in) - len(self.ranks)
+        factorised = n_kept * (self.n_out + self.n_in)
+        is_part = self.rows is not None or self.columns is not None
+        return None if is_part or factorised >= self.n_out * self.n_in else factorised
+
+    def __call__(self, key: MatrixKey, weight: torch.Tensor, stored: Stored) -> torch.Tensor:
+        """Return the matrix without these values; of the stored vectors it reads those that go."""
+        chosen = torch.from_numpy(np.array(stored.vectors(key)[self.ranks]))
+        found = truncated(weight, chosen)
+        if self.rows is None and self.columns is None:
+            return found
+        part = (slice(None) if self.rows is None else self.rows, slice(None) if self.columns is None else self.columns)
+        restricted = weight.clone()
+        restricted[part] = found[part]
+        return restricted
 
 
 def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -57,13 +134,33 @@ def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     return exact.sub_(part).to(weight.dtype)
 
 
+class Change(NamedTuple):
+    """What edits did to the matrices that they name.
+
+    Attributes
+    ----------
+    removed_energy : float
+        ``sum |W - W'|^2 / sum |W|^2`` in Frobenius norms, over all matrices named.
+    kept_parameters : float
+        Parameters that these matrices need afterwards, each as two factors
+        where that takes fewer, as a share of what they have.
+    """
+
+    removed_energy: float
+    kept_parameters: float
+
+
+UNCHANGED = Change(removed_energy=0.0, kept_parameters=1.0)
+"""What no edit does."""
+
+
 @contextmanager
-def removed(
+def edited(
     matrices: Mapping[MatrixKey, Writable],
-    indices: Mapping[MatrixKey, np.ndarray],
-    vectors: Callable[[MatrixKey], np.ndarray],
-) -> Iterator[None]:
-    """Remove singular values while a block runs; afterwards every weight has its old bits again.
+    edits: Mapping[MatrixKey, Edit],
+    stored: Stored,
+) -> Iterator[Change]:
+    """Edit matrices while a block runs; afterwards every weight has its old bits again.
 
     The originals of the matrices that lose something are held in memory
     meanwhile, and nothing else. They return however the block ends, by an
@@ -72,20 +169,27 @@ def removed(
     Parameters
     ----------
     matrices : mapping from MatrixKey to a live matrix
-    indices : mapping from MatrixKey to ndarray of int
-        Ranks to remove.
-    vectors : callable from MatrixKey to ndarray of shape (n_values, n_values)
-        All singular vectors of the short side, one per row, largest value first.
+    edits : mapping from MatrixKey to Edit
+    stored : Stored
+
+    Yields
+    ------
+    Change
     """
     originals: dict[MatrixKey, torch.Tensor] = {}
+    lost = total = n_kept = n_whole = 0.0
     try:
-        for key, ranks in indices.items():
-            if len(ranks):
-                weight = matrices[key].read()
+        for key, edit in edits.items():
+            weight = matrices[key].read()
+            if edit.n_removed:
                 originals[key] = weight
-                chosen = torch.from_numpy(np.array(vectors(key)[ranks]))
-                matrices[key].write(truncated(weight, chosen))
-        yield
+                new = edit(key, weight, stored)
+                matrices[key].write(new)
+                lost += float((weight.to(torch.float64) - new).square_().sum())
+            total += float(torch.linalg.vector_norm(weight, dtype=torch.float64)) ** 2
+            n_whole += weight.numel()
+            n_kept += weight.numel() if edit.n_parameters is None else edit.n_parameters
+        yield Change(lost / total, n_kept / n_whole) if total else UNCHANGED
     finally:
         for key, weight in reversed(originals.items()):
             matrices[key].write(weight)
