@@ -1,0 +1,31 @@
+"""Fetch labelled texts, number their classes, and divide them into the part to learn from and the part to test on."""
+
+from weightspectra import contracts, job, provenance
+from weightspectra.activations import labelled, labelled_sources
+
+
+def main(smk):
+    """Fetch, number, divide."""
+    data_set, entry = smk.wildcards.data_set, smk.params.entry
+    splits = entry.get("splits", ())
+    columns = labelled_sources.Columns(
+        entry["text"], entry.get("pair"), entry["label"], tuple(entry.get("columns", ()))
+    )
+    source = labelled_sources.read_source(entry["source"], entry["reader"], columns, splits)
+    classes = labelled.number_classes(source, entry.get("classes", ()))
+    draw = provenance.generator(smk.params.seed, data_set, "split")
+    parts = labelled.divide(source, splits, entry["test_share"], draw)
+    rows = [
+        {"data_set": data_set, "split": split, "example": example.name, "text": example.text, "pair": example.pair}
+        | dict(zip(("label", "label_name"), classes[example.label], strict=True))
+        | {"group": example.group}
+        for split, examples in parts.items()
+        for example in examples
+    ]
+    identity = {"kind": source.kind, "name": source.name, "revision": source.revision}
+    sources = {f"data_set:{data_set}": {**identity, "sha256": labelled.digest(parts)}}
+    contracts.EXAMPLES.write(rows, smk.output[0], job.stamp(smk, sources=sources))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake, online=True)

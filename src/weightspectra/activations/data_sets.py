@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from datasets import get_dataset_split_names, load_dataset
+from datasets import ClassLabel, IterableDataset, get_dataset_split_names, load_dataset
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
@@ -84,15 +84,56 @@ def read_splits(folder: Path, name: str | None, column: str, wanted: Sequence[st
     UserError
         When there is no such configuration, split or text column.
     """
+    return {split: _join(rows, column) for split, rows in _splits(folder, name, wanted).items()}
+
+
+def read_rows(
+    folder: Path, name: str | None, wanted: Sequence[str] = ()
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[str]]]:
+    """Read the rows of each split of a data set; classes that it names are given by their names.
+
+    Parameters
+    ----------
+    folder, name, wanted
+        As for :func:`read_splits`.
+
+    Returns
+    -------
+    rows : dict from split to list of dict
+        Each row from the column's name to the value.
+    classes : dict from column to list of str
+        The names of the classes in the order of their numbers, for the columns that name them.
+
+    Raises
+    ------
+    UserError
+        When there is no such configuration or split.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {}
+    classes: dict[str, list[str]] = {}
+    for split, found in _splits(folder, name, wanted).items():
+        named = {column: kind for column, kind in (found.features or {}).items() if isinstance(kind, ClassLabel)}
+        rows[split] = [{column: _named(named.get(column), value) for column, value in row.items()} for row in found]
+        classes |= {column: kind.names for column, kind in named.items()}
+    return rows, classes
+
+
+def _splits(folder: Path, name: str | None, wanted: Sequence[str]) -> dict[str, IterableDataset]:
+    """Open the splits of a data set in the order in which it names them."""
     try:
         known = get_dataset_split_names(str(folder), name)
         missing = sorted(set(wanted) - set(known))
         if missing:
             raise UserError(f"the data set has no split '{missing[0]}'; it has {', '.join(known)}")
         splits = [split for split in known if split in wanted or not wanted]
-        return {split: _join(load_dataset(str(folder), name, split=split, streaming=True), column) for split in splits}
+        return {split: load_dataset(str(folder), name, split=split, streaming=True) for split in splits}
     except (ValueError, FileNotFoundError) as error:
         raise UserError(f"the data set cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _named(kind: ClassLabel | None, value: Any) -> Any:
+    """Return a class by its name; a number that stands for none (-1, where labels are kept back) stays."""
+    return kind.int2str(value) if kind is not None and value is not None and value >= 0 else value
 
 
 def _cached(repo: str, revision: str, where: str, reason: Exception) -> Path:
