@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from weightspectra import contracts, job, provenance
-from weightspectra.ablation import cuts, evaluation, journal
+from weightspectra.ablation import cuts, evaluation, journal, selection
 from weightspectra.activations import windows
 from weightspectra.models import devices, families, live, loading
 
@@ -16,7 +16,7 @@ def main(smk):
     names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
     folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
     families.check_request(json.loads((folder / "config.json").read_text()), {"metrics": [wanted["metric"]]})
-    spectra = cuts.spectra_of(contracts.SPECTRA.read(smk.input.spectra), contracts.BULK.read(smk.input.bulk))
+    spectra = selection.spectra_of(contracts.SPECTRA.read(smk.input.spectra), contracts.BULK.read(smk.input.bulk))
     planned = cuts.plan_cuts(wanted["cuts"], spectra)
     documents = contracts.CORPUS.read(smk.input.corpus).query("part == 'evaluate'")[["document", "text"]]
     sampling = {name: wanted[name] for name in ("window", "stride", "n_windows", "bos")}

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from weightspectra.ablation.cuts import Spectrum, plan_cuts, spectra_of
+from weightspectra.ablation.cuts import plan_cuts
+from weightspectra.ablation.selection import Spectrum, spectra_of
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
 

@@ -4,9 +4,10 @@ import torch
 from causal_models import VOCABULARY, tiny_causal
 
 from weightspectra.ablation import evaluation
-from weightspectra.ablation.cuts import Spectrum, plan_cuts
+from weightspectra.ablation.cuts import plan_cuts
 from weightspectra.ablation.evaluation import Subject, evaluate
 from weightspectra.ablation.journal import Journal
+from weightspectra.ablation.selection import Spectrum
 from weightspectra.activations.windows import Window
 from weightspectra.errors import UserError
 from weightspectra.models import live

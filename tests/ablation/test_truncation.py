@@ -4,8 +4,9 @@ import torch
 from causal_models import tiny_causal
 from scipy.linalg import svd
 
-from weightspectra.ablation.cuts import Spectrum, plan_cuts
+from weightspectra.ablation.cuts import plan_cuts
 from weightspectra.ablation.perplexity import window_nll
+from weightspectra.ablation.selection import Spectrum
 from weightspectra.ablation.truncation import Removal, Stored, edited, truncated
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey

@@ -1,79 +1,35 @@
-"""Which singular values an experiment removes: from its configuration to ranks in each matrix."""
+"""What an experiment does to a model: from its configuration to cuts, each an edit of several matrices."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 
+from weightspectra.ablation.controls import Control, Ranks, Unmatched, controls
+from weightspectra.ablation.scopes import Group, groups
+from weightspectra.ablation.selection import Spectrum, choices
 from weightspectra.ablation.truncation import Edit, Removal
 from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.errors import UserError
-from weightspectra.spectra.deciles import decile_ranks
-
-
-class Spectrum(NamedTuple):
-    """What a cut may depend on: one matrix' shape, its singular values, and how many leave the bulk.
-
-    Attributes
-    ----------
-    singular_values : ndarray of shape (n_values,)
-        Largest first.
-    n_out, n_in : int
-        Rows and columns of the matrix.
-    outside : dict from str to (int, int)
-        Values below and above the bulk, for each kind of bounds:
-        ``asymptotic`` (the Marchenko-Pastur edges) and ``calibrated``. Empty
-        where no cut needs them.
-    """
-
-    singular_values: np.ndarray
-    n_out: int
-    n_in: int
-    outside: Mapping[str, tuple[int, int]] = {}
-
-    @property
-    def n_values(self) -> int:
-        """Number of singular values, min(n_out, n_in)."""
-        return len(self.singular_values)
-
-
-def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame | None = None) -> dict[MatrixKey, Spectrum]:
-    """Join rows of ``contracts.SPECTRA`` and, if given, ``contracts.BULK`` by matrix, in the order of the spectra."""
-    rows = bulk.to_dict("records") if bulk is not None else []
-    outside = {
-        _key_of(row): {
-            "asymptotic": (row["n_below"], row["n_above"]),
-            "calibrated": (row["n_below_bound"], row["n_above_bound"]),
-        }
-        for row in rows
-    }
-    return {
-        (key := _key_of(row)): Spectrum(row["singular_values"], row["n_out"], row["n_in"], outside.get(key, {}))
-        for row in spectra.to_dict("records")
-    }
-
-
-def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
-    return MatrixKey(row["layer"], row["role"], row["expert"])
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """Singular values that are removed together.
+    """Singular values that go together, or another edit of several matrices.
 
     Attributes
     ----------
     label : str
         Unique within an experiment, for example ``"decile 1 of down"``.
     scope : str
-        How matrices were grouped: ``role``, ``layer``, ``matrix`` or ``all`` (``none`` for the untouched model).
+        How matrices were grouped: ``role``, ``layer``, ``matrix``, ``head`` or
+        ``all`` (``none`` for the untouched model).
     removed : str
-        Which values, for example ``"decile 1"``.
+        Which values, for example ``"decile 1"`` or ``"all but decile 1"``.
     decile : int
-        1 (smallest) to 10 (largest); 0 if the cut is no decile.
+        1 (smallest) to 10 (largest); 0 if the cut does not remove a decile.
     edits : dict from MatrixKey to Edit
         What happens to each matrix of the group. One that loses nothing is listed, too.
     control_of : str
@@ -107,152 +63,132 @@ NOTHING = Cut(label="none", scope="none", removed="none", decile=0, edits={})
 """The cut that leaves the model as it is."""
 
 
-class Choice(NamedTuple):
-    """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
+class Compressor(Protocol):
+    """What turns ``compress`` of the configuration into edits."""
 
-    name: str
-    decile: int
-    ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
+    def __call__(
+        self, wanted: Mapping[str, Any], keys: Sequence[MatrixKey]
+    ) -> Iterator[tuple[str, Mapping[MatrixKey, Edit]]]:
+        """Yield, for one group of matrices, each method and size by name with its edits."""
 
 
-def plan_cuts(entries: Sequence[Mapping[str, Any]], spectra: Mapping[MatrixKey, Spectrum]) -> list[Cut]:
+def plan_cuts(
+    entries: Sequence[Mapping[str, Any]],
+    spectra: Mapping[MatrixKey, Spectrum],
+    *,
+    seed: int = 0,
+    model: str = "",
+    head_counts: Mapping[str, int] | None = None,
+    compressor: Compressor | None = None,
+) -> list[Cut]:
     """Turn an experiment's ``cuts`` into the cuts to evaluate, in the order of the configuration.
 
     Each entry is spread over its groups of matrices (``scope``) and, within a
-    group, over what it removes. A cut that two entries describe alike is made once.
+    group, over what it removes, keeps or compresses. Every cut is followed by
+    its matched controls; one that cannot be built is left out, with a line on
+    standard error. A cut that two entries describe alike is made once.
 
     Parameters
     ----------
     entries : sequence of mapping
-        ``remove`` (exactly one of ``deciles``, ``indices``, ``region``),
-        ``scope``, and optionally ``roles`` and ``layers``.
+        As ``$defs/cut`` of the configuration's schema: exactly one of
+        ``remove``, ``keep`` and ``compress``, and optionally ``scope``,
+        ``roles``, ``layers``, ``bounds``, ``controls`` and ``n_random``.
     spectra : mapping from MatrixKey to Spectrum
         Every matrix of the model.
+    seed : int
+        Of random windows.
+    model : str
+        Its name; random windows differ between models.
+    head_counts : mapping from role to int, optional
+        Into how many heads each attention matrix is divided, for the scope ``head``.
+    compressor : Compressor, optional
+        For ``compress``.
 
     Raises
     ------
     UserError
-        For a role or layer that the model lacks, and for ranks that a matrix does not have.
+        For a role, layer or head that the model lacks, for ranks that a matrix
+        does not have, and for controls of a compression.
+
+    Notes
+    -----
+    The scope ``head`` takes, of everything that a cut removes from a whole
+    attention matrix, what lies in one head: ``W_h' = W_h - (U_r U_r' W)_h`` with the
+    head's rows (columns, for the attention output). Singular vectors belong to
+    the whole matrix and mix its heads, so that the question "what does this
+    decile do, and in which heads" has parts that add up: the cuts of all heads
+    together are the cut of the matrix. It is no statement on the singular values of the
+    head's own slice of the matrix, whose rank need not fall at all.
+
+    A ``keep`` removes the complement within each matrix, and its controls keep
+    what matches the values kept.
     """
+    shapes = {key: (spectrum.n_out, spectrum.n_in) for key, spectrum in spectra.items()}
     cuts: dict[str, Cut] = {}
+    matched: dict[str, dict[str, Cut]] = {}
     for entry in entries:
-        scope = entry.get("scope", "role")
-        ((kind, wanted),) = entry["remove"].items()
-        for group in GROUPINGS[scope](_selected(entry, spectra)):
-            where = _describe(scope, group, list(spectra))
-            for choice in REMOVALS[kind](wanted):
-                edits = {
-                    key: Removal(choice.ranks(key, spectra[key]), spectra[key].n_out, spectra[key].n_in)
-                    for key in group
-                }
-                label = f"{choice.name} of {where}"
-                cuts.setdefault(label, Cut(label, scope, choice.name, choice.decile, edits))
-    return list(cuts.values())
+        for group in groups(entry, shapes, head_counts or {}):
+            if "compress" in entry:
+                found = _compressed(entry, group, compressor)
+            else:
+                found = _removed(entry, group, spectra, seed=seed, model=model)
+            for cut, beside in found:
+                cuts.setdefault(cut.label, cut)
+                matched.setdefault(cut.label, {}).update({control.label: control for control in beside})
+    return [each for label, cut in cuts.items() for each in (cut, *matched[label].values())]
 
 
-def _remove_deciles(deciles: Sequence[int]) -> Iterator[Choice]:
-    def taking(decile: int) -> Callable[[MatrixKey, Spectrum], np.ndarray]:
-        return lambda _, spectrum: decile_ranks(spectrum.n_values, decile)
-
-    for decile in deciles:
-        yield Choice(f"decile {decile}", decile, taking(decile))
-
-
-def _remove_indices(first_and_last: Sequence[int]) -> Iterator[Choice]:
-    first, last = first_and_last
-    if first > last:
-        raise UserError(f"cuts: remove indices [{first}, {last}]: the first is larger than the last; swap them")
-
-    def ranks(key: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        if last >= spectrum.n_values:
-            raise UserError(
-                f"cuts: remove indices [{first}, {last}]: {key} has {spectrum.n_values} singular values, "
-                f"numbered 0 to {spectrum.n_values - 1}; choose smaller indices or fewer matrices (roles, layers)"
-            )
-        return np.arange(first, last + 1)
-
-    yield Choice(f"indices {first}-{last}", 0, ranks)
+def _compressed(
+    entry: Mapping[str, Any], group: Group, compressor: Compressor | None
+) -> Iterator[tuple[Cut, list[Cut]]]:
+    """Yield one cut for each method and size; none has controls."""
+    if compressor is None:
+        raise ValueError("plan_cuts needs a compressor for 'compress'")
+    scope = entry.get("scope", "role")
+    if entry.get("controls"):
+        raise UserError("cuts: controls go with remove or keep; a compression's baseline is the method svd: list it")
+    if scope == "head":
+        raise UserError("cuts: compress takes whole matrices; choose another scope than head")
+    for name, edits in compressor(entry["compress"], list(group.parts)):
+        yield Cut(f"{name} of {group.where}", scope, name, 0, edits), []
 
 
-def _remove_regions(regions: Sequence[str]) -> Iterator[Choice]:
-    def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        return np.arange(spectrum.n_values - spectrum.outside["asymptotic"][0], spectrum.n_values)
+def _removed(
+    entry: Mapping[str, Any], group: Group, spectra: Mapping[MatrixKey, Spectrum], *, seed: int, model: str
+) -> Iterator[tuple[Cut, list[Cut]]]:
+    """Yield each cut of one group with its controls."""
+    keeps = "keep" in entry
+    bounds = entry.get("bounds", "asymptotic")
 
-    def above(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        return np.arange(spectrum.outside["asymptotic"][1])
+    def cut(chosen: Ranks, label: str, name: str, decile: int = 0, control_of: str = "") -> Cut:
+        edits = {}
+        for key, (rows, columns) in group.parts.items():
+            n_out, n_in = spectra[key].n_out, spectra[key].n_in
+            gone = np.setdiff1d(np.arange(min(n_out, n_in)), chosen[key]) if keeps else chosen[key]
+            edits[key] = Removal(gone, n_out, n_in, rows, columns)
+        removed = f"all but {name}" if keeps else name
+        return Cut(label, entry.get("scope", "role"), removed, 0 if keeps else decile, edits, control_of)
 
-    known = {"below": below, "above": above}
-    for region in regions:
-        yield Choice(region, 0, known[region])
-
-
-REMOVALS: Mapping[str, Callable[[Any], Iterator[Choice]]] = {
-    "deciles": _remove_deciles,
-    "indices": _remove_indices,
-    "region": _remove_regions,
-}
-"""From a key of ``remove`` in the configuration to what it removes, one cut each."""
-
-
-def _by(part: Callable[[MatrixKey], Any]) -> Callable[[list[MatrixKey]], list[list[MatrixKey]]]:
-    def grouped(keys: list[MatrixKey]) -> list[list[MatrixKey]]:
-        groups: dict[Any, list[MatrixKey]] = {}
-        for key in keys:
-            groups.setdefault(part(key), []).append(key)
-        return list(groups.values())
-
-    return grouped
-
-
-GROUPINGS: Mapping[str, Callable[[list[MatrixKey]], list[list[MatrixKey]]]] = {
-    "role": _by(lambda key: key.role),
-    "layer": _by(lambda key: key.layer),
-    "matrix": _by(lambda key: key),
-    "all": _by(lambda key: None),
-}
-"""From a ``scope`` of the configuration to the groups of matrices that one cut takes together."""
+    for choice in choices(entry["keep" if keeps else "remove"], bounds):
+        chosen = {key: choice.ranks(key, spectra[key]) for key in group.parts}
+        label = f"{'only ' if keeps else ''}{choice.name} of {group.where}"
+        beside = []
+        for control in _controls_of(entry, label, chosen, seed=seed, model=model):
+            name = f"{control.name} {label}{control.after}"
+            try:
+                ranks = control.of(chosen, spectra)
+            except Unmatched as reason:
+                print(f"cuts: '{name}' is left out: {reason}", file=sys.stderr)
+                continue
+            beside.append(cut(ranks, name, f"{control.name} {choice.name}{control.after}", control_of=label))
+        yield cut(chosen, label, choice.name, choice.decile), beside
 
 
-def _selected(entry: Mapping[str, Any], spectra: Mapping[MatrixKey, Spectrum]) -> list[MatrixKey]:
-    """Return the matrices that pass the entry's filters: by role, then layer, then expert."""
-    roles = [role for role in ROLES if any(key.role == role for key in spectra)]
-    layers = sorted({key.layer for key in spectra})
-    wanted_roles, wanted_layers = entry.get("roles", roles), entry.get("layers", layers)
-    for role in wanted_roles:
-        if role not in roles:
-            raise UserError(f"cuts: the model has no '{role}' matrices; it has {', '.join(roles)}")
-    for layer in wanted_layers:
-        if layer not in layers:
-            raise UserError(f"cuts: the model has no layer {layer}; it has layers {_ranges(layers)}")
-    chosen = [key for key in spectra if key.role in wanted_roles and key.layer in wanted_layers]
-    if not chosen:
-        raise UserError(
-            f"cuts: no matrix is both one of {', '.join(wanted_roles)} and in layers {_ranges(wanted_layers)}; "
-            "choose other roles or layers"
-        )
-    return sorted(chosen, key=lambda key: (ROLES.index(key.role), key.layer, key.expert))
-
-
-def _describe(scope: str, group: list[MatrixKey], model: list[MatrixKey]) -> str:
-    """Name a group of matrices, and its restrictions only where it has any."""
-    roles, layers = list(dict.fromkeys(key.role for key in group)), sorted({key.layer for key in group})
-    fewer_roles = set(roles) != {key.role for key in model if key.layer in layers}
-    fewer_layers = set(layers) != {key.layer for key in model if key.role in roles}
-    if scope == "matrix":
-        (key,) = group
-        experts = sum(other[:2] == key[:2] for other in model)
-        return f"layer {key.layer} {key.role}" + (f" expert {key.expert}" if experts > 1 else "")
-    if scope == "layer":
-        return f"layer {layers[0]}" + (f" ({', '.join(roles)})" if fewer_roles else "")
-    names = ", ".join(roles) if scope == "role" or fewer_roles else "all matrices"
-    return names + (f" in layers {_ranges(layers)}" if fewer_layers else "")
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Spell ascending numbers with runs joined: ``"0-3, 7"``."""
-    ordered = sorted(numbers)
-    starts = [ordered[0], *(after for before, after in pairwise(ordered) if after != before + 1)]
-    ends = [*(before for before, after in pairwise(ordered) if after != before + 1), ordered[-1]]
-    return ", ".join(
-        f"{first}" if first == last else f"{first}-{last}" for first, last in zip(starts, ends, strict=True)
-    )
+def _controls_of(entry: Mapping[str, Any], label: str, chosen: Ranks, *, seed: int, model: str) -> Sequence[Control]:
+    kinds, n_random = entry.get("controls", []), entry.get("n_random", 3)
+    if kinds and not any(len(ranks) for ranks in chosen.values()):
+        print(f"cuts: '{label}' has no controls: there are no such values", file=sys.stderr)
+        return []
+    bounds = entry.get("bounds", "asymptotic")
+    return list(controls(kinds, label, bounds=bounds, n_random=n_random, seed=seed, model=model))

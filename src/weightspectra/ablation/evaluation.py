@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from weightspectra.ablation.cuts import NOTHING, Cut, Spectrum
+from weightspectra.ablation.cuts import NOTHING, Cut
 from weightspectra.ablation.journal import Journal, Row
 from weightspectra.ablation.perplexity import DocumentScores, paired_standard_error, score, standard_error
+from weightspectra.ablation.selection import Spectrum
 from weightspectra.ablation.truncation import UNCHANGED, Stored, Writable, edited
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
