@@ -56,6 +56,113 @@ def test_indices_include_both_ends(model):
     assert cut.edits[MatrixKey(1, "query")].ranks.tolist() == [3, 4, 5]
 
 
+def test_what_lies_inside_the_bulk_is_neither_below_nor_above(model):
+    cuts = plan_cuts([{"remove": {"region": ["below", "inside", "above"]}, "scope": "layer"}], model)
+    for key, spectrum in model.items():
+        below, inside, above = (cut.edits[key].ranks.tolist() for cut in cuts if key in cut.edits)
+        assert [*above, *inside, *below] == list(range(spectrum.n_values))
+    assert [cut.label for cut in cuts[:3]] == ["below of layer 0", "inside of layer 0", "above of layer 0"]
+
+
+def test_calibrated_bounds_are_another_cut(model):
+    entry = {"remove": {"region": ["above"]}, "roles": ["query"]}
+    cuts = plan_cuts([entry, entry | {"bounds": "calibrated"}], model)
+    assert {cut.label: cut.n_removed for cut in cuts} == {"above of query": 10, "above (calibrated) of query": 8}
+
+
+@pytest.mark.parametrize("values", [{"deciles": [1, 4]}, {"indices": [3, 5]}, {"region": ["below", "inside"]}])
+def test_what_is_kept_and_what_is_removed_make_the_whole(model, values):
+    removed = plan_cuts([{"remove": values}], model)
+    kept = plan_cuts([{"keep": values}], model)
+    assert [cut.label for cut in kept] == [f"only {cut.label}" for cut in removed]
+    assert [cut.removed for cut in kept] == [f"all but {cut.removed}" for cut in removed]
+    assert {cut.decile for cut in kept} == {0}
+    for one, other in zip(removed, kept, strict=True):
+        for key in one.edits:
+            both = [*one.edits[key].ranks, *other.edits[key].ranks]
+            assert sorted(both) == list(range(model[key].n_values))
+
+
+HEADS = {"query": 4, "key": 2, "value": 2, "attention_output": 4}
+
+
+@pytest.fixture
+def attention():
+    """Four query heads of five rows; two heads of keys and values; the output reads four times five columns."""
+    shapes = {"query": (20, 12), "key": (10, 12), "value": (10, 12), "attention_output": (12, 20), "up": (30, 12)}
+    return {
+        MatrixKey(layer, role): Spectrum(np.linspace(2.0, 1.0, min(shape)), *shape)
+        for layer in (0, 1)
+        for role, shape in shapes.items()
+    }
+
+
+def test_a_head_has_its_rows_or_columns_and_those_of_the_keys_that_serve_it(attention):
+    cuts = plan_cuts([{"remove": {"deciles": [10]}, "scope": "head"}], attention, head_counts=HEADS)
+    assert [cut.label for cut in cuts] == [
+        f"decile 10 of layer {layer} head {head}" for layer in (0, 1) for head in range(4)
+    ]
+    assert (cuts[6].layers, cuts[6].roles) == ([1], ["query", "key", "value", "attention_output"])
+    parts = {key.role: (edit.rows, edit.columns) for key, edit in cuts[6].edits.items()}
+    assert parts == {
+        "query": (slice(10, 15), None),
+        "key": (slice(5, 10), None),
+        "value": (slice(5, 10), None),
+        "attention_output": (None, slice(10, 15)),
+    }
+    assert [cut.edits[MatrixKey(0, "key")].rows for cut in cuts[:4]] == [slice(0, 5)] * 2 + [slice(5, 10)] * 2
+
+
+def test_heads_may_be_cut_in_some_attention_roles_only(attention):
+    entry = {"remove": {"deciles": [1]}, "scope": "head", "roles": ["attention_output", "query"], "layers": [1]}
+    cuts = plan_cuts([entry], attention, head_counts=HEADS)
+    assert [cut.label for cut in cuts] == [
+        f"decile 1 of layer 1 head {head} (query, attention_output)" for head in range(4)
+    ]
+
+
+@pytest.mark.parametrize("roles", [["up"], ["query", "up"]])
+def test_matrices_without_heads_are_refused_in_the_scope_head(attention, roles):
+    entry = {"remove": {"deciles": [1]}, "scope": "head", "roles": roles}
+    with pytest.raises(
+        UserError, match=r"scope head: up have no attention heads; choose roles among query, key, value"
+    ):
+        plan_cuts([entry], attention, head_counts=HEADS)
+
+
+class Halving:
+    """An edit that is no removal."""
+
+    n_removed, n_parameters = 1, 10
+
+
+def halve(wanted, keys):
+    for size in wanted["sizes"]:
+        yield f"halved to {size}", {key: Halving() for key in keys}
+
+
+def test_a_compression_is_spread_over_groups_like_any_cut(attention):
+    entry = {"compress": {"methods": ["svd"], "sizes": [0.5, 0.8]}, "scope": "role", "roles": ["query", "up"]}
+    cuts = plan_cuts([entry], attention, compressor=halve)
+    assert [cut.label for cut in cuts] == [
+        f"halved to {size} of {role}" for role in ("query", "up") for size in (0.5, 0.8)
+    ]
+    assert (cuts[1].removed, cuts[1].decile, cuts[1].n_removed) == ("halved to 0.8", 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"controls": ["random"]}, "controls go with remove or keep"),
+        ({"scope": "head"}, "compress takes whole matrices"),
+    ],
+)
+def test_what_goes_with_no_compression_is_refused(attention, changed, message):
+    entry = {"compress": {"methods": ["svd"], "sizes": [0.5]}, **changed}
+    with pytest.raises(UserError, match=message):
+        plan_cuts([entry], attention, head_counts=HEADS, compressor=halve)
+
+
 def test_scope_all_takes_everything_at_once(model):
     (cut,) = plan_cuts([{"remove": {"deciles": [1]}, "scope": "all"}], model)
     assert cut.label == "decile 1 of all matrices"

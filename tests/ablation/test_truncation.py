@@ -7,11 +7,13 @@ from scipy.linalg import svd
 from weightspectra.ablation.cuts import plan_cuts
 from weightspectra.ablation.perplexity import window_nll
 from weightspectra.ablation.selection import Spectrum
-from weightspectra.ablation.truncation import Removal, Stored, edited, truncated
+from weightspectra.ablation.truncation import UNCHANGED, Removal, Stored, edited, spanned, truncated
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
 from weightspectra.spectra.deciles import decile_ranks
+
+KEY = MatrixKey(0, "query")
 
 
 def short_side(weight):
@@ -146,3 +148,78 @@ def test_order_of_cuts_does_not_matter():
         return found
 
     assert losses_in(cuts) == losses_in(cuts[::-1])
+
+
+@pytest.mark.parametrize("shape", [(30, 70), (70, 30), (40, 40)])
+@pytest.mark.parametrize("gone", [[0], [2, 3, 29], range(5, 29), range(30)])
+def test_a_removal_leaves_the_other_singular_triplets(shape, gone):
+    weight = np.random.default_rng(7).standard_normal(shape)
+    left, values, right = svd(weight, full_matrices=False)
+    vectors, _ = short_side(weight)
+    kept = np.setdiff1d(np.arange(len(values)), gone)
+    found = Removal(np.array(gone), *shape)(KEY, torch.from_numpy(weight), Stored(lambda _: vectors)).numpy()
+    np.testing.assert_allclose(found, (left[:, kept] * values[kept]) @ right[kept], atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(30, 70), (70, 30)])
+def test_what_goes_and_what_stays_add_up(shape):
+    weight = torch.from_numpy(np.random.default_rng(7).standard_normal(shape))
+    vectors = torch.from_numpy(short_side(weight.numpy())[0][[0, 4, 17]].copy())
+    torch.testing.assert_close(truncated(weight, vectors) + spanned(weight, vectors), weight, rtol=0, atol=1e-13)
+    assert torch.linalg.matrix_rank(spanned(weight, vectors), rtol=1e-12) == 3
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(slice(10, 20), None), (None, slice(10, 20))])
+@pytest.mark.parametrize("shape", [(30, 70), (70, 30)])
+@pytest.mark.parametrize("n_gone", [3, 28])
+def test_a_part_loses_what_the_whole_matrix_loses_there(rows, columns, shape, n_gone):
+    weight = torch.from_numpy(np.random.default_rng(7).standard_normal(shape))
+    stored = Stored(lambda _: short_side(weight.numpy())[0])
+    whole = Removal(np.arange(n_gone), *shape)(KEY, weight, stored)
+    found = Removal(np.arange(n_gone), *shape, rows, columns)(KEY, weight, stored)
+    inside = np.zeros(shape, dtype=bool)
+    inside[rows or slice(None), columns or slice(None)] = True
+    assert torch.equal(found[inside], whole[inside])
+    assert torch.equal(found[~inside], weight[~inside])
+    assert not torch.equal(found[inside], weight[inside])
+
+
+def test_parameters_are_counted_as_two_factors_only_where_these_are_smaller():
+    def count(n_gone, **part):
+        return Removal(np.arange(n_gone), 40, 60, **part).n_parameters
+
+    assert count(17) == 23 * (40 + 60)  # of 2400
+    assert count(16) is None  # 24 ranks take exactly as many as the matrix has
+    assert count(40) == 0
+    assert count(30, rows=slice(0, 10)) is None
+
+
+class Held:
+    """A matrix on its own, in place of one in a model."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def read(self):
+        return self.values.clone()
+
+    def write(self, values):
+        self.values = values.clone()
+
+
+def test_a_change_says_the_energy_and_the_parameters_of_all_matrices_named():
+    shapes = {MatrixKey(0, "up"): (40, 10), MatrixKey(1, "up"): (10, 40), MatrixKey(0, "query"): (20, 20)}
+    rng = np.random.default_rng(3)
+    matrices = {key: Held(torch.from_numpy(rng.standard_normal(shape))) for key, shape in shapes.items()}
+    found = {key: short_side(matrix.values.numpy()) for key, matrix in matrices.items()}
+    gone = {MatrixKey(0, "up"): [8, 9], MatrixKey(1, "up"): [0, 1, 2, 3, 4], MatrixKey(0, "query"): []}
+    edits = {key: Removal(np.array(gone[key], dtype=int), *shape) for key, shape in shapes.items()}
+    with edited(matrices, edits, Stored(lambda key: found[key][0])) as change:
+        pass
+    lost = sum(np.square(found[key][1][ranks]).sum() for key, ranks in gone.items())  # Eckart-Young
+    total = sum(np.square(values).sum() for _, values in found.values())
+    assert change.removed_energy == pytest.approx(lost / total, rel=1e-12)
+    # 8 ranks of (40, 10) would be 400 parameters, as many as the matrix; 5 of (10, 40) are 250 of 400
+    assert change.kept_parameters == pytest.approx((400 + 250 + 400) / 1200)
+    with edited(matrices, {}, Stored(dict.__getitem__)) as change:
+        assert change == UNCHANGED

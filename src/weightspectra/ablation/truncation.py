@@ -86,9 +86,13 @@ class Removal:
         return None if is_part or factorised >= self.n_out * self.n_in else factorised
 
     def __call__(self, key: MatrixKey, weight: torch.Tensor, stored: Stored) -> torch.Tensor:
-        """Return the matrix without these values; of the stored vectors it reads those that go."""
-        chosen = torch.from_numpy(np.array(stored.vectors(key)[self.ranks]))
-        found = truncated(weight, chosen)
+        """Return the matrix without these values, by what goes or by what stays, whichever is less."""
+        vectors, n_values = stored.vectors(key), min(self.n_out, self.n_in)
+        if 2 * len(self.ranks) <= n_values:
+            found = truncated(weight, torch.from_numpy(vectors[self.ranks]))
+        else:
+            kept = np.setdiff1d(np.arange(n_values), self.ranks)
+            found = spanned(weight, torch.from_numpy(vectors[kept]))
         if self.rows is None and self.columns is None:
             return found
         part = (slice(None) if self.rows is None else self.rows, slice(None) if self.columns is None else self.columns)
@@ -128,10 +132,23 @@ def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     if not len(vectors):
         return weight
     exact = weight.to(torch.float64, copy=True)
+    return exact.sub_(_part(exact, vectors)).to(weight.dtype)
+
+
+def spanned(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Return of a matrix only some of its singular values: ``U_k U_k' W`` or ``W V_k V_k'``.
+
+    Parameters and precision are those of :func:`truncated`, of which this is
+    the complement; the rank is exactly the number of vectors (before rounding).
+    """
+    return _part(weight.to(torch.float64), vectors).to(weight.dtype)
+
+
+def _part(exact: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Project a float64 matrix on vectors of its short side."""
     vectors = vectors.to(exact)
-    left = weight.shape[0] <= weight.shape[1]
-    part = vectors.T @ (vectors @ exact) if left else (exact @ vectors.T) @ vectors
-    return exact.sub_(part).to(weight.dtype)
+    left = exact.shape[0] <= exact.shape[1]
+    return vectors.T @ (vectors @ exact) if left else (exact @ vectors.T) @ vectors
 
 
 class Change(NamedTuple):
