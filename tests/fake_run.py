@@ -181,7 +181,7 @@ def _overlaps(model: FakeModel, key: contracts.MatrixKey) -> pd.DataFrame:
 
 
 def evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, nll, baseline, tokens, **names):
-    """One row of evaluations, its numbers from the plainest formulas (equal tokens a document)."""
+    """One row of evaluations of a perplexity, its numbers from the plainest formulas (equal tokens a document)."""
     nll, baseline, tokens = (np.asarray(values, dtype=float) for values in (nll, baseline, tokens))
     perplexity, untouched = (np.exp(values.sum() / tokens.sum()) for values in (nll, baseline))
     influences = [p * (x - np.log(p) * tokens) / tokens.sum() for p, x in ((perplexity, nll), (untouched, baseline))]
@@ -190,10 +190,53 @@ def evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, n
         float(np.sqrt(n / (n - 1) * (z**2).sum())) if n > 1 else float("nan")
         for z in (influences[0], influences[0] - influences[1])
     )
+    excess = (nll - baseline) / tokens
+    p_value = float(stats.ttest_1samp(excess, 0).pvalue) if n > 1 and excess.std() > 0 else float("nan")
+    return {
+        **_cut(cut, scope, removed, decile, roles, layers),
+        "metric": "perplexity_per_token",
+        "statistic": "exp_ratio",
+        "higher_is_better": False,
+        "value": float(perplexity),
+        "standard_error": error,
+        **_difference(float(perplexity - untouched), paired, p_value),
+        "unit": "document",
+        "n_scored": int(tokens.sum()),
+        "units": [f"document {d}" for d in range(n)],
+        "unit_values": nll.tolist(),
+        "unit_weights": tokens.tolist(),
+        **names,
+    }
+
+
+def task_evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, right, baseline, **names):
+    """One row of evaluations of a task's accuracy; right and baseline are 0 or 1 for each item."""
+    right, baseline = (np.asarray(values, dtype=float) for values in (right, baseline))
+    change, n = right - baseline, len(right)
+    p_value = float(stats.ttest_1samp(change, 0).pvalue) if change.std() > 0 else float("nan")
+    return {
+        **_cut(cut, scope, removed, decile, roles, layers),
+        "metric": "movies/acc",
+        "statistic": "mean",
+        "higher_is_better": True,
+        "value": float(right.mean()),
+        "standard_error": float(right.std(ddof=1) / n**0.5),
+        **_difference(float(change.mean()), float(change.std(ddof=1) / n**0.5), p_value),
+        "unit": "item",
+        "n_scored": n,
+        "units": [f"item {i}" for i in range(n)],
+        "unit_values": right.tolist(),
+        "unit_weights": [1.0] * n,
+        **names,
+    }
+
+
+def _cut(cut: str, scope: str, removed: str, decile: int, roles, layers):
     return {
         "model": "trained",
         "experiment": "deciles",
         "cut": cut,
+        "control_of": "",
         "scope": scope,
         "removed": removed,
         "decile": decile,
@@ -201,16 +244,18 @@ def evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, n
         "layers": list(layers),
         "n_removed": 10 if roles else 0,
         "removed_energy": 0.01 if roles else 0.0,
-        "metric": "perplexity_per_token",
-        "value": float(perplexity),
-        "standard_error": error,
-        "difference": float(perplexity - untouched),
-        "difference_se": paired,
-        "n_tokens": int(tokens.sum()),
-        "documents": [f"document {d}" for d in range(n)],
-        "document_tokens": tokens.astype(int).tolist(),
-        "document_nll": nll.tolist(),
-        **names,
+        "kept_parameters": 1000.0 if roles else 0.0,
+    }
+
+
+def _difference(difference: float, error: float, p_value: float):
+    return {
+        "difference": difference,
+        "difference_se": error,
+        "difference_low": difference - 1.96 * error,
+        "difference_high": difference + 1.96 * error,
+        "p_value": p_value,
+        "q_value": p_value,
     }
 
 

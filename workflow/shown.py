@@ -25,11 +25,16 @@ class Shown:
         """Names of the tables."""
         optional = {
             "overlap": self.plan.observed,
-            "perplexity": self.plan.evaluated,
+            "cuts": self._with("metrics"),
+            "tasks": [*self._with("tasks"), *self._with("probes")],
             "published": self.config["report"]["published"],
         }
         always = ["outliers", "share_outside", "randomness", "information", "tails"]
         return [*always, *(name for name, wanted in optional.items() if wanted)]
+
+    def _with(self, key: str) -> list[str]:
+        """Return the experiments whose entry has something under this key."""
+        return [name for name, experiment in self.config["experiments"].items() if experiment[key]]
 
     @property
     def figures(self) -> dict[str, dict[str, Any]]:

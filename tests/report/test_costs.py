@@ -54,7 +54,7 @@ def test_smallest_decile_is_dearer_than_the_middle_only_where_planted():
 
 def test_contrast_is_a_t_test_against_the_mean_of_deciles_5_and_6():
     rows = decile_experiment(["up"])
-    nll = {row["decile"]: np.array(row["document_nll"]) for row in rows.to_dict("records")}
+    nll = {row["decile"]: np.array(row["unit_values"]) for row in rows.to_dict("records")}
     expected = stats.ttest_rel(nll[1], (nll[5] + nll[6]) / 2)
     assert costs.smallest_against_middle(rows)["p_value"].iloc[0] == pytest.approx(expected.pvalue)
 

@@ -6,8 +6,9 @@ from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
-from weightspectra.report import costs, figures, gallery, panels, style
-from weightspectra.report.cost_figure import cost_figure, linear_threshold
+from weightspectra.report import figures, gallery, panels, style
+from weightspectra.report.change_axis import linear_threshold
+from weightspectra.report.cost_figure import cost_figure
 
 
 def block(model: FakeModel, **choice):
@@ -114,13 +115,21 @@ def test_costs_stand_where_they_were_measured():
     assert_readable(figure)
 
 
-def test_an_open_sign_is_a_change_within_two_errors():
+def test_an_open_sign_is_a_change_that_is_not_significant():
+    rows = decile_experiment(["up"])
+    rows.loc[rows["decile"].isin([2, 5, 7]), "q_value"] = [0.051, 0.2, np.nan]
+    figure = cost_figure(rows)
+    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+    assert np.concatenate([line.get_xdata() for line in hollow]).tolist() == [2, 5, 7]
+
+
+def test_intervals_reach_where_they_were_measured():
     rows = decile_experiment(["up"])
     figure = cost_figure(rows)
-    cuts = costs.labelled(rows)
-    within = int((cuts["log_ratio"].abs() <= 2 * cuts["log_ratio_se"]).sum())
-    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
-    assert sum(len(line.get_xdata()) for line in hollow) == within
+    (bars,) = (container for container in figure.axes[0].containers)
+    drawn = np.array([segment[:, 1] for segment in bars.lines[2][0].get_segments()])
+    expected = rows.loc[rows["decile"] > 0, ["difference_low", "difference_high"]].to_numpy()
+    np.testing.assert_allclose(drawn, expected)
 
 
 def test_cuts_that_are_no_deciles_become_dots():

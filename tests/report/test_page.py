@@ -57,7 +57,7 @@ def render(data, drawings, **changes):
         "data": data,
         "findings": findings.find(data),
         "sections": gallery.sections(FIGURES, drawings, CAPTIONS, data) if drawings else [],
-        "tables": [tables.make(name, data) for name in ("outliers", "share_outside", "overlap", "perplexity")],
+        "tables": [tables.make(name, data) for name in ("outliers", "share_outside", "overlap", "cuts")],
         "sources": pd.DataFrame(
             [{"model": "trained", "path": "model.safetensors", "n_bytes": 1234, "sha256": "ff" * 32}]
         ),

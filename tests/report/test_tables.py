@@ -20,7 +20,7 @@ def data():
     )
 
 
-@pytest.fixture(params=["outliers", "share_outside", "randomness", "information", "tails", "overlap", "perplexity"])
+@pytest.fixture(params=["outliers", "share_outside", "randomness", "information", "tails", "overlap", "cuts"])
 def table(request, data):
     return tables.make(request.param, data)
 
@@ -91,12 +91,12 @@ def test_overlaps_without_their_matrix_are_refused(data):
 
 
 def test_costs_are_those_of_the_evaluations(data):
-    table = tables.make("perplexity", data)
+    table = tables.make("cuts", data)
     block = table.blocks[0]
     row = data.evaluations.set_index("cut").loc["decile 1 of down"]
-    assert block.cells.loc["decile 1", "Down"] == wording.measurement(
-        row["difference"], row["difference_se"], signed=True
-    )
+    expected = wording.interval(row["difference"], row["difference_low"], row["difference_high"])
+    assert row["q_value"] < 0.05
+    assert block.cells.loc["decile 1", "Down"] == expected + " *"
     assert "800 tokens in 8 documents" in block.heading
     assert table.data["cut"].iloc[0] == "none"
     assert len(table.data) == len(data.evaluations)

@@ -69,16 +69,18 @@ def run(tmp_path):
 
 
 def present(plan, place, inputs):
-    params = Named({"tables": plan.tables, "figures": plan.figures, "controls": plan.controls, "titles": plan.titles})
+    params = Named(
+        {"tables": plan.shown.tables, "figures": plan.shown.figures, "controls": plan.controls, "titles": plan.titles}
+    )
     params.title, params.config = plan.config["report"]["title"], plan.config
 
     def files(folder, names, forms):
         return Named({form: [place(f"<results>/{folder}/{name}.{form}") for name in names] for form in forms})
 
-    made_tables = files("tables", plan.tables, ("csv", "md", "tex"))
-    made_figures = files("figures", plan.figures, ("svg", "png"))
+    made_tables = files("tables", plan.shown.tables, ("csv", "md", "tex"))
+    made_figures = files("figures", plan.shown.figures, ("svg", "png"))
     made_page = Named({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
-    more = {"figures": made_figures.svg, "template": plan.page_template, "captions": plan.captions}
+    more = {"figures": made_figures.svg, "template": plan.shown.page_template, "captions": plan.shown.captions}
     make_tables.main(SimpleNamespace(input=Named(inputs), output=made_tables, params=params))
     make_figures.main(SimpleNamespace(input=Named(inputs), output=made_figures, params=params))
     make_report.main(SimpleNamespace(input=Named({**inputs, **more}), output=made_page, params=params))
@@ -87,8 +89,8 @@ def present(plan, place, inputs):
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     plan, place, inputs = run
-    assert plan.tables == [*ALWAYS, "overlap", "perplexity"]
-    assert list(plan.figures) == [
+    assert plan.shown.tables == [*ALWAYS, "overlap", "cuts"]
+    assert list(plan.shown.figures) == [
         "controls-control",
         "information-trained",
         "matrix-trained-block_1-up",
@@ -114,8 +116,8 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
     few |= {"overlaps": [], "evaluations": []}
     made = present(plan, place, few)
-    assert plan.tables == ALWAYS
-    assert list(plan.figures) == ["information-trained", "spectra-trained"]
+    assert plan.shown.tables == ALWAYS
+    assert list(plan.shown.figures) == ["information-trained", "spectra-trained"]
     assert len(made) == 5 * 3 + 2 * 2 + 2
 
 
@@ -141,7 +143,7 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
 
 def test_figures_read_vectors_and_levels_of_the_matrices_shown_and_of_their_controls(run):
     plan, _, inputs = run
-    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles, figures=plan.figures.values())
+    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles, figures=plan.shown.figures.values())
     expected = {("trained", 1, "up"), ("control", 1, "up")}
     for rows in (data.shown_vectors, data.shown_levels):
         assert set(rows[["model", "layer", "role"]].itertuples(index=False, name=None)) == expected
@@ -167,7 +169,7 @@ def test_figures_are_named_after_blocks_and_corpora_only_where_there_are_several
         "observe": {"models": ["trained"], "corpora": corpora},
         "report": {"blocks": blocks},
     }
-    names = [name for name in Plan(deepcopy(config), root=str(ROOT)).figures if name.startswith("spectra")]
+    names = [name for name in Plan(deepcopy(config), root=str(ROOT)).shown.figures if name.startswith("spectra")]
     if blocks:
         assert names == [f"spectra-trained-block_{b}-{corpus}" for b in (0, 1) for corpus in ("prose", "verse")]
     else:

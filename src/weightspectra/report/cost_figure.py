@@ -1,8 +1,8 @@
-"""The figure of what removing singular values costs: lines over deciles, or one dot a cut."""
+"""The figure of what removing singular values costs: lines over deciles, and one dot for each other cut."""
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from weightspectra.report import costs, style
-from weightspectra.report.wording import MINUS
+from weightspectra.report.change_axis import ChangeAxis, change_axis, reaches
 
 ATTENTION = ("query", "key", "value", "attention_output")
+SCOPE_TITLES = {
+    "role": "One role",
+    "layer": "One layer",
+    "matrix": "One matrix",
+    "head": "One attention head",
+    "all": "All matrices",
+}
 MAX_NAMED = 10
+MAX_LISTED = 40
+"""Dots in one figure; of more cuts, those that change most are drawn."""
+
 DODGE = 0.06
 """Deciles by which neighbouring series are moved apart, so that their error bars can be told apart."""
+
+LEFT, RIGHT, LETTER = 0.68, 0.07, 0.058
+"""Margins, and the mean width of a letter of a label, in inches."""
 
 
 class Series(NamedTuple):
@@ -32,73 +44,85 @@ class Series(NamedTuple):
 
 
 def cost_figure(evaluations: pd.DataFrame) -> Figure:
-    """Draw the change of the metric for every cut of one experiment, with its standard error.
+    """Draw the change of the metric for every cut of one experiment, with its 95 % interval.
 
-    As figure 5 of arXiv 2410.17770. Experiments of deciles become lines over
-    the decile, one a group of matrices; any other cuts become a list of dots.
-    An open sign is within two standard errors of no change.
+    As figure 5 of arXiv 2410.17770. Cuts of deciles become lines over the
+    decile, one a group of matrices; any other cuts become a list of dots below.
+    An open sign is no significant change; matched controls have a figure of their own.
 
     Parameters
     ----------
     evaluations : DataFrame
         Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
     """
-    cuts = costs.labelled(evaluations)
-    untouched = costs.untouched(evaluations)
-    metric = costs.metric_title(untouched["metric"])
-    threshold = linear_threshold(cuts["difference"], cuts["difference_se"])
-    scale = f"log scale, linear within ±{_number(threshold)}"
+    grids, others = costs.arranged(evaluations)
+    axis = change_axis(evaluations)
+    panels = [panel for labels in grids for panel in _panels(labels, alone=len(grids) == 1)]
+    listed, left_out = _largest(others)
+    legend_rows = _legend_rows(panels)
+    lines = 2.36 + 0.16 * legend_rows if panels else 0.0
+    dots = 0.5 + _dots_height(listed) if len(listed) else 0.0
+    height = lines + dots + 0.2
     with style.applied():
-        if len(cuts) and (cuts["decile"] > 0).all():
-            figure = _over_deciles(cuts, threshold)
-            figure.axes[0].set_ylabel(f"change of {metric}\n({scale})")
-        else:
-            figure = _as_dots(cuts, threshold)
-            figure.axes[0].set_xlabel(f"change of {metric} ({scale})")
+        figure = style.new_figure(height)
+        if panels:
+            _draw_lines(figure, panels, axis, height)
+        if len(listed):
+            _draw_dots(figure, listed, axis, height - lines)
+        _explain(figure, evaluations, left_out)
     return figure
 
 
-def linear_threshold(differences: pd.Series, errors: pd.Series) -> float:
-    """Return the power of ten within which the axis is linear: below most changes, not far below their errors."""
-    sizes, noise = (np.abs(column[np.isfinite(column) & (column != 0)]) for column in (differences, errors))
-    if sizes.empty:
-        return 1.0
-    wanted = max(float(sizes.quantile(0.25)), float(noise.median()) if len(noise) else 0.0)
-    return 10.0 ** math.floor(math.log10(wanted))
+def _panels(labels: pd.DataFrame, *, alone: bool) -> Iterator[tuple[str, list[Series]]]:
+    """Yield the panels of one scope: attention and feed-forward roles, or one panel where cuts are not by role."""
+    scope = str(labels["scope"].iloc[0])
+    if scope == "role" and not labels.duplicated(["roles", "decile"]).any():
+        attention = labels["roles"].isin(ATTENTION)
+        for title, chosen in (("Attention", attention), ("Feed-forward", ~attention)):
+            if chosen.any():
+                yield title, _by_column(labels[chosen])
+    else:
+        yield "" if alone else SCOPE_TITLES[scope], _by_group(labels)
 
 
-def _over_deciles(cuts: pd.DataFrame, threshold: float) -> Figure:
-    panels = list(_panels(cuts))
-    figure = style.new_figure(2.9)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    figure.subplots_adjust(left=0.095, right=0.99 if len(panels) > 1 else 0.66, top=0.92, bottom=0.21, wspace=0.05)
-    for panel_axes, (title, series) in zip(axes, panels, strict=True):
-        panel_axes.set_title(title)
-        for place, line in enumerate(series):
-            shift = DODGE * (place - (len(series) - 1) / 2) if len(series) <= MAX_NAMED else 0.0
-            _connect(panel_axes, line, shift)
-            _draw(panel_axes, line, line.rows["decile"] + shift, line.rows["difference"])
-        panel_axes.set_xticks(range(1, 11))
-        panel_axes.set_xlim(0.5, 10.5)
-        panel_axes.set_xlabel("decile removed (1: smallest singular values, 10: largest)")
-        handles = [*_handles(series), *([_open_sign()] if panel_axes is axes[-1] else [])]
-        if len(panels) > 1:
-            panel_axes.legend(
-                handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4, columnspacing=1.2
-            )
-        else:
-            panel_axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _set_scale(axes, "y", cuts, threshold)
-    return figure
+def _draw_lines(figure: Figure, panels: Sequence[tuple[str, list[Series]]], axis: ChangeAxis, height: float) -> None:
+    """Draw one panel beside the other, each with its legend below; of a single one, at its right."""
+    alone = len(panels) == 1
+    right = 2.0 if alone else RIGHT
+    width = (style.FULL_WIDTH - LEFT - right - 0.14 * (len(panels) - 1)) / len(panels)
+    first = None
+    for place, (title, series) in enumerate(panels):
+        start = LEFT + place * (width + 0.14)
+        axes = figure.add_axes(_box(figure, start, height - 2.0, width, 1.78), sharey=first)
+        axes.set_title(title)
+        for number, line in enumerate(series):
+            shift = DODGE * (number - (len(series) - 1) / 2) if len(series) <= MAX_NAMED else 0.0
+            _connect(axes, line, shift)
+            _draw(axes, line, line.rows["decile"] + shift, line.rows["difference"])
+        axes.set_xticks(range(1, 11))
+        axes.set_xlim(0.5, 10.5)
+        axes.set_xlabel("decile removed" + (" (1: smallest singular values, 10: largest)" if len(panels) < 3 else ""))
+        axes.tick_params(labelleft=first is None)
+        where = (
+            {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+            if alone
+            else {"loc": "upper center", "bbox_to_anchor": (0.5, -0.19), "ncols": _columns(len(panels))}
+        )
+        axes.legend(handles=_handles(series), columnspacing=1.2, **where)
+        first = first or axes
+    axis.apply(figure.axes, "y")
+    figure.axes[0].set_ylabel(axis.label)
 
 
-def _as_dots(cuts: pd.DataFrame, threshold: float) -> Figure:
+def _draw_dots(figure: Figure, cuts: pd.DataFrame, axis: ChangeAxis, top: float) -> None:
+    """Draw one row a cut, its label at the left."""
     labels = list(cuts["row"].unique())[::-1]
-    figure = style.new_figure(max(0.9 + 0.2 * len(labels), 1.5))
-    axes = figure.subplots()
-    figure.set_layout_engine("constrained")
     place = {label: number for number, label in enumerate(labels)}
     series = _by_column(cuts)
+    left = 0.15 + LETTER * max(map(len, labels))
+    height = _dots_height(cuts)
+    right = 1.45 if len(series) > 1 else 0.3
+    axes = figure.add_axes(_box(figure, left, top - height - 0.08, style.FULL_WIDTH - left - right, height))
     for number, line in enumerate(series):
         shift = 0.6 * ((number + 0.5) / len(series) - 0.5)
         _draw(axes, line, line.rows["difference"], line.rows["row"].map(place) - shift, error_on="x")
@@ -106,28 +130,30 @@ def _as_dots(cuts: pd.DataFrame, threshold: float) -> Figure:
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.grid(axis="y", color=style.NULL, linewidth=0.4)
     axes.set_axisbelow(True)
-    handles = [*_handles(series), _open_sign()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), columnspacing=1.2)
-    _set_scale([axes], "x", cuts, threshold)
-    return figure
+    axis.apply([axes], "x")
+    axes.set_xlabel(axis.label.replace("\n", " "))
+    if len(series) > 1:
+        axes.legend(handles=_handles(series), loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _panels(cuts: pd.DataFrame) -> Iterator[tuple[str, list[Series]]]:
-    """Yield the panels: attention and feed-forward roles, or one panel where cuts are not by role over equal layers."""
-    by_role = (cuts["scope"] == "role").all() and not cuts.duplicated(["roles", "decile"]).any()
-    if not by_role:
-        yield "", _by_group(cuts)
-        return
-    attention = cuts["roles"].isin(ATTENTION)
-    for title, chosen in (("Attention", attention), ("Feed-forward", ~attention)):
-        if chosen.any():
-            yield title, _by_column(cuts[chosen])
+def _dots_height(cuts: pd.DataFrame) -> float:
+    """Return the height in inches at which the series of one row stand apart and the legend fits beside them."""
+    n_series = cuts.groupby(["column", "roles"]).ngroups
+    return float(max(max(0.2, 0.07 * n_series) * cuts["row"].nunique(), 0.145 * n_series))
+
+
+def _largest(cuts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the cuts to draw as dots, and how many more there are."""
+    if len(cuts) <= MAX_LISTED:
+        return cuts, 0
+    chosen = cuts["difference"].abs().sort_values(ascending=False, kind="stable").index[:MAX_LISTED]
+    return cuts[cuts.index.isin(chosen)], len(cuts) - MAX_LISTED
 
 
 def _by_column(cuts: pd.DataFrame) -> list[Series]:
     groups = [rows for _, rows in cuts.groupby(["column", "roles"], sort=False)]
     found = []
-    for rows, spare in zip(groups, _ramp(len(groups)), strict=True):
+    for rows, spare in zip(groups, ramp(len(groups)), strict=True):
         name, roles = rows[["column", "roles"]].iloc[0]
         marker = style.ROLE_MARKERS.get(roles, "o")
         found.append(Series(name, style.ROLE_COLOURS.get(roles, spare), marker, rows))
@@ -140,11 +166,12 @@ def _by_group(cuts: pd.DataFrame) -> list[Series]:
     groups = list(cuts.groupby(names, sort=False))
     return [
         Series(str(name), colour, "o", rows.sort_values("decile"))
-        for (name, rows), colour in zip(groups, _ramp(len(groups)), strict=True)
+        for (name, rows), colour in zip(groups, ramp(len(groups)), strict=True)
     ]
 
 
-def _ramp(count: int) -> list[str]:
+def ramp(count: int) -> list[str]:
+    """Return so many colours from dark to light that colour-blind readers can tell apart."""
     return [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.05, 0.85, max(count, 1)))][:count]
 
 
@@ -156,17 +183,11 @@ def _connect(axes: Axes, line: Series, shift: float) -> None:
 
 
 def _draw(axes: Axes, line: Series, x: pd.Series, y: pd.Series, error_on: str = "y") -> None:
-    """Draw one series; an open sign says that the change of log-perplexity is within two standard errors of zero.
-
-    The logarithm decides because a perplexity of thousands has an error of
-    thousands, although every single document says that it rose. Changes that
-    overflow have no place on an axis and are left out.
-    """
-    error = line.rows["difference_se"]
+    """Draw one series with its intervals; an open sign is no significant change, and an overflow has no place."""
     finite = np.isfinite(line.rows["difference"])
-    errors = {f"{error_on}err": error[finite].where(np.isfinite(error[finite]), 0.0)}
+    errors: dict[str, Any] = {f"{error_on}err": reaches(line.rows)[:, finite]}
     axes.errorbar(x[finite], y[finite], **errors, fmt="none", ecolor=line.colour, elinewidth=0.7, capsize=0, alpha=0.9)
-    told = finite & ~(line.rows["log_ratio"].abs() <= 2 * line.rows["log_ratio_se"])
+    told = finite & line.rows["told"]
     for chosen, fill in ((told, line.colour), (finite & ~told, "white")):
         axes.plot(
             x[chosen],
@@ -189,41 +210,39 @@ def _handles(series: Sequence[Series]) -> list[Line2D]:
     ]
 
 
-def _open_sign() -> Line2D:
-    """Return the legend's entry that says what an open sign means."""
-    sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4)
-    sign.set(linestyle="none", label="open: within 2 s.e. of no change")
-    return sign
+def _columns(n_panels: int) -> int:
+    return 4 if n_panels == 2 else 2 if n_panels == 3 else 1
 
 
-def _set_scale(axes: Sequence[Axes], side: str, cuts: pd.DataFrame, threshold: float) -> None:
-    """Make an axis logarithmic in both directions, linear around zero, with ticks in plain numbers."""
-    finite = cuts["difference"][np.isfinite(cuts["difference"])]
-    reach = cuts["difference_se"].where(np.isfinite(cuts["difference_se"]), 0.0)[finite.index]
-    low, high = min((finite - reach).min(), -threshold), max((finite + reach).max(), threshold)
-    ticks = [0.0, *_decades(threshold, high), *(-value for value in _decades(threshold, -low))]
-    for panel in axes:
-        getattr(panel, f"set_{side}scale")("symlog", linthresh=threshold, linscale=0.6)
-        axis = getattr(panel, f"{side}axis")
-        axis.set_major_locator(FixedLocator(sorted(ticks)))
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
-        getattr(panel, f"set_{side}lim")(low * 1.6, high * 2.5)
-        line = panel.axhline if side == "y" else panel.axvline
-        line(0, color=style.MUTED, linewidth=0.5, zorder=0)
+def _legend_rows(panels: Sequence[tuple[str, list[Series]]]) -> int:
+    """Return how many rows the longest legend below a panel has."""
+    if len(panels) < 2:
+        return 0
+    return max(math.ceil(len(_handles(series)) / _columns(len(panels))) for _, series in panels)
 
 
-def _decades(threshold: float, limit: float) -> list[float]:
-    """Return the powers of ten from the threshold to the limit, thinned to at most six."""
-    first, last = round(math.log10(threshold)), math.floor(math.log10(limit) + 1e-9)
-    step = max(1, math.ceil((last - first + 1) / 6))
-    return [10.0**power for power in range(first, last + 1, step)]
+def _explain(figure: Figure, evaluations: pd.DataFrame, left_out: int) -> None:
+    """Say at the bottom what an open sign means, and what is not drawn."""
+    cuts = evaluations[evaluations["cut"] != costs.UNTOUCHED]
+    words = [f"Open signs: no significant change (q > {costs.SIGNIFICANT})."]
+    if cuts["q_value"].isna().all():
+        words = ["No test was possible."]
+    n_overflows = int((~np.isfinite(cuts["difference"])).sum())
+    if n_overflows:
+        words.append(f"Not drawn: {n_overflows:,} that overflow.")
+    if left_out:
+        words.append(f"The {left_out:,} cuts that change least are in the table only.")
+    figure.text(
+        1 - RIGHT / style.FULL_WIDTH,
+        0.05 / figure.get_figheight(),
+        " ".join(words),
+        ha="right",
+        va="bottom",
+        fontsize=6.5,
+    )
 
 
-def _number(value: float) -> str:
-    """Spell a tick: plain up to a thousand, a power of ten beyond."""
-    size = abs(value)
-    sign = MINUS if value < 0 else ""
-    if size >= 1e4 or 0 < size < 1e-3:
-        return f"{sign}$10^{{{round(math.log10(size))}}}$"
-    return f"{sign}{size:,.10g}" if size < 1000 else f"{sign}{size:,.0f}"
+def _box(figure: Figure, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+    """Return a place given in inches as shares of the figure."""
+    whole = figure.get_figheight()
+    return left / style.FULL_WIDTH, bottom / whole, width / style.FULL_WIDTH, height / whole

@@ -6,29 +6,95 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from weightspectra.contracts import ROLES
+from weightspectra.contracts import EVALUATIONS, ROLES
 from weightspectra.report import wording
 
 UNTOUCHED = "none"
+MAIN_METRIC = "perplexity_per_token"
 MIDDLE_DECILES = (5, 6)
+SIGNIFICANT = 0.05
+"""Largest corrected p-value (``q_value``) that tables and figures call a significant change."""
+NO_PLACE = "Change"
+"""Column of cuts that share a cell of what would be their grid, so that each has a row of its own."""
 
-COLUMNS = [
-    *("model", "experiment", "cut", "scope", "removed", "decile", "roles", "layers", "n_removed", "removed_energy"),
-    *("metric", "value", "standard_error", "difference", "difference_se", "n_tokens", "n_documents"),
-]
-"""What of an evaluation goes into a CSV file: no text names, no per-document numbers."""
+PER_UNIT = ("units", "unit_values", "unit_weights")
+COLUMNS = [name for name in EVALUATIONS.schema.names if name not in PER_UNIT] + ["n_units"]
+"""What of an evaluation goes into a CSV file: no text names, no numbers of single documents or items."""
 
-METRIC_TITLES = {"perplexity_per_token": "perplexity"}
+METRIC_TITLES = {
+    "perplexity_per_token": "perplexity",
+    "perplexity_per_word": "perplexity per word",
+    "bits_per_byte": "bits per byte",
+    "pseudo_perplexity_per_token": "pseudo-perplexity",
+    "acc": "accuracy",
+    "acc_norm": "accuracy, answers' lengths evened out",
+    "acc_calibrated": "accuracy, calibrated",
+    "auc": "AUC",
+    "exact_match": "exact match",
+}
+_SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
+
+
+def is_task(metrics: pd.Series) -> pd.Series:
+    """Return which metrics belong to a task or a probe; the others are measured on a corpus."""
+    return metrics.str.contains("/", regex=False).astype(bool)
 
 
 def metric_title(metric: str) -> str:
-    """Return what people call a metric."""
-    return METRIC_TITLES.get(metric, metric.replace("_", " "))
+    """Return what people call a metric; of a task, with the task's name before it."""
+    task, _, name = metric.rpartition("/")
+    title = METRIC_TITLES.get(name, name.replace("_", " "))
+    return f"{task.replace('_', ' ')}: {title}" if task else title
+
+
+def experiments(evaluations: pd.DataFrame) -> list[pd.DataFrame]:
+    """Divide evaluations by model and experiment, in the order of the rows, and keep the main metric of each.
+
+    That is the perplexity per token where it was measured, and else the first metric.
+    """
+    return [rows[rows["metric"] == main_metric(rows)] for rows in _groups(evaluations, ["model", "experiment"])]
+
+
+def by_metric(evaluations: pd.DataFrame) -> list[pd.DataFrame]:
+    """Divide evaluations by model, experiment and metric, in the order of the rows."""
+    return _groups(evaluations, ["model", "experiment", "metric"])
+
+
+def main_metric(rows: pd.DataFrame) -> str:
+    """Return the metric by which one model's experiment is drawn."""
+    metrics = list(rows["metric"])
+    return MAIN_METRIC if MAIN_METRIC in metrics else metrics[0]
 
 
 def untouched(rows: pd.DataFrame) -> pd.Series:
     """Return the row of the untouched model, ready for a CSV file."""
-    return _flattened(rows[rows["cut"] == UNTOUCHED]).iloc[0]
+    return flattened(rows[rows["cut"] == UNTOUCHED]).iloc[0]
+
+
+def arranged(rows: pd.DataFrame) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Divide the cuts of one model, experiment and metric into those that go over deciles, by scope, and all others.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+
+    Returns
+    -------
+    grids : list of DataFrame
+        Cuts of one decile each, labelled (:func:`labelled`), one frame for each scope.
+    others : DataFrame
+        The cuts that are no deciles, or share their cell of a grid, labelled; may be empty.
+    """
+    cuts = rows[(rows["cut"] != UNTOUCHED) & (rows["control_of"] == "")]
+    grids, others = [], [cuts[cuts["decile"] == 0]]
+    for group in _groups(cuts[cuts["decile"] > 0], ["scope"]):
+        labels = labelled(group)
+        if labels["column"].eq(NO_PLACE).any():
+            others.append(group)
+        else:
+            grids.append(labels)
+    return grids, labelled(pd.concat(others))
 
 
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -42,15 +108,14 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The cuts without the untouched model, ``roles`` and ``layers`` joined to
-        strings, with ``n_documents``, ``log_ratio`` and ``log_ratio_se`` (change of
-        log-perplexity and its paired standard error), and the labels ``row``
-        (what was removed, and from which layers where that varies) and
+        The cuts without the untouched model and without matched controls, flattened
+        (:func:`flattened`), with ``told`` (whether the change is significant) and the
+        labels ``row`` (what was removed, and from which layers where that varies) and
         ``column`` (from which roles; if those are always the same, rows are
         layers and columns are what was removed). Deciles ascend, everything else keeps its
         order.
     """
-    cuts = rows[rows["cut"] != UNTOUCHED]
+    cuts = rows[(rows["cut"] != UNTOUCHED) & (rows["control_of"] == "")]
     everything = {role for roles in cuts["roles"] for role in roles}
     where = cuts["layers"].map(wording.layer_label)
     whose = cuts["roles"].map(
@@ -60,25 +125,27 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     if len(set(where)) > 1:
         # Layers over what is removed, as in the paper's Table 4, unless roles need the columns.
         row, column = (where, row) if len(set(whose)) == 1 else (row + ", " + where, whose)
-    labels = cuts.assign(row=row, column=column)
+    labels = cuts.assign(row=row, column=column, told=cuts["q_value"] <= SIGNIFICANT)
     if labels.duplicated(["row", "column"]).any():
-        labels = labels.assign(row=labels["cut"], column="Change")
-    labels = labels.join(_log_ratios(cuts, rows[rows["cut"] == UNTOUCHED]))
+        labels = labels.assign(row=labels["cut"], column=NO_PLACE)
     first_role = [min(map(ROLES.index, roles)) for roles in labels["roles"]]
     ordered = labels.assign(first_role=first_role).sort_values(["first_role", "decile"], kind="stable")
-    return _flattened(ordered.drop(columns="first_role"))
+    return flattened(ordered.drop(columns="first_role"))
 
 
 def describe(row: pd.Series) -> str:
-    """Say in words what the untouched model scores, and on how much text."""
+    """Say in words what the untouched model scores, and on how much text or how many items."""
     value = wording.measurement(row["value"], row["standard_error"])
-    documents = f"{row['n_documents']:,} document{'s' if row['n_documents'] != 1 else ''}"
-    return f"untouched {metric_title(row['metric'])} {value}, {row['n_tokens']:,} tokens in {documents}"
+    units = wording.count(row["n_units"], row["unit"])
+    scored = next((name for end, name in _SCORED.items() if row["metric"].endswith(end)), "")
+    return f"untouched {metric_title(row['metric'])} {value}, " + (
+        f"{row['n_scored']:,} {scored} in {units}" if scored else units
+    )
 
 
 def one_role_deciles(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the cuts that take one decile of one role out of all layers touched, with a column ``role``."""
-    cuts = rows[(rows["decile"] > 0) & (rows["scope"] == "role")]
+    cuts = rows[(rows["decile"] > 0) & (rows["scope"] == "role") & (rows["control_of"] == "")]
     cuts = cuts[cuts["roles"].map(len) == 1]
     return cuts.assign(role=[roles[0] for roles in cuts["roles"]])
 
@@ -101,16 +168,16 @@ def smallest_against_middle(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         role, n_layers, excess (nats per token; positive: decile 1 costs more),
-        excess_se, n_documents, p_value. Empty where the experiment has no such
-        deciles or only one document.
+        excess_se, n_documents, p_value. Empty where the metric is no perplexity,
+        and where the experiment has no such deciles or only one document.
     """
     columns = ["role", "n_layers", "excess", "excess_se", "n_documents", "p_value"]
-    cuts = one_role_deciles(rows)
+    cuts = one_role_deciles(rows[rows["statistic"] == "exp_ratio"])
     found = []
     for group in _groups(cuts.assign(touched=cuts["layers"].map(tuple)), ["role", "touched"]):
         role, layers = group["role"].iloc[0], group["layers"].iloc[0]
-        nll = dict(zip(group["decile"], group["document_nll"], strict=True))
-        tokens = np.asarray(group["document_tokens"].iloc[0], dtype=float)
+        nll = dict(zip(group["decile"], group["unit_values"], strict=True))
+        tokens = np.asarray(group["unit_weights"].iloc[0], dtype=float)
         if not {1, *MIDDLE_DECILES} <= set(nll) or len(tokens) < 2:
             continue
         excess, error = paired_excess(nll[1], np.mean([nll[decile] for decile in MIDDLE_DECILES], axis=0), tokens)
@@ -119,13 +186,6 @@ def smallest_against_middle(rows: pd.DataFrame) -> pd.DataFrame:
         found.append((role, len(layers), excess, error, len(tokens), p))
     contrasts = pd.DataFrame(found, columns=columns)
     return contrasts.assign(p_value=holm(contrasts["p_value"].to_numpy(dtype=float)))
-
-
-def _log_ratios(cuts: pd.DataFrame, untouched_row: pd.DataFrame) -> pd.DataFrame:
-    """Return the change of log-perplexity by each cut with its standard error; no number for a single document."""
-    baseline, tokens = untouched_row["document_nll"].iloc[0], untouched_row["document_tokens"].iloc[0]
-    found = [paired_excess(nll, baseline, tokens) for nll in cuts["document_nll"]]
-    return pd.DataFrame(found, columns=["log_ratio", "log_ratio_se"], index=cuts.index)
 
 
 def paired_excess(
@@ -172,18 +232,14 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def experiments(evaluations: pd.DataFrame) -> list[pd.DataFrame]:
-    """Divide evaluations by model, experiment and metric, in the order of the rows."""
-    return _groups(evaluations, ["model", "experiment", "metric"])
+def flattened(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return evaluations with ``roles`` and ``layers`` joined to strings, and with the number of units."""
+    return rows.assign(
+        n_units=rows["units"].map(len),
+        roles=rows["roles"].map("+".join),
+        layers=[" ".join(map(str, layers)) for layers in rows["layers"]],
+    )
 
 
 def _groups(rows: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
     return [group for _, group in rows.groupby(columns, sort=False)]
-
-
-def _flattened(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(
-        n_documents=rows["documents"].map(len),
-        roles=rows["roles"].map("+".join),
-        layers=[" ".join(map(str, layers)) for layers in rows["layers"]],
-    )

@@ -128,11 +128,13 @@ def removal_cost(data: Measurements) -> Finding | None:
 
 
 def _harmless(cuts: pd.DataFrame) -> str:
-    """Count the cuts whose change of log-perplexity two standard errors do not tell from zero."""
-    if cuts["log_ratio_se"].isna().any():
-        return "with one document there are no standard errors"
-    within = int((cuts["log_ratio"].abs() <= 2 * cuts["log_ratio_se"]).sum())
-    return f"{within} of them change it by less than two standard errors (of its logarithm)"
+    """Count the cuts whose change is not significant."""
+    if cuts["q_value"].isna().all():
+        return "no test was possible, so nothing is known of significance"
+    worse = cuts["difference"] < 0 if cuts["higher_is_better"].iloc[0] else cuts["difference"] > 0
+    hurt, help_ = int((cuts["told"] & worse).sum()), int((cuts["told"] & ~worse).sum())
+    improve = f", {help_} improve it" if help_ else ""
+    return f"{hurt} hurt significantly{improve}, {len(cuts) - hurt - help_} change it not significantly"
 
 
 def _smallest_sentence(contrasts: pd.DataFrame) -> list[str]:

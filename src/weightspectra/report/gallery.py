@@ -152,7 +152,9 @@ def _panels(data: Measurements, model: str, block: int | None, corpus: str | Non
 
 
 def _evaluations(data: Measurements, wanted: Wanted) -> pd.DataFrame:
-    """Return the rows of one experiment; of several metrics, the first."""
+    """Return the rows of one experiment's main metric."""
     rows = data.evaluations
-    rows = rows[(rows["model"] == wanted["model"]) & (rows["experiment"] == wanted["experiment"])]
-    return rows[rows["metric"] == rows["metric"].iloc[0]]
+    (chosen,) = costs.experiments(
+        rows[(rows["model"] == wanted["model"]) & (rows["experiment"] == wanted["experiment"])]
+    )
+    return chosen

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from weightspectra.report import costs, noise_tables, published, summaries, wording
+from weightspectra.report import cut_tables, noise_tables, published, summaries, wording
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import Block, Table, by_model
 from weightspectra.report.wording import ROLE_TITLES
@@ -26,7 +26,8 @@ def make(name: str, data: Measurements) -> Table:
         "information": lambda: noise_tables.information(data),
         "tails": lambda: noise_tables.tails(data),
         "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
-        "perplexity": lambda: perplexity(data.evaluations, titles, warnings),
+        "cuts": lambda: cut_tables.cuts(data),
+        "tasks": lambda: cut_tables.tasks(data),
         "published": lambda: beside_published(published.compare(data.published, data.bulk, data.origins), titles),
     }
     return makers[name]()
@@ -156,40 +157,6 @@ def overlap(
     return Table(
         "overlap", "Singular vectors that overlap with the data beyond chance", counts, blocks, notes, warnings
     )
-
-
-def perplexity(evaluations: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()) -> Table:
-    """Tabulate what each cut does to the model: change of the metric with its paired standard error.
-
-    Parameters
-    ----------
-    evaluations : DataFrame
-        Rows of ``contracts.EVALUATIONS``.
-    titles : mapping
-        From each model to what it is called.
-    warnings : sequence of str
-        Notes on how the weights are stored.
-    """
-    blocks, data = [], []
-    for model, of_model in by_model(evaluations, titles):
-        for rows in costs.experiments(of_model):
-            cuts = costs.labelled(rows)
-            untouched = costs.untouched(rows)
-            cuts["cell"] = [
-                wording.measurement(change, error, signed=True)
-                for change, error in zip(cuts["difference"], cuts["difference_se"], strict=True)
-            ]
-            cells = cuts.pivot_table(index="row", columns="column", values="cell", aggfunc="first")
-            cells = cells.reindex(index=cuts["row"].unique(), columns=cuts["column"].unique()).fillna(wording.NOTHING)
-            heading = f"{titles[model]}, {untouched['experiment']}: {costs.describe(untouched)}"
-            blocks.append(Block(heading, "Removed", cells))
-            data.append(pd.concat([untouched.to_frame().T, cuts])[costs.COLUMNS])
-    notes = [
-        "Change against the untouched model ± standard error, paired over documents; same text, same windows.",
-        "Decile 1 holds the smallest tenth of each matrix's singular values, decile 10 the largest.",
-    ]
-    numbers = pd.concat(data) if data else pd.DataFrame(columns=costs.COLUMNS)
-    return Table("perplexity", "What removing singular values costs", numbers, blocks, notes, warnings)
 
 
 def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table:

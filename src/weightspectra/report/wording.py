@@ -88,14 +88,54 @@ def power_of_ten(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def interval(value: float, low: float, high: float) -> str:
+    """Spell a change with the ends of its interval, rounded to two digits of half its width: ``"+0.12 [0.03, 0.21]"``.
+
+    Parameters
+    ----------
+    value, low, high : float
+        Ends that are not finite, or equal, are left out.
+    """
+    if not math.isfinite(value):
+        return "overflow"
+    width = (high - low) / 2
+    if not math.isfinite(width) or width <= 0:
+        return _number(value, _places(abs(value), 3), True)
+    places = _places(width, 2)
+    return f"{_number(value, places, True)} [{_number(low, places, True)}, {_number(high, places, True)}]"
+
+
+def count(number: int, name: str) -> str:
+    """Spell a number of things: ``"1 document"``, ``"1,200 items"``."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def signed(value: float, places: int) -> str:
+    """Spell a change with so many decimal places and its sign; ``"overflow"`` if it is no number."""
+    return _number(value, places, True) if math.isfinite(value) else "overflow"
+
+
+def number(value: float) -> str:
+    """Spell a value in four digits, large ones in powers of ten."""
+    return _number(value, _places(abs(value), 4), False) if math.isfinite(value) else "overflow"
+
+
 def probability(p: float) -> str:
     """Spell a p-value: ``"p = 0.03"``, ``"p = 2e-5"``, ``"p < 1e-12"``."""
+    spelled = p_value(p)
+    return f"p {spelled}" if spelled.startswith("<") else f"p = {spelled}"
+
+
+def p_value(p: float) -> str:
+    """Spell a p-value without its name: ``"0.03"``, ``"2e-5"``, ``"< 1e-12"``; an en dash if there is none."""
+    if math.isnan(p):
+        return NOTHING
     if p < 1e-12:
-        return "p < 1e-12"
+        return "< 1e-12"
     if p < 0.001:
         mantissa, exponent = f"{p:.0e}".split("e")
-        return f"p = {mantissa}e{int(exponent)}"
-    return f"p = {p:.2g}"
+        return f"{mantissa}e{int(exponent)}"
+    return f"{p:.2g}"
 
 
 def listing(words: Sequence[str], joint: str = "and") -> str:
