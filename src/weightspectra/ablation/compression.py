@@ -126,8 +126,8 @@ def informative_directions(information: pd.DataFrame) -> dict[MatrixKey, float]:
         their directions, add up to an unbiased count for the matrix.
     """
     rows = information.assign(found=information["information"] * information["n_directions"])
-    counts = rows.groupby(list(MatrixKey._fields))["found"].sum()
-    return {MatrixKey(*index): max(float(found), 1.0) for index, found in counts.items()}
+    counts = rows.groupby(list(MatrixKey._fields), as_index=False)["found"].sum()
+    return {MatrixKey(row.layer, row.role, row.expert): max(row.found, 1.0) for row in counts.itertuples()}
 
 
 def uniform_ranks(shapes: Shapes, size: float) -> Ranks:

@@ -1,21 +1,23 @@
 """The tensors of a checkpoint on disk, one at a time, without building the model.
 
 Safetensors files are mapped into memory by NumPy, so that reading a matrix
-costs the matrix and no deep-learning library is imported. Pickled checkpoints
+costs the matrix and no deep-learning library is imported; they are written likewise. Pickled checkpoints
 (.bin) need PyTorch, which is imported only for them.
 """
 
 import json
+import math
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from weightspectra.atomic import replace_file
 from weightspectra.errors import UserError
 from weightspectra.models.layouts import REFETCH
 
@@ -24,8 +26,12 @@ STORAGE: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
 }
-"""NumPy type of each number format that can be read; bfloat16 comes as its 16 bits."""
+"""NumPy type of each number format that can be read; bfloat16 comes as its 16 bits. Weights are of the first four."""
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 INDEX_SUFFIX = ".index.json"
@@ -97,6 +103,45 @@ def tensors(folder: StrPath) -> dict[str, StoredTensor]:
     return found
 
 
+def write_safetensors(
+    path: Path,
+    tensors: Mapping[str, tuple[str, tuple[int, ...]]],
+    arrays: Iterable[np.ndarray],
+    described: Mapping[str, str],
+) -> None:
+    """Write a safetensors file tensor by tensor, so that no more than one is in memory.
+
+    Parameters
+    ----------
+    path : path
+    tensors : mapping from str to (str, tuple of int)
+        Number format (a key of ``STORAGE``) and shape by name, in the order in which they are stored.
+    arrays : iterable of ndarray
+        The numbers, in that order.
+    described : mapping from str to str
+        Metadata for the header. ``quantisation`` and ``rounding_std`` are what
+        :func:`tensors` gives back; the latter is JSON, from names to numbers.
+
+    Raises
+    ------
+    UserError
+        When the disk is full, or a format is unknown.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(described)}
+    end = 0
+    for name, (number_format, shape) in tensors.items():
+        if number_format not in STORAGE:
+            raise UserError(f"tensor '{name}' is stored as {number_format}; expected one of {', '.join(STORAGE)}")
+        start, end = end, end + STORAGE[number_format].itemsize * math.prod(shape)
+        header[name] = {"dtype": number_format, "shape": list(shape), "data_offsets": [start, end]}
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with replace_file(path, 8 + len(head) + end) as stream:
+        stream.write(len(head).to_bytes(8, "little") + head)
+        for (number_format, _), array in zip(tensors.values(), arrays, strict=True):
+            stream.write(np.ascontiguousarray(array, dtype=STORAGE[number_format]).reshape(-1).data)
+
+
 def _files(folder: Path) -> list[Path]:
     for name in SINGLE:
         if (folder / name).is_file():
@@ -147,6 +192,7 @@ def _pickle(path: Path) -> dict[str, StoredTensor]:
     import torch
 
     formats = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
+    formats |= {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
     try:
         # Files from before PyTorch 1.6 are no zip archives, and cannot be mapped.
         state = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)

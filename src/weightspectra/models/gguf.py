@@ -13,6 +13,7 @@ from transformers import LlamaConfig
 
 from weightspectra.atomic import replace_file
 from weightspectra.errors import UserError
+from weightspectra.models import checkpoints
 from weightspectra.models.gguf_quantisation import rounding_std
 from weightspectra.models.gguf_tokenizer import write_tokenizer
 from weightspectra.progress import track
@@ -188,24 +189,15 @@ def _tensor_names(file: Path, tensors: dict[str, ReaderTensor], n_blocks: int) -
 
 
 def _write_weights(path: Path, tensors: dict[str, ReaderTensor], heads: dict[str, int], quantisation: str) -> None:
-    """Write a safetensors file tensor by tensor, so that no more than one is in memory."""
     errors = {}
     for name, tensor in track(tensors.items(), len(tensors), f"estimate rounding of {path.parent.name}", "tensors"):
         error = rounding_std(tensor.data, tensor.tensor_type)
         if error is not None:
             errors[name] = error
     described = {"format": "pt", "quantisation": quantisation, "rounding_std": json.dumps(errors, sort_keys=True)}
-    header: dict[str, Any] = {"__metadata__": described}
-    end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + 4 * int(tensor.n_elements)
-        header[name] = {"dtype": "F32", "shape": [int(n) for n in tensor.shape[::-1]], "data_offsets": [start, end]}
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
-    with replace_file(path, 8 + len(head) + end) as stream:
-        stream.write(len(head).to_bytes(8, "little") + head)
-        for weight in track(_weights(tensors, heads), len(tensors), f"convert {path.parent.name}", "tensors"):
-            stream.write(np.ascontiguousarray(weight, dtype="<f4").data)
+    stored = {name: ("F32", tuple(int(n) for n in tensor.shape[::-1])) for name, tensor in tensors.items()}
+    weights = track(_weights(tensors, heads), len(tensors), f"convert {path.parent.name}", "tensors")
+    checkpoints.write_safetensors(path, stored, weights, described)
 
 
 def _weights(tensors: dict[str, ReaderTensor], heads: dict[str, int]) -> Iterator[np.ndarray]:

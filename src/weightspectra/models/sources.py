@@ -69,15 +69,15 @@ def fetch(
     Parameters
     ----------
     name : str
-        The model's name; a random control's weights depend on it.
+        The model's name; the weights of a random control or a noisier copy depend on it.
     entry : mapping
         The model's entry in the configuration, defaults filled in.
     folder : path
         Where the files will stand.
     seed : int or None
-        The configuration's seed; only random controls need it.
+        The configuration's seed; only random controls and noisier copies need it.
     like : path, optional
-        Folder of the model that a random control is made like.
+        Folder of the model that a random control or a noisier copy is made like.
     check : callable
         Called with the content of ``config.json``, before weights are
         downloaded or converted; raises what it objects to.
@@ -92,8 +92,11 @@ def fetch(
     staging.mkdir(parents=True)
     try:
         [(kind, spec)] = entry["source"].items()
-        if kind == "random":
-            origin = _random(name, entry, staging, check, seed, like)
+        if kind in _MAKERS:
+            if like is None or seed is None:
+                raise ValueError(f"a seed and the folder of '{spec['like']}' are needed to make '{name}' like it")
+            check(folders.read_config(like))
+            origin = _MAKERS[kind](name, entry, staging, seed, like)
         else:
             origin = _FETCHERS[kind](spec, entry, staging, check)
         config = folders.read_config(staging)
@@ -171,16 +174,26 @@ _FETCHERS: dict[str, Callable[[Any, Spec, Path, Check], Origin]] = {
 }
 
 
-def _random(name: str, entry: Spec, staging: Path, check: Check, seed: int | None, like: Path | None) -> Origin:
+def _random(name: str, entry: Spec, staging: Path, seed: int, like: Path) -> Origin:
     from weightspectra.models.control import write_control
 
-    original = entry["source"]["random"]["like"]
-    if like is None or seed is None:
-        raise ValueError(f"a seed and the folder of '{original}' are needed to make '{name}' like it")
-    check(folders.read_config(like))
     trusted = entry.get("trust_remote_code", False)
     write_control(like, staging, derived_seed(seed, name, "initialise"), trust_remote_code=trusted)
-    return Origin("random", original, f"seed {seed}")
+    return Origin("random", entry["source"]["random"]["like"], f"seed {seed}")
+
+
+def _renoised(name: str, entry: Spec, staging: Path, seed: int, like: Path) -> Origin:
+    from weightspectra.models.renoising import write_renoised
+
+    spec, trusted = entry["source"]["renoised"], entry.get("trust_remote_code", False)
+    grid = {"bits": spec["bits"], "block": spec["block"]}
+    write_renoised(like, staging, derived_seed(seed, name, "renoise"), **grid, trust_remote_code=trusted)
+    quantisation = f"noise of {spec['bits']} bits in blocks of {spec['block']} added"
+    return Origin("renoised", spec["like"], f"seed {seed}", quantisation)
+
+
+_MAKERS: dict[str, Callable[[str, Spec, Path, int, Path], Origin]] = {"random": _random, "renoised": _renoised}
+"""Sources that are made from another model of the configuration."""
 
 
 def _wanted(source: Path, where: str, entry: Spec) -> Iterable[str]:
