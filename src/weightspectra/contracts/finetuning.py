@@ -67,10 +67,30 @@ FINETUNINGS = Contract(
     ),
 )
 
+
+def _shares(side: str) -> tuple[Column, ...]:
+    """Return the columns that tell where in one side's singular vectors of the base the difference lies."""
+    where = f"the base's {side} vectors, decile 1 (the smallest tenth) to 10"
+    return (
+        Column(f"{side}_shares", FLOAT64_LIST, f"share of the difference's energy in {where}"),
+        Column(f"{side}_expected", FLOAT64_LIST, "mean of such shares for a difference of random orientation"),
+        Column(f"{side}_low", FLOAT64_LIST, "2.5 % quantile of such shares, given the difference's singular values"),
+        Column(f"{side}_high", FLOAT64_LIST, "97.5 % quantile"),
+        Column(
+            f"{side}_leading",
+            FLOAT64_LIST,
+            f"share of the difference's ten leading {side} vectors, each counted equally, in {where}",
+        ),
+        Column(f"{side}_leading_low", FLOAT64_LIST, "2.5 % quantile of those for vectors of random orientation"),
+        Column(f"{side}_leading_high", FLOAT64_LIST, "97.5 % quantile"),
+    )
+
+
 COMPARISONS = Contract(
     "comparisons",
     1,
-    "One row per matrix of two models of one shape: the spectrum of their difference, and where it lies in the base.",
+    "One row per matrix of two models of one shape: the spectrum of their difference, and where it lies in the base. "
+    "Where nothing changed, shares are not numbers (NaN).",
     (
         Column("comparison", pa.string(), "the comparison's name in the configuration"),
         Column("base", pa.string(), "the model before"),
@@ -85,14 +105,8 @@ COMPARISONS = Contract(
         ),
         Column("n_above", pa.int32(), "singular values of the difference above the calibrated bound"),
         Column("bound_upper", pa.float64(), "that bound"),
+        Column("alignment", pa.float64(), "cosine between difference and base, taken as vectors of entries"),
         Column("singular_values", FLOAT64_LIST, "of the difference, largest first"),
-        Column(
-            "left_shares", FLOAT64_LIST, "share of the difference's energy in the base's left vectors, decile 1 to 10"
-        ),
-        Column("right_shares", FLOAT64_LIST, "the same in the base's right vectors (of those with singular values)"),
-        Column("left_low", pa.float64(), "2.5 % quantile of such a share for a random difference with this spectrum"),
-        Column("left_high", pa.float64(), "97.5 % quantile"),
-        Column("right_low", pa.float64(), "2.5 % quantile, right vectors"),
-        Column("right_high", pa.float64(), "97.5 % quantile"),
+        *(column for side in ("left", "right") for column in _shares(side)),
     ),
 )
