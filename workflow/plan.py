@@ -70,7 +70,6 @@ class Plan:
             "corpus": [f"<results>/corpora/{experiment['corpus']}.parquet"] if "corpus" in experiment else [],
             "bulk": [f"<results>/bulk/{model}.parquet"] if by_bulk else [],
             "information": [f"<results>/information/{model}.parquet"] if by_boundary else [],
-            "cleaning": [f"<results>/cleaning/{model}.parquet"] if by_boundary else [],
             "moments": [
                 f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
                 for corpus in whitening

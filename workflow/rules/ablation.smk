@@ -3,7 +3,7 @@
 fetch_task      in:  tasks/{task} of the configuration, the data set it asks (if it is one of ours)
                 out: tasks/{task}.parquet (contracts.TASKS), and beside it a folder with the task and its data
 evaluate_cuts   in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
-                     corpus, bulk, information, cleaning, moments, tasks, data sets
+                     corpus, bulk, information, moments, tasks, data sets
                 out: evaluations/{model}/{experiment}.parquet (EVALUATIONS)
 predict_damage  in:  sources/{model}.parquet, corpora/{corpus}.parquet, spectra and vectors of the model
                 out: predictions/{model}/{corpus}.parquet (PREDICTIONS), directions/{model}/{corpus}.parquet (DIRECTIONS)
