@@ -160,15 +160,15 @@ class Change(NamedTuple):
         ``sum |W - W'|^2 / sum |W|^2`` in Frobenius norms, over all matrices named.
     kept_parameters : float
         Parameters that these matrices need afterwards, each as two factors
-        where that takes fewer, as a share of what they have.
+        where that takes fewer.
     """
 
     removed_energy: float
     kept_parameters: float
 
 
-UNCHANGED = Change(removed_energy=0.0, kept_parameters=1.0)
-"""What no edit does."""
+UNCHANGED = Change(removed_energy=0.0, kept_parameters=0.0)
+"""What edits of no matrix do."""
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def edited(
     Change
     """
     originals: dict[MatrixKey, torch.Tensor] = {}
-    lost = total = n_kept = n_whole = 0.0
+    lost = total = n_kept = 0.0
     try:
         for key, edit in edits.items():
             weight = matrices[key].read()
@@ -204,9 +204,8 @@ def edited(
                 matrices[key].write(new)
                 lost += float((weight.to(torch.float64) - new).square_().sum())
             total += float(torch.linalg.vector_norm(weight, dtype=torch.float64)) ** 2
-            n_whole += weight.numel()
             n_kept += weight.numel() if edit.n_parameters is None else edit.n_parameters
-        yield Change(lost / total, n_kept / n_whole) if total else UNCHANGED
+        yield Change(lost / total if total else 0.0, n_kept)
     finally:
         for key, weight in reversed(originals.items()):
             matrices[key].write(weight)
