@@ -1,0 +1,39 @@
+"""Fine-tune a classifier on one model, with deciles of its singular values removed before, after, or not at all."""
+
+from pathlib import Path
+
+from weightspectra import contracts, job, provenance
+from weightspectra.ablation import classification, finetuning, journal
+from weightspectra.ablation.truncation import Stored
+from weightspectra.activations import windows
+from weightspectra.models import devices, live, loading
+
+
+def main(smk):
+    """Choose and tokenise the examples before the model is loaded; load it once; write one row per run and epoch."""
+    names, wanted = {"model": smk.wildcards.model, "finetuning": smk.wildcards.finetuning}, smk.params.finetuning
+    folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
+    device, trust = devices.device(smk.params.device), {"trust_remote_code": smk.params.remote_code}
+    tokenizer, table = loading.load_tokenizer(folder, **trust), contracts.EXAMPLES.read(smk.input.data_set)
+    examples = []
+    for split in ("train", "test"):
+        rng = provenance.generator(smk.params.seed, wanted["data_set"], "examples to fine-tune on", split)
+        chosen = classification.choose(table, split, wanted.get(f"n_{split}"), rng)
+        examples.append(classification.tokenised(tokenizer, chosen, max_length=wanted["max_length"]))
+    encoder = loading.load(folder, head=False, device=device, **trust)
+    windows.check_window(wanted["max_length"], encoder)
+    classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
+    matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
+    subject = finetuning.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
+    seeds = [provenance.derived_seed(smk.params.seed, *names.values(), str(run)) for run in range(wanted["n_seeds"])]
+    plan = finetuning.Plan.of(wanted, seeds)
+    stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
+    key = provenance.digest([stamp, inputs, smk.threads])
+    finished = journal.Journal(output.with_name(f".{names['finetuning']}.journal"), key)
+    rows = finetuning.finetune(subject, plan, journal=finished, label=f"fine-tune {names['model']}")
+    contracts.FINETUNINGS.write([{**names, **row} for row in rows], output, stamp)
+    finished.remove()
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
