@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from weightspectra import atomic
-from weightspectra.atomic import replace_file
+from weightspectra.atomic import replace_file, replace_folder
 from weightspectra.contracts import WEIGHTS, MatrixKey
 from weightspectra.errors import UserError
 
@@ -107,4 +107,46 @@ def test_a_disk_that_fills_up_at_the_last_moment_is_reported_too(code, tmp_path,
         replace_file(tmp_path / "file") as stream,
     ):
         stream.write(b"whole")
+    assert names_in(tmp_path) == []
+
+
+def test_a_folder_takes_its_name_and_an_older_ones_place_when_the_block_ends(tmp_path):
+    target = tmp_path / "new" / "folder"
+    for content in ("one", "two"):
+        with replace_folder(target) as folder:
+            (folder / content).write_text(content)
+            (folder / content).chmod(0o600)
+            (folder / "inner").mkdir(mode=0o700)
+            assert not (target / content).exists()
+        assert set(names_in(target)) == {"inner", content}
+        assert (target / content).stat().st_mode & 0o777 == 0o644
+        assert (target / "inner").stat().st_mode & 0o777 == 0o755
+    assert names_in(target.parent) == ["folder"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_that_was_not_finished_leaves_the_old_one_and_nothing_else(error, tmp_path):
+    with replace_folder(tmp_path / "folder") as folder:
+        (folder / "old").touch()
+    with pytest.raises(error), replace_folder(tmp_path / "folder") as folder:
+        (folder / "new").touch()
+        raise error
+    assert names_in(tmp_path) == ["folder"] and names_in(tmp_path / "folder") == ["old"]
+
+
+def test_what_a_killed_writer_left_of_a_folder_is_not_mixed_into_the_next_one(tmp_path):
+    (tmp_path / ".folder.partial").mkdir()
+    (tmp_path / ".folder.partial" / "half").touch()
+    with replace_folder(tmp_path / "folder") as folder:
+        (folder / "whole").touch()
+    assert names_in(tmp_path / "folder") == ["whole"]
+
+
+def test_a_disk_that_fills_up_under_a_folder_is_reported(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"folder: the disk is full: the folder needs at least 5 bytes, [\d,]+ are free"),
+        replace_folder(tmp_path / "folder") as folder,
+    ):
+        (folder / "file").write_text("whole")
+        raise OSError(errno.ENOSPC, "full")
     assert names_in(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import errno
 import os
@@ -45,22 +45,62 @@ def replace_file(path: str | os.PathLike[str], expected_bytes: int = 0) -> Itera
             finally:
                 written = os.fstat(stream.fileno()).st_size
         partial.replace(target)
-        _flush_folder(target.parent)
+        _flush(target.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            needed = max(expected_bytes, written)
-            free = shutil.disk_usage(target.parent).free
-            raise UserError(
-                f"{target}: the disk is full: the file needs at least {needed:,} bytes, "
-                f"{free:,} are free; make room and run again (nothing half-written was left)"
-            ) from error
+        _explain_full_disk(error, target, "file", max(expected_bytes, written))
         raise
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextmanager
+def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder that takes its name, and the place of an older one, only once it is complete.
+
+    What is put into the hidden neighbour that the block is given is flushed to the disk,
+    readable for everyone, and renamed when the block ends without an error,
+    and removed when it does not.
+
+    Parameters
+    ----------
+    path : path
+        Where the complete folder will stand; missing folders above it are made.
+
+    Raises
+    ------
+    UserError
+        When the disk is full.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for found in (partial, *partial.rglob("*")):
+            found.chmod(0o755 if found.is_dir() else 0o644)
+            _flush(found)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.replace(target)
+        _flush(target.parent)
+    except BaseException as error:
+        written = sum(found.stat().st_size for found in partial.rglob("*") if found.is_file())
+        shutil.rmtree(partial, ignore_errors=True)
+        _explain_full_disk(error, target, "folder", written)
+        raise
+
+
+def _explain_full_disk(error: BaseException, target: Path, what: str, needed: int) -> None:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(target.parent).free
+        raise UserError(
+            f"{target}: the disk is full: the {what} needs at least {needed:,} bytes, "
+            f"{free:,} are free; make room and run again (nothing half-written was left)"
+        ) from error
+
+
+def _flush(path: Path) -> None:
+    """Make the bytes of a file, or a rename in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

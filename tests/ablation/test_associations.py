@@ -57,7 +57,7 @@ class Memory(torch.nn.Module):
     def losses(self):
         """Return the loss of each fact's word, as perplexities are measured."""
         asked = [Window(str(fact), [fact, fact], 1) for fact in range(N_FACTS)]
-        return window_nll(self, asked, batch_size=7, device="cpu")
+        return window_nll(self, asked, batch_size=7)
 
 
 @pytest.fixture(params=[(30, 20), (20, 30), (20, 20)], ids=["tall", "wide", "square"])
