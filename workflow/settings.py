@@ -175,6 +175,9 @@ def _contradictions_of_experiment(
         yield f"{where}/metrics: {', '.join(experiment['metrics'])} without a text; name a corpus"
     if not (experiment["metrics"] or experiment["tasks"] or experiment["probes"]):
         yield f"{where}: nothing is measured; name a corpus, tasks or probes"
+    whitening = sorted({cut["compress"].get("corpus", "") for cut in experiment["cuts"] if "compress" in cut} - {""})
+    if len(whitening) > 1:
+        yield f"{where}/cuts: compress names the corpora {', '.join(whitening)}; whiten with one in each experiment"
     for number, cut in enumerate(experiment["cuts"]):
         for way in ("remove", "keep"):
             first, last = cut.get(way, {}).get("indices", (0, 0))
