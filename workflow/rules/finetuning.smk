@@ -2,7 +2,7 @@
 
 fetch_data_set   in:  data_sets/{data_set} of the configuration
                  out: data_sets/{data_set}.parquet (contracts.EXAMPLES)
-finetune         in:  sources/{model}.parquet, data_sets/*.parquet, spectra and vectors of the model
+finetune         in:  sources/{model}.parquet, data_sets/*.parquet, vectors of the model
                  out: finetunings/{model}/{finetuning}.parquet (FINETUNINGS)
 compare_models   in:  weights of two models, spectra and vectors of the first
                  out: comparisons/{comparison}.parquet (COMPARISONS)
@@ -37,7 +37,6 @@ rule finetune:
     input:
         source="<results>/sources/{model}.parquet",
         data_set=plan.data_set_of_finetuning,
-        spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
         vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),
     output:
         "<results>/finetunings/{model}/{finetuning}.parquet",
