@@ -49,6 +49,7 @@ include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/finetuning.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
 
 

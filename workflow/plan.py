@@ -10,8 +10,10 @@ from typing import Any
 from findings import findings, results_of
 from settings import SettingsError, complete
 from shown import Shown
+from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
+from weightspectra.ablation.labels import slug
 from weightspectra.provenance import code_digest, digest
 
 Wildcards = Any
@@ -150,6 +152,14 @@ class Plan:
         """The (model, experiment) pairs to evaluate."""
         experiments = self.config["experiments"].items()
         return [(model, name) for name, experiment in experiments for model in experiment["models"]]
+
+    def exported(self, _: Wildcards) -> str:
+        """Return the folder of the checkpoint that ``cut`` of the configuration names."""
+        if "cut" not in self.config:
+            raise WorkflowError('name the cut to export: snakemake export --config cut="decile 1 of down"')
+        *place, label = self.config["cut"].split("/")
+        [(model, experiment)] = [tuple(place)] if place else self.evaluated
+        return f"<results>/exports/{model}/{experiment}/{slug(label)}"
 
     @property
     def predicted(self) -> list[tuple[str, str]]:

@@ -155,12 +155,30 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for name, comparison in config["comparisons"].items():
         if comparison["base"] == comparison["tuned"]:
             yield f"comparisons/{name}: '{comparison['base']}' is compared with itself; name two models"
+    yield from _contradictions_of_export(config)
     for name, finetuning in config["finetunings"].items():
         if finetuning["n_seeds_removed"] > finetuning["n_seeds"]:
             yield (
                 f"finetunings/{name}/n_seeds_removed: found {finetuning['n_seeds_removed']}, more than the "
                 f"{finetuning['n_seeds']} untouched runs they are compared with"
             )
+
+
+def _contradictions_of_export(config: Mapping[str, Any]) -> Iterator[str]:
+    """Find out where the cut to export is from; whether it is there is known only with the model's matrices."""
+    if "cut" not in config:
+        return
+    *place, label = config["cut"].split("/")
+    pairs = [f"{model}/{name}" for name, found in config["experiments"].items() for model in found["models"]]
+    if not pairs:
+        yield "cut: there is no experiment to take it from"
+    elif not label.strip():
+        yield f"cut: found '{config['cut']}', expected the label of a cut, for example 'decile 1 of down'"
+    elif not place and len(pairs) > 1:
+        yield f"cut: several experiments may have '{label}'; write {' or '.join(f'{pair}/{label}' for pair in pairs)}"
+    elif place and "/".join(place) not in pairs:
+        near = difflib.get_close_matches("/".join(place), pairs, n=1) or pairs
+        yield f"cut: no experiment '{'/'.join(place)}' (model/experiment); perhaps {near[0]}/{label}?"
 
 
 def _contradictions_of_experiment(

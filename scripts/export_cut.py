@@ -1,0 +1,37 @@
+"""Write one model after one cut as a checkpoint, with a card of what was removed and what it cost."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from weightspectra import atomic, contracts, job
+from weightspectra.ablation import card, export, labels, planning, truncation, whitening
+from weightspectra.models import checkpoints, devices, live, loading
+
+TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
+
+
+def main(smk):
+    """Find the cut before the model is loaded; apply it as the evaluation did; write a folder, whole or not at all."""
+    names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
+    source = Path(smk.input.source).with_suffix("")
+    config, evaluations = checkpoints.config(source), contracts.EVALUATIONS.read(smk.input.evaluations)
+    tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
+    known = {"config": config, "model": names["model"], "seed": smk.params.seed}
+    cuts = {cut.label: cut for cut in planning.experiment_cuts(wanted["cuts"], **tables, **known)}
+    cut = cuts[labels.find(smk.wildcards.cut, list(cuts))]
+    device, head = devices.device(smk.params.device), export.head_of(config)
+    options = {"dtype": getattr(torch, wanted["dtype"]), "trust_remote_code": smk.params.remote_code}
+    model = loading.load(source, head=head, device=device, **options)
+    vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
+    stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
+    matrices, stamp = live.matrices(model, smk.params.fused_split), job.stamp(smk, device=devices.name(device))
+    with atomic.replace_folder(smk.output[0]) as folder:
+        exported = export.write_checkpoint(model, matrices, cut, stored, source, folder)
+        (folder / "README.md").write_text(card.card(cut, exported, evaluations, **names, head=head, provenance=stamp))
+        (folder / "provenance.json").write_text(json.dumps(stamp, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
