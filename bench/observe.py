@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
 
 def compare(folder: Path, device: torch.device, options: argparse.Namespace, clock) -> list[Row]:
     """Time every route; in every batch, some sequences are shorter and padded."""
-    model = loading.load(folder, head=False, device=device)
+    model = loading.load(folder, device=device)
     rng = np.random.default_rng(1)
     lengths = [options.window - 8 * (i // options.batches) for i in range(options.batches * options.batch_size)]
     sample = [Window("random", rng.integers(1000, model.config.vocab_size, n).tolist(), 0) for n in lengths]

@@ -16,7 +16,7 @@ def main(smk):
     tokenizer = loading.load_tokenizer(folder, trust_remote_code=trust)
     sample = windows.observation_windows(texts, tokenizer, window=observe["window"], n_tokens=observe["n_tokens"])
     batches = collection.batches_of(sample, observe["batch_size"], pad_id=tokenizer.pad_token_id or 0, device=device)
-    model = loading.load(folder, head=False, device=device, trust_remote_code=trust)
+    model = loading.load(folder, device=device, trust_remote_code=trust)
     windows.check_window(observe["window"], model)
     matrices = live.matrices(model)
     layers = weights.layers_of_part(1 + max(key.layer for key in matrices), smk.wildcards.part)

@@ -9,8 +9,7 @@ from weightspectra.models.sources import fetch
 
 def main(smk):
     """Write the model's files and their manifest."""
-    manifest = Path(smk.output[0])
-    model = manifest.stem
+    manifest, model = Path(smk.output[0]), Path(smk.output[0]).stem
     originals = [Path(path).with_suffix("") for path in smk.input if str(path).endswith(".parquet")]
     facts = fetch(
         model,
@@ -27,10 +26,11 @@ def main(smk):
 def requested(model, config):
     """Return what will be asked of the model. It is no parameter of the job, or a new experiment would fetch again."""
     experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
+    metrics = {metric for entry in experiments for metric in entry["metrics"]}
     cuts = [cut for entry in experiments for cut in entry["cuts"]]
     layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
     return {
-        "metrics": sorted({metric for entry in experiments for metric in entry["metrics"]}),
+        "metrics": sorted(metrics | {"tasks" for entry in experiments if entry["tasks"]}),
         "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
         "layers": sorted(layers),
     }

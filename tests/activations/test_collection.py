@@ -47,8 +47,8 @@ def naive_inputs(model, windows):
 def test_moments_are_those_of_all_inputs_without_padding(folder, request):
     path = request.getfixturevalue(folder)
     windows = make_windows(60)
-    collected = collect(loading.load(path, head=False), windows)
-    everything = naive_inputs(loading.load(path, head=False), windows)
+    collected = collect(loading.load(path), windows)
+    everything = naive_inputs(loading.load(path), windows)
     served = set()
     for shared, moments in collected.items():
         for role in shared.roles:
@@ -63,7 +63,7 @@ def test_moments_are_those_of_all_inputs_without_padding(folder, request):
 
 def test_shared_inputs_of_an_encoder_and_a_decoder(tiny_bert, tiny_llama):
     for folder, mlp in ((tiny_bert, [("up",), ("down",)]), (tiny_llama, [("up", "gate"), ("down",)])):
-        collected = collect(loading.load(folder, head=False), make_windows(60))
+        collected = collect(loading.load(folder), make_windows(60))
         expected = [("query", "key", "value"), ("attention_output",), *mlp]
         assert [(shared.key.layer, shared.roles) for shared in collected] == [(i, r) for i in (0, 1) for r in expected]
         assert all(shared.key == MatrixKey(shared.key.layer, shared.roles[0]) for shared in collected)
@@ -84,7 +84,7 @@ def test_parallel_blocks_and_fused_matrices_share_their_input():
 
 
 def test_a_part_with_early_layers_only_ends_its_forward_passes_early(tiny_llama):
-    model = loading.load(tiny_llama, head=False)
+    model = loading.load(tiny_llama)
     windows = make_windows(60)
     whole = {shared.key: moments.covariance for shared, moments in collect(model, windows).items()}
     batches = batches_of(windows, 2, pad_id=0)
@@ -116,7 +116,7 @@ def test_a_module_that_runs_twice_is_observed_twice():
 
 
 def test_experts_are_skipped_aloud_and_idle_modules_refused(tiny_llama, capsys):
-    model = loading.load(tiny_llama, head=False)
+    model = loading.load(tiny_llama)
     batch = batches_of(make_windows(60), 2, pad_id=0)[0]
     modules = modules_of(model, [0]) | {MatrixKey(0, "up", 1): None, MatrixKey(0, "up", 2): None}
     assert len(find_shared_inputs(model, modules, batch)) == 4
@@ -126,7 +126,7 @@ def test_experts_are_skipped_aloud_and_idle_modules_refused(tiny_llama, capsys):
 
 
 def test_values_that_are_not_finite_are_an_error_that_names_the_layer(tiny_llama):
-    model = loading.load(tiny_llama, head=False)
+    model = loading.load(tiny_llama)
     model.layers[1].mlp.up_proj.weight.data[0, 0] = float("inf")
     with pytest.raises(UserError, match="layer 1 'down': its inputs hold values that are not finite"):
         collect(model, make_windows(60))

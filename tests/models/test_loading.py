@@ -12,7 +12,7 @@ from weightspectra.models import devices, live, loading
 
 
 def test_decoder_with_its_head(tiny_llama, capfd):
-    model, tokenizer = loading.load(tiny_llama, head=True), loading.load_tokenizer(tiny_llama)
+    model, tokenizer = loading.load(tiny_llama, head="causal"), loading.load_tokenizer(tiny_llama)
     said = capfd.readouterr()
     assert said.out == said.err == ""
     assert type(model).__name__ == "LlamaForCausalLM"
@@ -22,13 +22,13 @@ def test_decoder_with_its_head(tiny_llama, capfd):
 
 
 def test_encoder_without_a_head(tiny_bert):
-    model = loading.load(tiny_bert, head=False)
+    model = loading.load(tiny_bert)
     assert type(model).__name__ == "BertModel"
     assert len(live.matrices(model)) == 12
 
 
 def test_decoder_without_its_head(tiny_llama):
-    model = loading.load(tiny_llama, head=False, dtype=torch.bfloat16)
+    model = loading.load(tiny_llama, dtype=torch.bfloat16)
     assert type(model).__name__ == "LlamaModel"
     assert live.matrices(model)[MatrixKey(0, "up")].read().dtype == torch.bfloat16
 
@@ -38,13 +38,13 @@ def test_tied_heads_are_fine(tiny_models, tiny_llama, tmp_path):
     shutil.copytree(folder, tmp_path / "gemma2")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_llama / name, tmp_path / "gemma2" / name)
-    model = loading.load(tmp_path / "gemma2", head=True)
+    model = loading.load(tmp_path / "gemma2", head="causal")
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
 def test_a_missing_head_is_refused(tiny_bert):
     with pytest.raises(UserError, match=r"lacks \d+ weights, which would be random: cls\.predictions"):
-        loading.load(tiny_bert, head=True)
+        loading.load(tiny_bert, head="causal")
 
 
 def test_a_missing_block_weight_is_refused(tiny_llama, tmp_path):
@@ -52,7 +52,7 @@ def test_a_missing_block_weight_is_refused(tiny_llama, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(UserError, match=r"lacks 9 weights.*layers\.2\."):
-        loading.load(folder, head=False)
+        loading.load(folder)
 
 
 def test_a_pooler_may_be_missing(tiny_models, tiny_bert, tmp_path):
@@ -61,12 +61,12 @@ def test_a_pooler_may_be_missing(tiny_models, tiny_bert, tmp_path):
     AutoModel.from_pretrained(tiny_bert, add_pooling_layer=False).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_bert / name, tmp_path / name)
-    loading.load(tmp_path, head=False)
+    loading.load(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="no loadable model"):
-        loading.load(tmp_path, head=False)
+        loading.load(tmp_path)
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tiny_models):

@@ -26,8 +26,10 @@ from weightspectra.models.layouts import (
 )
 
 GUIDE = "docs/add-an-architecture.md"
-CAUSAL_METRICS = {"perplexity"}
-CAUSAL_HEADS = ("ForCausalLM", "LMHeadModel")
+METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "pseudo_perplexity": "masked"}
+"""From a metric to the kind of head that it needs; other metrics need none."""
+HEADS_OF = {"causal": ("ForCausalLM", "LMHeadModel"), "masked": ("ForMaskedLM", "ForPreTraining")}
+"""How the names of classes with such a head end."""
 
 _BLOCK = re.compile(r"(?:^|\.)(?:layers?|h)\.(?P<layer>\d+)\.")
 
@@ -115,8 +117,8 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
     Raises
     ------
     UserError
-        For a role or layer that the model lacks, for a causal metric asked of
-        an encoder or of a checkpoint without a language-model head, and for
+        For a role or layer that the model lacks, for a metric of the other kind
+        of model or that needs a head which the checkpoint lacks, and for
         quantised checkpoints.
     """
     family = of(config)
@@ -132,22 +134,30 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
     for layer in requested.get("layers", ()):
         if not 0 <= layer < n_layers:
             raise UserError(f"layer {layer}: this {family.model_type} model has layers 0 to {n_layers - 1}")
-    for metric in sorted(CAUSAL_METRICS & set(requested.get("metrics", ()))):
-        _check_causal(family, config, metric)
+    for metric in sorted(METRIC_HEADS.keys() & set(requested.get("metrics", ()))):
+        _check_head(family, config, metric)
 
 
-def _check_causal(family: Family, config: Config, metric: str) -> None:
-    if not family.causal:
+def head_for(metrics: Iterable[str]) -> str | None:
+    """Return the kind of head, ``causal`` or ``masked``, that metrics need; None if none of them needs one."""
+    return next((METRIC_HEADS[metric] for metric in metrics if metric in METRIC_HEADS), None)
+
+
+def _check_head(family: Family, config: Config, metric: str) -> None:
+    head = METRIC_HEADS[metric]
+    if family.causal != (head == "causal"):
+        needed = "predicts the next token" if head == "causal" else "predicts masked tokens"
+        found = "predicts the next token" if family.causal else "is an encoder"
         raise UserError(
-            f"metric '{metric}' needs a model that predicts the next token; model type '{family.model_type}' is an "
-            "encoder: its spectra and activations can be analysed, but it has no perplexity; "
-            "take it out of the experiment's models"
+            f"metric '{metric}' needs a model that {needed}; model type '{family.model_type}' {found}: its spectra and "
+            f"activations can be analysed, but {metric} cannot be measured; take it out of the experiment's models"
         )
     heads = config.get("architectures") or []
-    if not any(head.endswith(CAUSAL_HEADS) for head in heads):
+    if not any(name.endswith(HEADS_OF[head]) for name in heads):
+        kind = "language-model" if head == "causal" else "masked-language-model"
         raise UserError(
-            f"metric '{metric}' needs a checkpoint with a language-model head, for example "
-            f"architectures: ['...ForCausalLM'] in its config.json; found {heads}: take the model out of the "
+            f"metric '{metric}' needs a checkpoint with a {kind} head, for example "
+            f"architectures: ['...{HEADS_OF[head][0]}'] in its config.json; found {heads}: take the model out of the "
             "experiment's models, or fetch the checkpoint that has the head"
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging
 
 from weightspectra.errors import UserError
@@ -17,10 +17,13 @@ UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""
 
 
+KINDS = {None: AutoModel, "causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
+
+
 def load(
     folder: str | os.PathLike[str],
     *,
-    head: bool,
+    head: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     trust_remote_code: bool = False,
@@ -31,8 +34,8 @@ def load(
     ----------
     folder : path
         As written by ``save_pretrained``.
-    head : bool
-        Whether the causal language-model head is needed.
+    head : {'causal', 'masked'}, optional
+        The head that is needed: one that predicts the next token, or masked ones.
     dtype : torch.dtype
         Number format of the weights in memory.
     device : str or torch.device
@@ -51,7 +54,7 @@ def load(
         or the folder holds no model.
     """
     local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
-    kind: Any = AutoModelForCausalLM if head else AutoModel
+    kind: Any = KINDS[head or None]
     with _quiet():
         try:
             model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
@@ -84,10 +87,10 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
             raise UserError(f"{folder}: no loadable tokenizer: {error}") from error
 
 
-def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: bool) -> None:
+def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: str | None) -> None:
     invented = sorted(name for name in missing if head or not any(part in name for part in UNUSED))
     if invented:
-        cure = "use a checkpoint with a language-model head" if head else REFETCH
+        cure = f"use a checkpoint with a head for {head} language modelling" if head else REFETCH
         raise UserError(
             f"{folder}: the checkpoint lacks {len(invented)} weights, which would be random: "
             f"{', '.join(invented[:4])}{', ...' if len(invented) > 4 else ''}; {cure}"
