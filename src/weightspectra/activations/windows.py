@@ -25,13 +25,15 @@ class Window(NamedTuple):
     """A stretch of one document, ready for a model.
 
     ``input_ids`` are the tokens; ``n_scored`` says how many of the last ones
-    are scored (0 in a window that is only observed). The tokens before them
-    are context.
+    are scored (0 in a window that is only observed), and ``first_scored`` is
+    the number of the first of these among the document's tokens. The tokens
+    before them are context.
     """
 
     document: str
     input_ids: list[int]
     n_scored: int
+    first_scored: int = 0
 
 
 def observation_windows(texts: Mapping[str, str], tokenizer: Any, *, window: int, n_tokens: int) -> list[Window]:
@@ -62,9 +64,7 @@ def observation_windows(texts: Mapping[str, str], tokenizer: Any, *, window: int
         When all texts together are shorter than one window.
     """
     before, after = special_tokens(tokenizer)
-    n_text = window - len(before) - len(after)
-    if n_text < 1:
-        raise UserError(f"a window of {window} tokens has no room beside the tokenizer's special tokens; enlarge it")
+    n_text = _room(window, before, after)
 
     def cut(name: str, ids: list[int]) -> list[Window]:
         starts = range(0, len(ids), n_text)
@@ -115,16 +115,67 @@ def evaluation_windows(
     first = [tokenizer.bos_token_id] if bos and tokenizer.bos_token_id is not None else []
 
     def cut(name: str, ids: list[int]) -> list[Window]:
-        windows: list[Window] = []
-        end = 0 if first else 1
-        while end < len(ids):
-            start = len(windows) * stride
-            scored, end = end, min(start + window, len(ids))
+        windows = []
+        for start, scored, end in _stretches(0 if first else 1, len(ids), window, stride):
             context = ids[start:scored] if start < scored or first else ids[scored - 1 : scored]
-            windows.append(Window(name, [*first, *context, *ids[scored:end]], end - scored))
+            windows.append(Window(name, [*first, *context, *ids[scored:end]], end - scored, scored))
         return windows
 
     return _spread(texts, tokenizer, cut, window, n_windows, lambda taken: 1, "windows")
+
+
+def masked_windows(
+    texts: Mapping[str, str], tokenizer: Any, *, window: int, stride: int, n_windows: int
+) -> list[Window]:
+    """Cut texts into the windows that a masked model is scored on.
+
+    As :func:`evaluation_windows`, but with the tokens that the tokenizer puts
+    around a text ([CLS] and [SEP]) in each window and among its ``window``
+    tokens. They are not scored: the scored tokens are the last ``n_scored``
+    before those that follow the text. A stride that would skip text is
+    shortened.
+
+    Parameters
+    ----------
+    texts, tokenizer, window, stride, n_windows
+        As there.
+
+    Returns
+    -------
+    list of Window
+
+    Raises
+    ------
+    UserError
+        When all texts together are shorter than one window, or a window has no room for text.
+    """
+    before, after = special_tokens(tokenizer)
+    n_text = _room(window, before, after)
+
+    def cut(name: str, ids: list[int]) -> list[Window]:
+        return [
+            Window(name, [*before, *ids[start:end], *after], end - scored, scored)
+            for start, scored, end in _stretches(0, len(ids), n_text, min(stride, n_text))
+        ]
+
+    return _spread(texts, tokenizer, cut, window, n_windows, lambda taken: 1, "windows")
+
+
+def _stretches(first: int, n_tokens: int, window: int, stride: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where each window of a document starts, where its scored tokens start, and where both end."""
+    start, end = 0, first
+    while end < n_tokens:
+        scored, end = end, min(start + window, n_tokens)
+        yield start, scored, end
+        start += stride
+
+
+def _room(window: int, before: list[int], after: list[int]) -> int:
+    """Return how many of a window's tokens are left beside the special ones."""
+    room = window - len(before) - len(after)
+    if room < 1:
+        raise UserError(f"a window of {window} tokens has no room beside the tokenizer's special tokens; enlarge it")
+    return room
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
