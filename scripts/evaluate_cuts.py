@@ -1,36 +1,36 @@
 """Evaluate one model with every cut of one experiment."""
 
-import json
 from pathlib import Path
 
-import torch
-
 from weightspectra import contracts, job, provenance
-from weightspectra.ablation import cuts, evaluation, journal, selection
-from weightspectra.activations import windows
-from weightspectra.models import devices, families, live, loading
+from weightspectra.ablation import evaluation, journal, planning, subject, truncation, whitening
+from weightspectra.models import checkpoints, devices, families, loading
+
+TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
 
 
 def main(smk):
-    """Refuse what cannot work before the model is loaded; load it once; write one row per cut."""
+    """Refuse what cannot work before the model is loaded; load it once; write one row per cut and metric."""
     names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
     folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
-    families.check_request(json.loads((folder / "config.json").read_text()), {"metrics": [wanted["metric"]]})
-    spectra = selection.spectra_of(contracts.SPECTRA.read(smk.input.spectra), contracts.BULK.read(smk.input.bulk))
-    planned = cuts.plan_cuts(wanted["cuts"], spectra)
-    documents = contracts.CORPUS.read(smk.input.corpus).query("part == 'evaluate'")[["document", "text"]]
-    sampling = {name: wanted[name] for name in ("window", "stride", "n_windows", "bos")}
-    device, trust = devices.device(smk.params.device), {"trust_remote_code": smk.params.remote_code}
-    scored = windows.evaluation_windows(dict(documents.to_numpy()), loading.load_tokenizer(folder, **trust), **sampling)
-    model = loading.load(folder, head=True, dtype=getattr(torch, wanted["dtype"]), device=device, **trust)
-    windows.check_window(wanted["window"], model)
-    matrices, vectors = live.matrices(model, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
-    subject = evaluation.Subject(model, matrices, spectra, lambda key: vectors[key]["values"], device)
+    config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
+    families.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
+    tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
+    seed, device = smk.params.seed, devices.device(smk.params.device)
+    cuts = planning.experiment_cuts(wanted["cuts"], **tables, config=config, model=names["model"], seed=seed)
+    measured = {
+        "corpus": contracts.CORPUS.read(smk.input.corpus) if smk.input.corpus else None,
+        "tasks": {Path(path).with_suffix(""): contracts.TASKS.read(path) for path in smk.input.tasks},
+        "data_sets": [contracts.EXAMPLES.read(path) for path in smk.input.data_sets],
+    }
+    metrics = subject.load_metrics(wanted, loading.load_tokenizer(folder, **trust), device=device, **measured)
+    vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
+    stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
+    model = subject.load_subject(folder, wanted, stored, device=device, fused_split=smk.params.fused_split, **trust)
     stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
     key = provenance.digest([stamp, inputs, smk.threads])
-    finished = journal.Journal(output.with_name(f".{names['experiment']}.journal"), key)
-    options = {"batch_size": wanted["batch_size"], "journal": finished, "label": f"evaluate {names['model']}"}
-    rows = evaluation.evaluate(subject, planned, scored, **options)
+    finished, label = journal.Journal(output.with_name(f".{output.stem}.journal"), key), f"evaluate {names['model']}"
+    rows = evaluation.evaluate(model, cuts, metrics, finished, label, seed=seed)
     contracts.EVALUATIONS.write([{**names, **row} for row in rows], output, stamp)
     finished.remove()
 

@@ -1,13 +1,17 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 from causal_models import VOCABULARY, tiny_causal
 
 from weightspectra.ablation import perplexity
-from weightspectra.ablation.perplexity import DocumentScores, paired_standard_error, score, standard_error, window_nll
+from weightspectra.ablation.perplexity import Perplexity, window_nll
+from weightspectra.ablation.statistics import estimate
 from weightspectra.activations.windows import Window, evaluation_windows
 from weightspectra.models import loading
 
+METRICS = ["perplexity_per_token", "perplexity_per_word", "bits_per_byte"]
 ARCHITECTURES = ["Llama", "GPTNeoX", "GPT2", "OPT", "Gemma2", "Phi3", "Mixtral", "Cohere", "Granite"]
 
 
@@ -30,7 +34,7 @@ def test_equals_the_models_own_loss_and_a_naive_loop(architecture, monkeypatch):
     monkeypatch.setattr(perplexity, "CHUNK", 7)
     model = tiny_causal(architecture)
     windows = some_windows(("a", 20, 19), ("b", 9, 4), ("a", 13, 12), ("c", 20, 1))
-    found = window_nll(model, windows, batch_size=3, device="cpu")
+    found = window_nll(model, windows, batch_size=3)
     np.testing.assert_allclose(found, [naive_nll(model, window) for window in windows], rtol=1e-6)
     ids = torch.tensor([windows[0].input_ids])
     with torch.no_grad():
@@ -42,7 +46,7 @@ def test_only_chunks_of_logits_exist(monkeypatch):
     model = tiny_causal("Llama")
     sizes = []
     model.lm_head.register_forward_hook(lambda _, args, output: sizes.append(output.numel() // VOCABULARY))
-    window_nll(model, some_windows(("a", 17, 16), ("b", 17, 2)), batch_size=2, device="cpu")
+    window_nll(model, some_windows(("a", 17, 16), ("b", 17, 2)), batch_size=2)
     assert max(sizes) == 5
     assert sum(sizes) == 18
 
@@ -50,26 +54,26 @@ def test_only_chunks_of_logits_exist(monkeypatch):
 def test_a_model_that_bypasses_its_decoder_is_scored_from_its_full_logits(monkeypatch):
     model = tiny_causal("Llama")
     windows = some_windows(("a", 12, 11), ("b", 7, 3))
-    expected = window_nll(model, windows, batch_size=2, device="cpu")
+    expected = window_nll(model, windows, batch_size=2)
     monkeypatch.setattr(model, "get_decoder", lambda: torch.nn.Identity())
-    np.testing.assert_allclose(window_nll(model, windows, batch_size=2, device="cpu"), expected, rtol=1e-6)
+    np.testing.assert_allclose(window_nll(model, windows, batch_size=2), expected, rtol=1e-6)
 
 
 def test_the_decoders_own_forward_is_back_afterwards_also_after_an_error():
     model = tiny_causal("Llama")
-    window_nll(model, some_windows(("a", 8, 7)), batch_size=1, device="cpu")
+    window_nll(model, some_windows(("a", 8, 7)), batch_size=1)
     assert "forward" not in model.get_decoder().__dict__
     with pytest.raises(IndexError):
-        window_nll(model, [Window("a", [1, VOCABULARY + 3, 1], 2)], batch_size=1, device="cpu")
+        window_nll(model, [Window("a", [1, VOCABULARY + 3, 1], 2)], batch_size=1)
     assert "forward" not in model.get_decoder().__dict__
 
 
 def test_same_bits_again_and_whatever_the_order_of_equal_work():
     model = tiny_causal("Llama")
     windows = some_windows(*(("a", length, length - 1) for length in (9, 30, 17, 24, 11)))
-    first = window_nll(model, windows, batch_size=2, device="cpu")
-    assert np.array_equal(first, window_nll(model, windows, batch_size=2, device="cpu"))
-    assert np.array_equal(first[::-1], window_nll(model, windows[::-1], batch_size=2, device="cpu"))
+    first = window_nll(model, windows, batch_size=2)
+    assert np.array_equal(first, window_nll(model, windows, batch_size=2))
+    assert np.array_equal(first[::-1], window_nll(model, windows[::-1], batch_size=2))
 
 
 def test_a_half_precision_model_is_scored_in_float32():
@@ -78,101 +82,73 @@ def test_a_half_precision_model_is_scored_in_float32():
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([window.input_ids])).logits[0, :-1].double()
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(window.input_ids[1:]), reduction="sum")
-    assert window_nll(model, [window], batch_size=1, device="cpu")[0] == pytest.approx(float(expected), rel=1e-6)
+    assert window_nll(model, [window], batch_size=1)[0] == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_windows_add_up_by_document():
-    model = tiny_causal("Llama")
-    windows = some_windows(("b", 20, 19), ("a", 9, 4), ("b", 13, 12))
-    nll = window_nll(model, windows, batch_size=2, device="cpu")
-    scores = score(model, windows, batch_size=2, device="cpu")
-    assert scores.documents == ["b", "a"]
-    assert scores.n_tokens.tolist() == [31, 4]
-    np.testing.assert_allclose(scores.nll, [nll[0] + nll[2], nll[1]])
-    assert scores.perplexity == pytest.approx(np.exp(nll.sum() / 35))
-
-
-def simulated(n_documents, rng):
-    """Two models on documents of unequal length and difficulty, which both find hard alike."""
-    n_tokens = rng.integers(50, 400, n_documents)
-    hardness = rng.normal(3, 0.3, n_documents)
-    names = [str(index) for index in range(n_documents)]
-    return [
-        DocumentScores(names, n_tokens, n_tokens * (hardness + shift + rng.normal(0, 0.05, n_documents)))
-        for shift in (0.0, 0.2)
+def test_windows_add_up_by_document(tiny_llama):
+    model, tokenizer = loading.load(tiny_llama, head="causal"), loading.load_tokenizer(tiny_llama)
+    texts = {"b": "who is it then, he said", "a": "nobody knows"}
+    windows = [
+        Window("b", tokenizer(texts["b"])["input_ids"][:9], 8, 0),
+        Window("a", tokenizer(texts["a"], add_special_tokens=False)["input_ids"], 11, 1),
+        Window("b", tokenizer(texts["b"])["input_ids"], 15, 8),
     ]
+    nll = window_nll(model, windows, batch_size=2)
+    per_token, per_word, per_byte = Perplexity(windows, texts, tokenizer, batch_size=2).measure(model)
+    assert [found.metric for found in (per_token, per_word, per_byte)] == METRICS
+    assert per_token.units == per_word.units == ["b", "a"]
+    assert per_token.weights.tolist() == [8 + 15, 11]
+    assert per_word.weights.tolist() == [6, 2]  # "nobody" ends inside what is scored
+    assert per_byte.weights.tolist() == [len(texts["b"]), 11]
+    for found in (per_token, per_word, per_byte):
+        np.testing.assert_allclose(found.values, [nll[0] + nll[2], nll[1]], rtol=1e-12)
 
 
-def test_standard_errors_are_the_spread_over_corpora():
-    rng = np.random.default_rng(7)
-    pairs = [simulated(60, rng) for _ in range(3000)]
-    values = np.array([[base.perplexity, cut.perplexity] for base, cut in pairs])
-    single = np.mean([standard_error(base) ** 2 for base, _ in pairs]) ** 0.5
-    paired = np.mean([paired_standard_error(cut, base) ** 2 for base, cut in pairs]) ** 0.5
-    assert single == pytest.approx(values[:, 0].std(), rel=0.06)
-    assert paired == pytest.approx((values[:, 1] - values[:, 0]).std(), rel=0.06)
-    assert paired < 0.5 * single
-
-
-def test_paired_standard_error_agrees_with_the_jackknife():
-    base, cut = simulated(80, np.random.default_rng(8))
-
-    def without(scores, gone):
-        kept = np.arange(80) != gone
-        return DocumentScores(scores.documents[:-1], scores.n_tokens[kept], scores.nll[kept]).perplexity
-
-    left_out = np.array([without(cut, gone) - without(base, gone) for gone in range(80)])
-    jackknife = np.sqrt(79 / 80 * np.square(left_out - left_out.mean()).sum())
-    assert paired_standard_error(cut, base) == pytest.approx(jackknife, rel=0.03)
-
-
-def test_equal_scores_differ_by_exactly_nothing():
-    base, _ = simulated(5, np.random.default_rng(9))
-    assert paired_standard_error(base, base) == 0.0
-
-
-def test_one_document_has_no_standard_error():
-    assert np.isnan(standard_error(DocumentScores(["a"], np.array([10]), np.array([20.0]))))
-
-
-def test_a_broken_model_has_infinite_perplexity_and_no_warning():
-    broken = DocumentScores(["a", "b"], np.array([10, 10]), np.array([9000.0, 9500.0]))
-    sound = DocumentScores(["a", "b"], np.array([10, 10]), np.array([20.0, 21.0]))
-    assert broken.perplexity == np.inf
-    assert not np.isfinite(paired_standard_error(broken, sound))
-
-
-def test_pairs_must_be_of_the_same_tokens():
-    base, cut = simulated(5, np.random.default_rng(9))
-    with pytest.raises(ValueError, match="same documents"):
-        paired_standard_error(cut._replace(n_tokens=cut.n_tokens + 1), base)
+def test_documents_without_a_whole_word_or_a_fast_tokenizer_have_no_such_metric(tiny_llama, monkeypatch):
+    model, tokenizer = loading.load(tiny_llama, head="causal"), loading.load_tokenizer(tiny_llama)
+    windows = [Window("a", tokenizer("unending")["input_ids"][:5], 4, 0)]
+    measured = Perplexity(windows, {"a": "unending"}, tokenizer, batch_size=1).measure(model)
+    assert [found.metric for found in measured] == [METRICS[0], METRICS[2]]
+    monkeypatch.setattr(type(tokenizer), "is_fast", False)
+    measured = Perplexity(windows, {"a": "unending"}, tokenizer, batch_size=1).measure(model)
+    assert [found.metric for found in measured] == METRICS[:1]
 
 
 @pytest.mark.slow
 def test_equals_rolling_log_likelihood_of_lm_eval(tiny_llama):
     from lm_eval.api.instance import Instance
+    from lm_eval.api.metrics import bits_per_byte, weighted_perplexity
     from lm_eval.models.huggingface import HFLM
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-    model, tokenizer = loading.load(tiny_llama, head=True), loading.load_tokenizer(tiny_llama)
-    texts = {f"document {index}": "The state of the union is strong, and growing. " * (index + 2) for index in range(4)}
+    model, tokenizer = loading.load(tiny_llama, head="causal"), loading.load_tokenizer(tiny_llama)
+    texts = {
+        f"document {index}": "The state of the union — strong, and growing; " * (index + 2) + "so far"
+        for index in range(4)
+    }
     theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=3, max_length=40, add_bos_token=False)
     requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts.values()]
     expected = theirs.loglikelihood_rolling(requests, disable_tqdm=True)
 
     windows = []
     for name, text in texts.items():
-        ids = tokenizer(text, add_special_tokens=False).input_ids
+        ids, first = tokenizer(text, add_special_tokens=False).input_ids, 0
         rolling = get_rolling_token_windows(ids, prefix_token=theirs.prefix_token_id, max_seq_len=40, context_len=1)
         for context, scored in map(make_disjoint_window, rolling):
-            windows.append(Window(name, [*context, *scored], len(scored)))
-    scores = score(model, windows, batch_size=3, device="cpu")
-    np.testing.assert_allclose(-scores.nll, expected, rtol=1e-6)
+            windows.append(Window(name, [*context, *scored], len(scored), first))
+            first += len(scored)
+    per_token, per_word, per_byte = Perplexity(windows, texts, tokenizer, batch_size=3).measure(model)
+    np.testing.assert_allclose(-per_token.values, expected, rtol=1e-6)
 
-    assert (
-        sum(
-            window.n_scored
-            for window in evaluation_windows(texts, tokenizer, window=40, stride=40, n_windows=99, bos=True)
-        )
-        == scores.n_tokens.sum()
+    whole = evaluation_windows(texts, tokenizer, window=40, stride=40, n_windows=99, bos=True)
+    assert sum(window.n_scored for window in whole) == per_token.weights.sum()
+
+    # As lm-eval's task wikitext turns log-likelihoods into word perplexity and bits per byte.
+    items = list(zip(expected, (len(re.split(r"\s+", text)) for text in texts.values()), strict=True))
+    assert estimate(per_word.statistic, per_word.values, per_word.weights) == pytest.approx(
+        weighted_perplexity(items), rel=1e-6
+    )
+    items = list(zip(expected, (len(text.encode("utf-8")) for text in texts.values()), strict=True))
+    assert estimate(per_byte.statistic, per_byte.values, per_byte.weights) == pytest.approx(
+        bits_per_byte(items), rel=1e-6
     )

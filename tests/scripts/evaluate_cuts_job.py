@@ -12,7 +12,9 @@ from weightspectra import contracts
 EXPERIMENT = {
     "models": ["tiny"],
     "corpus": "prose",
-    "metric": "perplexity",
+    "metrics": ["perplexity"],
+    "tasks": [],
+    "probes": [],
     "window": 32,
     "stride": 32,
     "n_windows": 6,
@@ -20,7 +22,7 @@ EXPERIMENT = {
     "bos": True,
     "dtype": "float32",
     "cuts": [
-        {"remove": {"outside": ["below"]}, "scope": "all"},
+        {"remove": {"region": ["below"]}, "scope": "all"},
         {"remove": {"deciles": [1, 10]}, "scope": "matrix"},
     ],
 }
@@ -31,7 +33,7 @@ class Inputs(list):
     """Named inputs that can also be iterated, as Snakemake's can."""
 
     def __init__(self, **named):
-        super().__init__(named.values())
+        super().__init__(path for paths in named.values() for path in ([paths] if isinstance(paths, str) else paths))
         self.__dict__.update(named)
 
 
@@ -42,14 +44,18 @@ class Params(SimpleNamespace):
         return vars(self).items()
 
 
-def job(folder, experiment=EXPERIMENT):
+def job(folder, experiment=EXPERIMENT, **inputs):
     """Return what Snakemake would hand to the script; the inputs lie in ``folder``."""
-    names = {"source": "tiny", "corpus": "corpus", "spectra": "spectra", "vectors": "vectors", "bulk": "bulk"}
+    names = {"corpus": ["corpus"], "spectra": ["spectra"], "vectors": ["vectors"], "bulk": ["bulk"]}
+    names |= {"information": [], "moments": [], "tasks": [], "data_sets": [], **inputs}
+    files = {name: [str(folder / f"{file}.parquet") for file in found] for name, found in names.items()}
     return SimpleNamespace(
-        input=Inputs(**{name: str(folder / f"{file}.parquet") for name, file in names.items()}),
+        input=Inputs(source=str(folder / "tiny.parquet"), **files),
         output=[str(folder / "evaluations" / "tiny" / "test.parquet")],
         wildcards=SimpleNamespace(model="tiny", experiment="test"),
-        params=Params(code="c", device="cpu", remote_code=False, fused_split="interleaved", experiment=experiment),
+        params=Params(
+            code="c", seed=1, device="cpu", remote_code=False, fused_split="interleaved", experiment=experiment
+        ),
         rule="evaluate_cuts",
         threads=1,
         log=[str(folder / "log")],
@@ -76,6 +82,7 @@ def write_inputs(folder, model):
             row |= {"converged": True, "p_below": [], "p_above": []}
             row |= {"model": "tiny", **key._asdict(), "route": "gesdd", "short_side": short_side}
             row |= {"n_above": 2, "n_below": 1, "n_values": len(values), "singular_values": values}
+            row |= {"n_out": len(weight), "n_in": weight.shape[1]}
             spectra.append({name: row[name] for name in contracts.SPECTRA.schema.names})
             bulk.append({name: row[name] for name in contracts.BULK.schema.names})
     contracts.SPECTRA.write(spectra, folder / "spectra.parquet", sources)

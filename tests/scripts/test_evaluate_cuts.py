@@ -25,7 +25,7 @@ from weightspectra.models import loading
 def inputs(tmp_path_factory, tiny_llama):
     folder = tmp_path_factory.mktemp("inputs")
     shutil.copytree(tiny_llama, folder / "tiny")
-    model = loading.load(tiny_llama, head=True, dtype=torch.float32, device="cpu", trust_remote_code=False)
+    model = loading.load(tiny_llama, head="causal", dtype=torch.float32, device="cpu", trust_remote_code=False)
     write_inputs(folder, model)
     return folder
 
@@ -49,21 +49,39 @@ def run(folder, **changed):
     return contracts.EVALUATIONS.read(smk.output[0])
 
 
-def test_one_row_per_cut_with_the_untouched_model_first(folder):
-    found = run(folder).set_index("cut")
-    assert list(found.index[:2]) == ["none", "below of all matrices"]
-    assert len(found) == 2 + 2 * 7 * 2
+PERPLEXITIES = ["perplexity_per_token", "perplexity_per_word", "bits_per_byte"]
+
+
+def test_one_row_per_cut_and_metric_with_the_untouched_model_first(folder):
+    rows = run(folder)
+    assert list(rows["metric"][:4]) == [*PERPLEXITIES, PERPLEXITIES[0]]
+    assert list(rows["cut"][:6]) == ["none"] * 3 + ["below of all matrices"] * 3
+    assert len(rows) == 3 * (2 + 2 * 7 * 2)
+    assert set(rows["model"]) == {"tiny"} and set(rows["experiment"]) == {"test"}
+    found = rows[rows["metric"] == "perplexity_per_token"].set_index("cut")
     assert found.loc["none", "difference"] == 0 and found.loc["none", "difference_se"] == 0
-    assert set(found["model"]) == {"tiny"} and set(found["experiment"]) == {"test"}
-    assert set(found["n_tokens"]) == {sum(found["document_tokens"].iloc[0])}
-    assert list(found["documents"].iloc[0]) == [f"speech {i}" for i in range(4)]
+    assert list(found["units"].iloc[0]) == [f"speech {i}" for i in range(4)]
     row = found.loc["decile 10 of layer 1 down"]
     assert (list(row.roles), list(row.layers), row.n_removed, row.decile) == (["down"], [1], 3, 10)
-    assert row.value == pytest.approx(np.exp(sum(row.document_nll) / row.n_tokens), rel=1e-14)
+    assert row.value == pytest.approx(np.exp(sum(row.unit_values) / row.n_scored), rel=1e-14)
     assert row.difference == row.value - found.loc["none", "value"]
     assert row.difference != 0 and row.difference_se > 0
+    assert row.difference_low < row.difference < row.difference_high
+    assert 0 < row.p_value <= row.q_value <= 1
     assert 0.3 < row.removed_energy < 1
     assert found.loc["decile 1 of layer 1 down", "removed_energy"] < 0.01
+    assert row.kept_parameters == 29 * (32 + 96) or row.kept_parameters == 32 * 96
+
+
+def test_words_and_bytes_are_those_of_the_scored_text(folder):
+    rows = run(folder, n_windows=99).query("cut == 'none'").set_index("metric")
+    texts = [evaluate_cuts_job.TEXT * (i + 1) for i in range(4)]
+    weights = {name: list(rows.loc[name, "unit_weights"]) for name in PERPLEXITIES}
+    assert weights["perplexity_per_word"] == [len(text.split()) for text in texts]
+    assert weights["bits_per_byte"] == [len(text.encode()) for text in texts]
+    assert weights["perplexity_per_token"] == weights["bits_per_byte"]  # one token a byte
+    total = sum(rows.loc["bits_per_byte", "unit_values"])
+    assert rows.loc["bits_per_byte", "value"] == pytest.approx(total / np.log(2) / sum(map(len, texts)), rel=1e-14)
 
 
 def test_provenance_and_no_journal_remain(folder):
@@ -80,6 +98,7 @@ def test_provenance_and_no_journal_remain(folder):
         ({"cuts": [{"remove": {"deciles": [1]}, "layers": [2]}]}, "no layer 2; it has layers 0-1"),
         ({"cuts": [{"remove": {"indices": [0, 16]}}]}, "layer 0 'key' has 16 singular values"),
         ({"window": 5000, "stride": 5000}, "less than one window of 5000"),
+        ({"metrics": ["pseudo_perplexity"]}, "'pseudo_perplexity' needs a model that predicts masked tokens"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_before_the_model_is_loaded(folder, monkeypatch, changed, message):
@@ -143,7 +162,7 @@ def test_a_journal_of_other_work_is_not_used(folder, capsys, what, monkeypatch):
         smk.params.experiment = {**EXPERIMENT, "n_windows": 5}
     else:
         bulk = contracts.BULK.read(smk.input.bulk)
-        contracts.BULK.write(bulk, smk.input.bulk, {"rule": "another"})
+        contracts.BULK.write(bulk, smk.input.bulk[0], {"rule": "another"})
     capsys.readouterr()
     evaluate_cuts.main(smk)
     assert "finished before" not in capsys.readouterr().err

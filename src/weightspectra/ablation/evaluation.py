@@ -1,133 +1,193 @@
-"""Many cuts, one loaded model: remove, measure, put back."""
+"""Many cuts, one loaded model: edit, measure, put back; then compare every cut with the untouched model."""
 
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
+from weightspectra.ablation import statistics
 from weightspectra.ablation.cuts import NOTHING, Cut
-from weightspectra.ablation.journal import Journal, Row
-from weightspectra.ablation.perplexity import DocumentScores, paired_standard_error, score, standard_error
-from weightspectra.ablation.selection import Spectrum
-from weightspectra.ablation.truncation import UNCHANGED, Stored, Writable, edited
-from weightspectra.activations.windows import Window
+from weightspectra.ablation.journal import Journal
+from weightspectra.ablation.metrics import Measurement, Metric
+from weightspectra.ablation.truncation import Stored, Writable, edited
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
 from weightspectra.progress import track
 
+Record = dict[str, Any]
+"""One finished cut, as the journal holds it: its label, what it changed, and the fields of its measurements."""
+
 
 class Subject(NamedTuple):
-    """A loaded model whose matrices can be cut.
+    """A loaded model whose matrices can be edited.
 
     Attributes
     ----------
-    model : transformers causal language model
+    model : transformers model
         In evaluation mode.
     matrices : mapping from MatrixKey to a live matrix of the model
-    spectra : mapping from MatrixKey to Spectrum
-    vectors : callable from MatrixKey to ndarray of shape (n_values, n_values)
-        Singular vectors of the short side, one per row, largest value first.
-    device : torch device
+    stored : Stored
+        What edits may read.
     """
 
     model: Any
     matrices: Mapping[MatrixKey, Writable]
-    spectra: Mapping[MatrixKey, Spectrum]
-    vectors: Callable[[MatrixKey], np.ndarray]
-    device: torch.device | str
+    stored: Stored
 
 
 def evaluate(
-    subject: Subject,
-    cuts: Sequence[Cut],
-    windows: Sequence[Window],
-    *,
-    batch_size: int,
-    journal: Journal,
-    label: str,
-) -> list[Row]:
-    """Measure the perplexity of the untouched model and of the model after each cut.
+    subject: Subject, cuts: Sequence[Cut], metrics: Sequence[Metric], journal: Journal, label: str, *, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Measure the untouched model and the model after each cut.
+
+    Cuts are measured in the order of the first layer that they touch, so that
+    metrics may keep what the layers before it compute. What is compared is
+    computed in the end from what the units contributed, so that it does not
+    depend on when the work was interrupted.
 
     Parameters
     ----------
     subject : Subject
     cuts : sequence of Cut
-    windows : sequence of Window
-    batch_size : int
-        Windows per forward pass.
+    metrics : sequence of Metric
     journal : Journal
         Holds what an earlier, interrupted run has finished; each cut is added when it is done.
     label : str
         What progress lines call this job.
+    seed : int
+        Of the resamples (see :func:`statistics.compare`).
 
     Returns
     -------
     list of dict
-        The rows of ``contracts.EVALUATIONS`` but for model and experiment, the untouched model first.
+        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the
+        untouched model first, then the cuts in their order, each with every
+        metric. A cut after which some unit's value is no finite number keeps
+        its row: its value may be infinite or not a number, what cannot be
+        computed from it is not a number, and it does not count in the
+        correction of the others' p-values.
 
     Raises
     ------
     UserError
-        When the untouched model's perplexity is not a finite number.
+        When the untouched model gives a value that is not a finite number.
     """
     planned = [NOTHING, *cuts]
-    rows = {row["cut"]: row for row in journal.rows}
-    left = [cut for cut in planned if cut.label not in rows]
-    if rows:
-        print(f"{label}: {len(rows)} of {len(planned)} cuts were finished before", file=sys.stderr)
-    if len({window.document for window in windows}) == 1:
-        print(
-            f"{label}: all windows come from one document, so there are no standard errors; "
-            "divide the corpus into more (documents: paragraph)",
-            file=sys.stderr,
-        )
+    records = {record["cut"]: record for record in journal.rows}
+    left = sorted((cut for cut in planned if cut.label not in records), key=_first_layer)
+    if records:
+        print(f"{label}: {len(records)} of {len(planned)} cuts were finished before", file=sys.stderr)
     for cut in track(left, len(left), label, "cuts"):
-        baseline = _scores(rows[NOTHING.label]) if rows else None
-        change = UNCHANGED
-        if baseline is not None and not cut.n_removed:
-            scores = baseline
-        else:
-            with edited(subject.matrices, cut.edits, Stored(subject.vectors)) as change:
-                scores = score(subject.model, windows, batch_size=batch_size, device=subject.device)
-        _check_finite(cut, scores, label)
-        rows[cut.label] = journal.append(_row(cut, change.removed_energy, scores, baseline or scores))
-    return [rows[cut.label] for cut in planned]
+        untouched = records.get(NOTHING.label)
+        with edited(subject.matrices, cut.edits, subject.stored) as change:
+            if untouched and not cut.n_removed:
+                measured = untouched["measurements"]
+            else:
+                measured = _measure(subject.model, metrics, _first_layer(cut))
+        _check_finite(cut, measured, label)
+        record = {"cut": cut.label, **change._asdict(), "measurements": measured}
+        records[cut.label] = journal.append(record)
+    return _rows(planned, [records[cut.label] for cut in planned], label, seed)
 
 
-def _check_finite(cut: Cut, scores: DocumentScores, label: str) -> None:
+def _first_layer(cut: Cut) -> int:
+    """Return the first layer whose weights a cut changes; 0 if it changes none."""
+    return min((key.layer for key, edit in cut.edits.items() if edit.n_removed), default=0)
+
+
+def _measure(model: Any, metrics: Sequence[Metric], first_layer: int) -> list[Record]:
+    found = [measurement for metric in metrics for measurement in metric.measure(model, first_layer)]
+    return [
+        measurement._asdict()
+        | {
+            "units": list(measurement.units),
+            "values": np.asarray(measurement.values, dtype=np.float64).tolist(),
+            "weights": np.asarray(measurement.weights, dtype=np.float64).tolist(),
+        }
+        for measurement in found
+    ]
+
+
+def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
     """Refuse an untouched model that gives no number; report a cut that breaks the model's arithmetic."""
-    if math.isfinite(scores.perplexity):
-        return
-    found = f"{label}: the perplexity after cut '{cut.label}' is {scores.perplexity}"
-    if cut is NOTHING:
-        raise UserError(f"{found}: the model's activations overflow; set the experiment's dtype to float32")
-    print(f"{found}: the cut model's activations overflow", file=sys.stderr)
+    for measurement in measured:
+        count = int((~np.isfinite(measurement["values"])).sum())
+        if count:
+            found = (
+                f"{label}: after cut '{cut.label}' {measurement['metric']} is no finite number for {count} of "
+                f"{len(measurement['values'])} {measurement['unit']}s"
+            )
+            if cut is NOTHING:
+                raise UserError(f"{found}: the model's activations overflow; set the experiment's dtype to float32")
+            print(f"{found}: the cut model's activations overflow", file=sys.stderr)
+            return
 
 
-def _row(cut: Cut, removed_energy: float, scores: DocumentScores, baseline: DocumentScores) -> Row:
+def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
+    """Return the rows of all cuts: what they share, and for each metric its value and its difference."""
+    tables = [
+        _metric_rows([Measurement(**record["measurements"][number]) for record in records], planned, seed)
+        for number in range(len(records[0]["measurements"]))
+    ]
+    for table in tables:
+        if len(table[0]["units"]) == 1:
+            print(
+                f"{label}: {table[0]['metric']} comes from one {table[0]['unit']}, so it has no standard errors; "
+                "give more text, or divide the corpus into more documents (documents: paragraph)",
+                file=sys.stderr,
+            )
+    return [
+        {**_described(cut, record), **table[number]}
+        for number, (cut, record) in enumerate(zip(planned, records, strict=True))
+        for table in tables
+    ]
+
+
+def _described(cut: Cut, record: Record) -> dict[str, Any]:
     return {
         "cut": cut.label,
+        "control_of": cut.control_of,
         "scope": cut.scope,
         "removed": cut.removed,
         "decile": cut.decile,
         "roles": cut.roles,
         "layers": cut.layers,
         "n_removed": cut.n_removed,
-        "removed_energy": removed_energy,
-        "metric": "perplexity_per_token",
-        "value": scores.perplexity,
-        "standard_error": standard_error(scores),
-        "difference": scores.perplexity - baseline.perplexity,
-        "difference_se": paired_standard_error(scores, baseline),
-        "n_tokens": int(scores.n_tokens.sum()),
-        "documents": scores.documents,
-        "document_tokens": scores.n_tokens.tolist(),
-        "document_nll": scores.nll.tolist(),
+        "removed_energy": record["removed_energy"],
+        "kept_parameters": record["kept_parameters"],
     }
 
 
-def _scores(row: Row) -> DocumentScores:
-    return DocumentScores(row["documents"], np.array(row["document_tokens"]), np.array(row["document_nll"]))
+def _metric_rows(measured: Sequence[Measurement], planned: Sequence[Cut], seed: int) -> list[dict[str, Any]]:
+    """Return one metric's columns for every cut, the untouched model first."""
+    first, weights = measured[0], np.array(measured[0].weights)
+    for one, cut in zip(measured, planned, strict=True):
+        if (one.metric, one.units, one.weights) != (first.metric, first.units, first.weights):
+            raise ValueError(f"after cut '{cut.label}', {one.metric} was measured on other units than before")
+    values = np.array([one.values for one in measured])
+    compared = statistics.compare(first.statistic, values, values[0], weights, seed=seed)
+    changed = np.array([cut.n_removed > 0 for cut in planned])
+    q_values = np.ones(len(planned))
+    q_values[changed] = statistics.adjust(compared.p_value[changed])
+    return [
+        {
+            "metric": one.metric,
+            "statistic": one.statistic,
+            "higher_is_better": one.higher_is_better,
+            "value": statistics.estimate(one.statistic, values[number], weights),
+            "standard_error": statistics.standard_error(one.statistic, values[number], weights),
+            "difference": float(compared.difference[number]),
+            "difference_se": float(compared.standard_error[number]),
+            "difference_low": float(compared.low[number]),
+            "difference_high": float(compared.high[number]),
+            "p_value": float(compared.p_value[number]),
+            "q_value": float(q_values[number]),
+            "unit": one.unit,
+            "n_scored": len(weights) if one.statistic == "auc" else int(weights.sum()),
+            "units": list(one.units),
+            "unit_values": values[number].tolist(),
+            "unit_weights": list(one.weights),
+        }
+        for number, one in enumerate(measured)
+    ]

@@ -1,122 +1,122 @@
-"""Perplexity of a causal model on windows of text, with standard errors over documents."""
+"""Perplexity of a causal model on windows of text."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from weightspectra.ablation.metrics import Measurement
+from weightspectra.ablation.prefix import Prefix, forward_replaced
+from weightspectra.ablation.scored_text import words_and_bytes
 from weightspectra.activations.windows import Window
 
 CHUNK = 512
 """Positions whose logits exist at the same time: 512 of 128k words in float32 take 262 MB."""
 
 
-class DocumentScores(NamedTuple):
-    """What a model gave each document.
+class ScoredDocuments:
+    """What a set of windows scores of each document: tokens, words and bytes.
 
-    Attributes
+    Documents come in the order in which they first appear. Words and bytes are
+    those of the scored tokens only (see :func:`scored_text.words_and_bytes`),
+    whether a document is scored as a whole or in part.
+
+    Parameters
     ----------
-    documents : list of str
-    n_tokens : ndarray of int, shape (n_documents,)
-        Tokens scored.
-    nll : ndarray of float64, shape (n_documents,)
-        Their negative log-likelihood in nats.
+    windows : sequence of Window
+    texts : mapping from document name to text
+        At least the documents of the windows.
+    tokenizer : transformers tokenizer
+        One that cannot say where its tokens end (a slow one) gives tokens only.
     """
 
-    documents: list[str]
-    n_tokens: np.ndarray
-    nll: np.ndarray
+    def __init__(self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any):
+        self.documents = list(dict.fromkeys(window.document for window in windows))
+        number = {document: index for index, document in enumerate(self.documents)}
+        self._owner = np.array([number[window.document] for window in windows])
+        self._n_tokens = self.by_document([window.n_scored for window in windows])
+        self._n_words, self._n_bytes = np.zeros((2, len(self.documents)))
+        if tokenizer.is_fast:
+            held = {document: words_and_bytes(texts[document], tokenizer) for document in self.documents}
+            for window in windows:
+                scored = slice(window.first_scored, window.first_scored + window.n_scored)
+                n_words, n_bytes = (int(counts[scored].sum()) for counts in held[window.document])
+                self._n_words[number[window.document]] += n_words
+                self._n_bytes[number[window.document]] += n_bytes
 
-    @property
-    def perplexity(self) -> float:
-        """Perplexity per token, exp(sum of nll / number of tokens); infinite where float64 overflows."""
-        with np.errstate(over="ignore"):
-            return float(np.exp(self.nll.sum() / self.n_tokens.sum()))
+    def by_document(self, amounts: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Add up amounts of windows by document."""
+        return np.bincount(self._owner, weights=amounts, minlength=len(self.documents))
+
+    def measurements(self, nll: np.ndarray, prefix: str = "") -> list[Measurement]:
+        """Return perplexity per token and per word and bits per byte, as far as there are any of these.
+
+        Parameters
+        ----------
+        nll : ndarray of shape (n_windows,)
+            Negative log-likelihood of the windows' scored tokens, in nats.
+        prefix : str
+            What the names of the metrics begin with.
+        """
+        kinds = {
+            "perplexity_per_token": ("exp_ratio", self._n_tokens),
+            "perplexity_per_word": ("exp_ratio", self._n_words),
+            "bits_per_byte": ("bits_ratio", self._n_bytes),
+        }
+        values = self.by_document(nll)
+        return [
+            Measurement(f"{prefix}{name}", statistic, False, "document", self.documents, values, weights)
+            for name, (statistic, weights) in kinds.items()
+            if weights.sum()
+        ]
 
 
-def score(model: Any, windows: Sequence[Window], *, batch_size: int, device: torch.device | str) -> DocumentScores:
-    """Score windows and add them up by document, in the order in which documents first appear."""
-    nll = window_nll(model, windows, batch_size=batch_size, device=device)
-    documents = list(dict.fromkeys(window.document for window in windows))
-    number = {document: index for index, document in enumerate(documents)}
-    owner = np.array([number[window.document] for window in windows])
-    scored = np.array([window.n_scored for window in windows])
-    n_tokens = np.bincount(owner, weights=scored, minlength=len(documents)).astype(np.int64)
-    return DocumentScores(documents, n_tokens, np.bincount(owner, weights=nll, minlength=len(documents)))
+class Perplexity:
+    """Perplexity per token and per word, and bits per byte, of a causal model.
 
-
-def standard_error(scores: DocumentScores) -> float:
-    """Return the standard error of a perplexity over documents; not a number if there is only one.
-
-    Notes
-    -----
-    Perplexity is ``P = exp(R)`` with the ratio ``R = sum_d x_d / N`` of the
-    documents' negative log-likelihoods ``x_d`` to their ``N = sum_d n_d``
-    tokens. Documents are the independent units, tokens are not. To first order
-    document d moves P by its influence ``z_d = P (x_d - R n_d) / N``, whose
-    sum is zero, so that with D documents ``var(P) = D / (D - 1) sum_d z_d^2``.
-
-    References
+    Parameters
     ----------
-    W. G. Cochran, Sampling Techniques (3rd ed., Wiley 1977), Eq. 6.13 (ratio
-    estimator), with the delta method for the exponential.
+    windows : sequence of Window
+        As ``windows.evaluation_windows`` cuts them.
+    texts : mapping from document name to text
+    tokenizer : transformers tokenizer
+    batch_size : int
+        Windows per forward pass.
     """
-    return _error_of(_influence(scores))
+
+    def __init__(self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any, *, batch_size: int):
+        self._windows, self._batch_size = windows, batch_size
+        self._documents = ScoredDocuments(windows, texts, tokenizer)
+        self._prefix = Prefix()
+
+    def measure(self, model: Any, first_layer: int = 0) -> list[Measurement]:
+        """Score all windows; what the blocks before ``first_layer`` compute is kept for the next call."""
+        nll = window_nll(
+            model, self._windows, batch_size=self._batch_size, prefix=self._prefix, first_layer=first_layer
+        )
+        return self._documents.measurements(nll)
 
 
-def paired_standard_error(scores: DocumentScores, baseline: DocumentScores) -> float:
-    """Return the standard error of the difference of two perplexities on the same documents.
-
-    Notes
-    -----
-    The difference ``P1 - P0`` is moved by document d by ``z1_d - z0_d``, the
-    difference of its two influences (see :func:`standard_error`), so that
-    ``var(P1 - P0) = D / (D - 1) sum_d (z1_d - z0_d)^2``. What makes a document
-    hard for both models cancels inside each term, which is why this is smaller
-    than what two independent standard errors would give.
-
-    Raises
-    ------
-    ValueError
-        When the two were not scored on the same tokens of the same documents.
-    """
-    if scores.documents != baseline.documents or not np.array_equal(scores.n_tokens, baseline.n_tokens):
-        raise ValueError("paired differences need the same documents and tokens on both sides")
-    with np.errstate(invalid="ignore"):
-        return _error_of(_influence(scores) - _influence(baseline))
-
-
-def _influence(scores: DocumentScores) -> np.ndarray:
-    total = scores.n_tokens.sum()
-    ratio = scores.nll.sum() / total
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(scores.perplexity * (scores.nll - ratio * scores.n_tokens) / total)
-
-
-def _error_of(influence: np.ndarray) -> float:
-    count = len(influence)
-    if count < 2:
-        return float("nan")
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(count / (count - 1) * np.square(influence).sum()))
-
-
-def window_nll(model: Any, windows: Sequence[Window], *, batch_size: int, device: torch.device | str) -> np.ndarray:
+def window_nll(
+    model: Any, windows: Sequence[Window], *, batch_size: int, prefix: Prefix | None = None, first_layer: int = 0
+) -> np.ndarray:
     """Return each window's negative log-likelihood over its scored tokens.
 
     Parameters
     ----------
     model : transformers causal language model
-        In evaluation mode, on ``device``.
+        In evaluation mode.
     windows : sequence of Window
         The last ``n_scored`` tokens of each are predicted from all before them.
     batch_size : int
         Windows per forward pass. It moves results in the sixth digit, because
         matrix products add up in another order, so compare only equal ones.
-    device : torch device
+    prefix : Prefix, optional
+        Keeps what the blocks before ``first_layer`` compute.
+    first_layer : int
+        No block before it has changed since the first call with this prefix.
 
     Returns
     -------
@@ -135,14 +135,15 @@ def window_nll(model: Any, windows: Sequence[Window], *, batch_size: int, device
     """
     order = sorted(range(len(windows)), key=lambda index: -len(windows[index].input_ids))
     found = np.zeros(len(windows))
+    kept = prefix or Prefix()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            found[batch] = _batch_nll(model, [windows[index] for index in batch], device)
+            found[batch] = _batch_nll(model, [windows[index] for index in batch], kept, start, first_layer)
     return found
 
 
-def _batch_nll(model: Any, batch: Sequence[Window], device: torch.device | str) -> np.ndarray:
+def _batch_nll(model: Any, batch: Sequence[Window], prefix: Prefix, number: int, first_layer: int) -> np.ndarray:
     longest = max(len(window.input_ids) for window in batch)
     tokens = torch.zeros((len(batch), longest), dtype=torch.long)
     scored = torch.zeros((len(batch), longest - 1), dtype=torch.bool)
@@ -150,19 +151,20 @@ def _batch_nll(model: Any, batch: Sequence[Window], device: torch.device | str) 
         length = len(window.input_ids)
         tokens[row, :length] = torch.as_tensor(window.input_ids)
         scored[row, length - 1 - window.n_scored : length - 1] = True
+    device = next(model.parameters()).device
     targets = tokens[:, 1:][scored].to(device)
+    decoded = _Decoded(model, tokens[:, :-1].to(device))
+    hidden = prefix.run(model, number, first_layer, decoded.run)
     nll = [
         F.cross_entropy(logits.float(), wanted, reduction="none").double().cpu()
-        for logits, wanted in zip(
-            _logits(model, tokens[:, :-1].to(device), scored.to(device)), targets.split(CHUNK), strict=True
-        )
+        for logits, wanted in zip(decoded.logits(hidden[scored.to(device)]), targets.split(CHUNK), strict=True)
     ]
     owner = scored.nonzero()[:, 0].numpy()
     return np.bincount(owner, weights=torch.cat(nll).numpy(), minlength=len(batch))
 
 
-def _logits(model: Any, inputs: torch.Tensor, scored: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield the logits of the scored positions, ``CHUNK`` positions at a time.
+class _Decoded:
+    """One batch in a model, in two steps: to the last hidden states, and from some of these to their logits.
 
     The model's own ``forward`` is run twice around its decoder: once in full,
     with a decoder that keeps its hidden states to itself and hands an empty
@@ -171,43 +173,42 @@ def _logits(model: Any, inputs: torch.Tensor, scored: torch.Tensor) -> Iterator[
     scale on the logits) is done by its own code. A model that does not call
     its decoder as a whole gives all logits at once, and those are used.
     """
-    decoder = model.get_decoder()
-    run, outputs = decoder.forward, []
 
-    def keep_hidden(*args: Any, **kwargs: Any) -> Any:
-        output = run(*args, **kwargs)
-        outputs.append(output)
-        return _with_hidden(output, _hidden(output)[:, :0])
+    def __init__(self, model: Any, inputs: torch.Tensor):
+        self._model, self._inputs = model, inputs
+        self._output: Any = None
 
-    with _forward_replaced(decoder, keep_hidden):
-        answer = model(input_ids=inputs, use_cache=False)
-    if not outputs:
-        yield from answer.logits[scored].split(CHUNK)
-        return
-    (output,) = outputs
-    for chunk in _hidden(output)[scored].split(CHUNK):
-        with _forward_replaced(decoder, lambda *_, chunk=chunk, **__: _with_hidden(output, chunk[None])):
-            yield model(input_ids=inputs[:1, :1], use_cache=False).logits[0]
+    def run(self) -> torch.Tensor:
+        """Return the last hidden states (or the logits) of all positions."""
+        decoder = self._model.get_decoder()
+        own = decoder.forward
 
+        def keep_hidden(*args: Any, **kwargs: Any) -> Any:
+            self._output = own(*args, **kwargs)
+            return with_hidden(self._output, hidden_of(self._output)[:, :0])
 
-@contextmanager
-def _forward_replaced(module: torch.nn.Module, forward: Any) -> Iterator[None]:
-    """Give one module another ``forward`` while a block runs."""
-    own = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-        if own is not None:
-            module.forward = own
+        with forward_replaced(decoder, keep_hidden):
+            answer = self._model(input_ids=self._inputs, use_cache=False)
+        return answer.logits if self._output is None else hidden_of(self._output)
+
+    def logits(self, hidden: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield the logits of hidden states of shape (n_positions, n_hidden), ``CHUNK`` positions at a time."""
+        decoder, output = self._model.get_decoder(), self._output
+        for chunk in hidden.split(CHUNK):
+            if output is None:
+                yield chunk
+                continue
+            with forward_replaced(decoder, lambda *_, chunk=chunk, **__: with_hidden(output, chunk[None])):
+                yield self._model(input_ids=self._inputs[:1, :1], use_cache=False).logits[0]
 
 
-def _hidden(output: Any) -> torch.Tensor:
+def hidden_of(output: Any) -> torch.Tensor:
+    """Return the hidden states in what a decoder or an encoder returns."""
     return output[0] if isinstance(output, tuple) else output.last_hidden_state
 
 
-def _with_hidden(output: Any, hidden: torch.Tensor) -> Any:
+def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
+    """Return the same with other hidden states."""
     if isinstance(output, tuple):
         return (hidden, *output[1:])
     return type(output)(**{**output, "last_hidden_state": hidden})
