@@ -1,0 +1,28 @@
+"""Decompose the difference of two models of one shape, matrix by matrix, and find it in the first one's spectra."""
+
+from weightspectra import contracts, job, progress
+from weightspectra.ablation import comparison
+from weightspectra.models import devices
+
+KEY = list(contracts.MatrixKey._fields)
+
+
+def main(smk):
+    """Refuse models of different shapes; write one row per matrix."""
+    names = {"comparison": smk.wildcards.comparison} | {role: smk.params.comparison[role] for role in ("base", "tuned")}
+    both = f"{names['base']} and {names['tuned']}"
+    base, tuned = (contracts.WEIGHTS.matrices(paths) for paths in (smk.input.base_weights, smk.input.tuned_weights))
+    comparison.check_same_matrices(base, tuned, both)
+    vectors = contracts.VECTORS.matrices(smk.input.vectors)
+    spectra = contracts.SPECTRA.read(smk.input.spectra, columns=[*KEY, "n_out", "n_in"])
+    device, rows = devices.device(smk.params.device), []
+    for matrix in progress.track(spectra.itertuples(), len(spectra), f"compare {both}"):
+        key = contracts.MatrixKey(matrix.layer, matrix.role, matrix.expert)
+        weights = base[key]["values"], tuned[key]["values"], vectors[key]["values"]
+        found = comparison.compare(*weights, level=smk.params.level, device=device, name=f"{both}, {key}")
+        rows.append({**names, **key._asdict(), "n_out": matrix.n_out, "n_in": matrix.n_in, **found})
+    contracts.COMPARISONS.write(rows, smk.output[0], job.stamp(smk, device=devices.name(device)))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
