@@ -152,3 +152,9 @@ def test_a_removal_that_keeps_nothing_in_common_with_the_task_hurts(finished):
     """The largest tenth of every matrix is most of a model: without it, fine-tuned knowledge is gone."""
     accuracy = {(row["order"], row["decile"]): row["accuracy"] for row in finished if row["epoch"] == 2}
     assert accuracy["remove_last", 10] < accuracy["none", 0]
+
+
+def test_a_decoder_is_fine_tuned_alike(tiny_llama, tmp_path):
+    _, rows = done(tiny_llama, tmp_path, plan([11], epochs=1, deciles=[1]))
+    assert [row["order"] for row in rows] == ["none", "remove_last", "remove_first"]
+    assert all(np.isfinite(row["loss"]) for row in rows)
