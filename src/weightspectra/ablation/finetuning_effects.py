@@ -76,7 +76,8 @@ def finetuning_effects(rows: pd.DataFrame) -> pd.DataFrame:
         ]
     )
     if len(found):
-        found["q_value"] = found.groupby(FAMILY)["p_value"].transform(adjust)
+        for _, family in found.groupby(FAMILY):
+            found.loc[family.index, "q_value"] = adjust(family["p_value"].to_numpy())
     return found
 
 
