@@ -21,7 +21,7 @@ def main(smk):
         chosen = classification.choose(table, split, wanted.get(f"n_{split}"), rng)
         examples.append(classification.tokenised(tokenizer, chosen, max_length=wanted["max_length"]))
     encoder = loading.load(folder, head=False, device=device, **trust)
-    windows.check_window(wanted["max_length"], encoder)
+    windows.check_window(wanted["max_length"], encoder, key="max_length")
     classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
     subject = finetuning.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)

@@ -140,5 +140,5 @@ def test_too_few_examples_are_refused_before_the_model_is_loaded(inputs, tmp_pat
 
 
 def test_texts_longer_than_the_models_positions_are_refused(inputs, tmp_path):
-    with pytest.raises(UserError, match="200 tokens are longer than the 64 positions"):
+    with pytest.raises(UserError, match="200 tokens are longer than the 64 positions of this model; set 'max_length'"):
         finetune.main(smk_of(inputs, tmp_path, max_length=200))

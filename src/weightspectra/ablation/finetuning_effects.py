@@ -147,7 +147,7 @@ def paired_difference(change: np.ndarray, units: Sequence[str]) -> PairedDiffere
     References
     ----------
     D. D. Dorfman, K. S. Berbaum, C. E. Metz, Invest. Radiol. 27 (1992) 723;
-    S. L. Hillis, Stat. Med. 26 (2007) 596, Eq. 9 (degrees of freedom).
+    S. L. Hillis, Stat. Med. 26 (2007) 596 (degrees of freedom).
     """
     n_seeds, n_examples = change.shape
     mean = float(change.mean())

@@ -188,8 +188,8 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     raise UserError("the tokenizer changes a text's own tokens when it adds special tokens; it cannot be used here")
 
 
-def check_window(window: int, model: Any) -> None:
-    """Refuse windows that are longer than what a model has positions for.
+def check_window(window: int, model: Any, key: str = "window") -> None:
+    """Refuse windows (or whatever ``key`` of the configuration limits) longer than what a model has positions for.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def check_window(window: int, model: Any) -> None:
     if limit is not None and window > limit:
         raise UserError(
             f"windows of {window} tokens are longer than the {limit} positions of this model; "
-            f"set 'window' to at most {limit}"
+            f"set '{key}' to at most {limit}"
         )
 
 
