@@ -1,0 +1,23 @@
+"""Resolve a task and fetch its data into a folder beside the table, which is written last and marks it as complete."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from weightspectra import contracts, job, provenance
+from weightspectra.ablation.task_files import prepare
+
+
+def main(smk):
+    """Write the task's files and their table."""
+    table, entry = Path(smk.output[0]), smk.params.entry
+    examples = contracts.EXAMPLES.read(smk.input.data_set) if smk.input.data_set else None
+    tokenizer = Path(smk.input.tokenizer[0]).with_suffix("") if smk.input.tokenizer else None
+    rows = prepare(table.stem, entry, table.with_suffix(""), examples=examples, tokenizer=tokenizer)
+    names = ", ".join(dict.fromkeys(row["data"] for row in rows))
+    made = {"kind": "task", "name": names, "revision": f"lm-eval {version('lm_eval')}"}
+    sources = {f"task:{table.stem}": {**made, "sha256": provenance.digest([row["sha256"] for row in rows])}}
+    contracts.TASKS.write([{"task": table.stem, **row} for row in rows], table, job.stamp(smk, sources=sources))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake, online=True)
