@@ -65,12 +65,14 @@ class FakeModel:
         return values
 
 
-def measurements(
-    *models: FakeModel, controls=None, overlaps: bool = True, evaluations: pd.DataFrame | None = None
-) -> Measurements:
-    """Put models together into what a report reads."""
+def measurements(*models: FakeModel, controls=None, overlaps: bool = True, **measured: pd.DataFrame) -> Measurements:
+    """Put models, and rows of what was measured by cutting and fine-tuning them, into what a report reads."""
     found = frames(*models, overlaps=overlaps)
-    empty = contracts.EVALUATIONS.schema.empty_table().to_pandas()
+    cutting = (
+        *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
+        *(contracts.FINETUNINGS, contracts.COMPARISONS),
+    )
+    cut = {contract.name: contract.schema.empty_table().to_pandas() for contract in cutting}
     vectors = found.pop("vector_tests")
     without_lists = {name: rows if name == "spectra" else _scalars(rows, name) for name, rows in found.items()}
     return Measurements(
@@ -78,7 +80,7 @@ def measurements(
         vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
         shown_vectors=vectors,
         shown_levels=found["levels"],
-        evaluations=empty if evaluations is None else evaluations,
+        **{**cut, **measured},
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
     )

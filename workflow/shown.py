@@ -26,7 +26,13 @@ class Shown:
         optional = {
             "overlap": self.plan.observed,
             "cuts": self._with("metrics"),
+            "contrasts": self._with_cuts("controls"),
             "tasks": [*self._with("tasks"), *self._with("probes")],
+            "compression": self._with_cuts("compress"),
+            "prediction": self.plan.predicted,
+            "directions": self.plan.predicted if self.config["predict"]["n_directions"] else [],
+            "finetuning": self.plan.finetuned,
+            "difference": self.config["comparisons"],
             "published": self.config["report"]["published"],
         }
         always = ["outliers", "share_outside", "randomness", "information", "tails"]
@@ -35,6 +41,11 @@ class Shown:
     def _with(self, key: str) -> list[str]:
         """Return the experiments whose entry has something under this key."""
         return [name for name, experiment in self.config["experiments"].items() if experiment[key]]
+
+    def _with_cuts(self, key: str) -> list[str]:
+        """Return the experiments some of whose cuts have something under this key."""
+        experiments = self.config["experiments"].items()
+        return [name for name, experiment in experiments if any(cut.get(key) for cut in experiment["cuts"])]
 
     @property
     def figures(self) -> dict[str, dict[str, Any]]:
@@ -45,6 +56,9 @@ class Shown:
             **self._matrix_figures,
             **self._spectra_figures,
             **self._damage_figures,
+            **self._prediction_figures,
+            **self._finetuning_figures,
+            **self._difference_figures,
         }
 
     def _control_of(self, model: str) -> str | None:
@@ -107,9 +121,38 @@ class Shown:
 
     @property
     def _damage_figures(self) -> dict[str, dict[str, Any]]:
+        """The figures of experiments: what every cut costs, and where there are some, controls and compressions."""
+        kinds = {
+            "damage": list(self.config["experiments"]),
+            "contrasts": self._with_cuts("controls"),
+            "compression": self._with_cuts("compress"),
+        }
         return {
-            f"damage-{model}-{experiment}": {"kind": "damage", "model": model, "experiment": experiment}
+            f"{kind}-{model}-{experiment}": {"kind": kind, "model": model, "experiment": experiment}
+            for kind, experiments in kinds.items()
             for model, experiment in self.plan.evaluated
+            if experiment in experiments
+        }
+
+    @property
+    def _prediction_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"predicted-{model}-{corpus}": {"kind": "predicted", "model": model, "corpus": corpus}
+            for model, corpus in self.plan.predicted
+        }
+
+    @property
+    def _finetuning_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"finetuning-{model}-{name}": {"kind": "finetuning", "model": model, "finetuning": name}
+            for model, name in self.plan.finetuned
+        }
+
+    @property
+    def _difference_figures(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"difference-{name}": {"kind": "difference", "model": comparison["base"], "comparison": name}
+            for name, comparison in self.config["comparisons"].items()
         }
 
     @property
@@ -127,9 +170,8 @@ class Shown:
         """Return the columns under which Snakemake's own report lists a figure."""
         figure = self.figures[name]
         role = figure.get("role", "").replace("_", " ")
-        subject = (
-            figure.get("experiment") or figure.get("corpus") or role or ("control" if figure.get("control") else "")
-        )
+        names = (figure.get(name) for name in ("experiment", "corpus", "finetuning", "comparison"))
+        subject = next(filter(None, names), None) or role or ("control" if figure.get("control") else "")
         block = figure.get("block")
         return {
             "figure": figure["kind"],

@@ -3,7 +3,7 @@ import re
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra.report import findings, noise_findings, summaries
+from weightspectra.report import cut_findings, findings, noise_findings, summaries
 
 
 def full(**changes):
@@ -52,20 +52,20 @@ def test_a_model_like_its_control_is_a_negative_result():
 
 def test_smallest_tenth_is_named_only_where_it_is_dearer():
     rows = decile_experiment(LLAMA, dear=[])
-    cost = findings.removal_cost(measurements(FakeModel("trained", LLAMA), evaluations=rows))
-    assert cost.headline == "Removing the smallest tenth costs no more than a middle one in any role"
+    cost = cut_findings.removal_cost(measurements(FakeModel("trained", LLAMA), evaluations=rows))
+    assert cost.headline == "Removing the smallest tenth costs significantly more than a middle one in no role"
     rows = decile_experiment(LLAMA, dear=["value"])
     # Raise the planted cost far above the middle deciles (0.05 nats would equal them).
     dear = rows["cut"] == "decile 1 of value"
     rows.loc[dear, "unit_values"] = rows.loc[dear, "unit_values"].map(lambda nll: [x + 20 for x in nll])
-    cost = findings.removal_cost(measurements(FakeModel("trained", LLAMA), evaluations=rows))
-    assert cost.headline == "Removing the smallest tenth costs more than a middle one in value matrices"
+    cost = cut_findings.removal_cost(measurements(FakeModel("trained", LLAMA), evaluations=rows))
+    assert cost.headline == "Removing the smallest tenth costs significantly more than a middle one in value matrices"
     assert re.search(r"higher in value \(\+2\d\.\d+ ± 0\.\d+ %, p . \S+\)", text_of(cost))
 
 
 def test_dearest_cut_is_named_with_its_error():
     rows = decile_experiment(["query", "up"])
-    cost = findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
+    cost = cut_findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
     worst = rows.loc[rows["difference"].idxmax()]
     assert f"the dearest of 20 cuts is {worst['cut']}" in text_of(cost)
     assert "8 documents" in text_of(cost)
@@ -73,7 +73,7 @@ def test_dearest_cut_is_named_with_its_error():
 
 def test_one_document_has_costs_but_no_errors():
     rows = decile_experiment(["up"], n_documents=1)
-    cost = findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
+    cost = cut_findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
     assert "no test was possible" in text_of(cost)
     assert "nan" not in text_of(cost)
 
@@ -128,7 +128,7 @@ def test_markdown_is_numbered_and_at_most_100_columns_wide():
 def test_experiments_without_deciles_still_tell_their_costs():
     rows = decile_experiment(BERT).query("decile < 2").copy()
     rows["decile"] = 0
-    cost = findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
+    cost = cut_findings.removal_cost(measurements(FakeModel("trained"), evaluations=rows))
     assert cost.headline == "What removing singular values costs"
 
 

@@ -3,6 +3,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import fake_ablation
 import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
@@ -24,6 +25,11 @@ FIGURES = {
     },
     "spectra-trained": {"kind": "spectra", "model": "trained", "control": "control", "block": 1, "corpus": "prose"},
     "damage-trained-deciles": {"kind": "damage", "model": "trained", "experiment": "deciles"},
+    "contrasts-trained-controls": {"kind": "contrasts", "model": "trained", "experiment": "controls"},
+    "compression-trained-small": {"kind": "compression", "model": "trained", "experiment": "small"},
+    "predicted-trained-prose": {"kind": "predicted", "model": "trained", "corpus": "prose"},
+    "finetuning-trained-century": {"kind": "finetuning", "model": "trained", "finetuning": "century"},
+    "difference-tuned": {"kind": "difference", "model": "trained", "comparison": "tuned"},
 }
 CAPTIONS = {kind: f"How to read {kind}." for kind in gallery.SECTIONS}
 IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quantisation": None}
@@ -33,8 +39,21 @@ IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quant
 def data():
     trained = FakeModel("trained", LLAMA, n_layers=3, dtype="Q4_1", noise=0.3)
     control = FakeModel("control", LLAMA, n_layers=3, n_above=0, n_below=0)
-    evaluations = decile_experiment(LLAMA, layers=range(3))
-    return measurements(trained, control, controls={"control": "trained"}, evaluations=evaluations)
+    experiments = [
+        decile_experiment(LLAMA, layers=range(3)),
+        fake_ablation.controls_experiment({"down": 0.08}, experiment="controls"),
+        fake_ablation.compression_experiment(n_layers=3, experiment="small"),
+    ]
+    return measurements(
+        trained,
+        control,
+        controls={"control": "trained"},
+        evaluations=pd.concat(experiments, ignore_index=True),
+        predictions=fake_ablation.predictions(n_layers=3),
+        directions=fake_ablation.directions(),
+        finetunings=fake_ablation.finetunings(),
+        comparisons=fake_ablation.comparison(),
+    )
 
 
 @pytest.fixture(scope="module")

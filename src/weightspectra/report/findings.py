@@ -1,27 +1,37 @@
 """The findings that matter most, in words and numbers; a negative result is a finding too."""
 
-import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
-from weightspectra.report import costs, noise_findings, storage, summaries, wording
+from weightspectra.report import (
+    costs,
+    cut_findings,
+    damage_findings,
+    noise_findings,
+    storage,
+    summaries,
+    tuning_findings,
+    wording,
+)
 from weightspectra.report.finding import LEVEL, Finding
 from weightspectra.report.measurements import Measurements
-from weightspectra.report.wording import ROLE_TITLES, percent, probability, share
+from weightspectra.report.wording import percent, share
 
 WIDTH = 100
 GLUE = "\N{NO-BREAK SPACE}"
 
 
 def find(data: Measurements) -> list[Finding]:
-    """Return the findings that the measurements allow, the most important first; at most six."""
+    """Return the findings that the measurements allow: what is not noise, what it is for, and what limits them."""
     candidates = [
         *(noise_findings.above_bulk(data), noise_findings.below_bulk(data), noise_findings.informative_ends(data)),
-        *(data_overlap(data), removal_cost(data), rounding(data)),
+        *(data_overlap(data), cut_findings.removal_cost(data), cut_findings.against_controls(data)),
+        *(cut_findings.tasks(data), damage_findings.prediction(data), damage_findings.directions(data)),
+        *(tuning_findings.finetuning(data), tuning_findings.difference(data), cut_findings.compression(data)),
+        rounding(data),
     ]
     return [finding for finding in candidates if finding is not None]
 
@@ -86,81 +96,6 @@ def _overlap_headline(shares: Sequence[Mapping[str, float]]) -> str:
     if not any(value > 2 * summaries.CHANCE for found in shares for value in found.values()):
         return "No singular vectors overlap with the data more often than chance"
     return "Overlap with the data is not confined to the singular vectors outside the bulk"
-
-
-def removal_cost(data: Measurements) -> Finding | None:
-    """Say what removing singular values costs, and whether the smallest cost more than the middle ones."""
-    lines: list[str] = []
-    numbers: dict[str, float] = {}
-    dearer: set[str] = set()
-    compared = False
-    for rows in costs.experiments(data.evaluations):
-        cuts = costs.labelled(rows)
-        if cuts.empty:
-            continue
-        worst = cuts.sort_values("difference", kind="stable").to_dict("records")[-1]
-        where = f"{worst['model']}/{worst['experiment']}"
-        change = wording.measurement(worst["difference"], worst["difference_se"], signed=True)
-        lines.append(
-            f"{data.titles[worst['model']]}, {worst['experiment']} ({costs.describe(costs.untouched(rows))}): "
-            f"the dearest of {len(cuts)} cuts is {worst['cut']}, {change} in {costs.metric_title(worst['metric'])}; "
-            f"{_harmless(cuts)}."
-        )
-        numbers |= {f"{where}/largest": float(worst["difference"]), f"{where}/n_cuts": len(cuts)}
-        contrasts = costs.smallest_against_middle(rows)
-        compared |= len(contrasts) > 0
-        for role, excess, p in contrasts[["role", "excess", "p_value"]].itertuples(index=False):
-            numbers |= {f"{where}/{role}/excess": excess, f"{where}/{role}/p": p}
-        significant = contrasts[(contrasts["p_value"] < LEVEL) & (contrasts["excess"] > 0)]
-        dearer |= set(significant["role"])
-        lines.extend(_smallest_sentence(contrasts))
-    if not lines:
-        return None
-    if not compared:
-        return Finding("What removing singular values costs", lines, numbers)
-    if dearer:
-        return Finding(
-            f"Removing the smallest tenth costs more than a middle one in {wording.roles(dearer)} matrices",
-            lines,
-            numbers,
-        )
-    return Finding("Removing the smallest tenth costs no more than a middle one in any role", lines, numbers)
-
-
-def _harmless(cuts: pd.DataFrame) -> str:
-    """Count the cuts whose change is not significant."""
-    if cuts["q_value"].isna().all():
-        return "no test was possible, so nothing is known of significance"
-    worse = cuts["difference"] < 0 if cuts["higher_is_better"].iloc[0] else cuts["difference"] > 0
-    hurt, help_ = int((cuts["told"] & worse).sum()), int((cuts["told"] & ~worse).sum())
-    improve = f", {help_} improve it" if help_ else ""
-    return f"{hurt} hurt significantly{improve}, {len(cuts) - hurt - help_} change it not significantly"
-
-
-def _smallest_sentence(contrasts: pd.DataFrame) -> list[str]:
-    """Spell the contrast of decile 1 with deciles 5 and 6 as a change of perplexity, role by role."""
-    if contrasts.empty:
-        return []
-    told = contrasts["p_value"] < LEVEL
-    parts = []
-    more, less = (told & (contrasts["excess"] > 0), told & (contrasts["excess"] < 0))
-    if more.any():
-        parts.append(f"higher in {wording.listing([_excess(row) for row in contrasts[more].to_dict('records')])}")
-    if less.any():
-        parts.append(f"lower in {wording.roles(contrasts.loc[less, 'role'])} (each p < {LEVEL})")
-    if (~told).any():
-        parts.append(f"not significantly different in {wording.roles(contrasts.loc[~told, 'role'])}")
-    return [
-        "Perplexity without decile 1 (smallest) against without decile 5 or 6 (mean), paired over "
-        f"{contrasts['n_documents'].iloc[0]} documents, p corrected over roles: {'; '.join(parts)}."
-    ]
-
-
-def _excess(row: Mapping[Any, Any]) -> str:
-    """Spell one role's contrast in per cent of perplexity: exp(excess) - 1, with its standard error."""
-    factor = math.exp(row["excess"])
-    change = wording.measurement(100 * (factor - 1), 100 * factor * row["excess_se"], signed=True)
-    return f"{ROLE_TITLES[row['role']].lower()} ({change} %, {probability(row['p_value'])})"
 
 
 def rounding(data: Measurements) -> Finding | None:

@@ -6,12 +6,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from weightspectra.report import costs, figures, noise_summaries, panels
+from weightspectra.ablation.finetuning_effects import finetuning_effects
+from weightspectra.report import compressions, contrasts, costs, differences, figures, noise_summaries, panels
+from weightspectra.report import predictions as predicted
 from weightspectra.report.close_ups import close_up
 from weightspectra.report.cost_figure import cost_figure
+from weightspectra.report.difference_figure import difference_figure
+from weightspectra.report.finetuning_figure import finetuning_figure
 from weightspectra.report.information_figure import information_figure
 from weightspectra.report.matrix_figure import matrix_figure
 from weightspectra.report.measurements import Measurements
+from weightspectra.report.panels import where
+from weightspectra.report.predicted_figure import predicted_figure
 from weightspectra.report.wording import ROLE_TITLES
 
 Wanted = Mapping[str, Any]
@@ -22,6 +28,11 @@ SECTIONS = {
     "matrix": "Single matrices beside random ones",
     "spectra": "Spectra, and overlaps with the data",
     "damage": "What removing singular values costs",
+    "contrasts": "Cuts beside their matched controls",
+    "compression": "How small the model can be made",
+    "predicted": "Predicted damage",
+    "finetuning": "Removing singular values before or after fine-tuning",
+    "difference": "What changed between two models",
 }
 """From each kind of figure to the heading under which the page shows it, in the order of the page."""
 
@@ -35,8 +46,10 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
         ``kind`` (one of ``SECTIONS``) and what it needs: always ``model``; for
         "controls", ``control`` and ``block``; for "information", ``control``; for
         "matrix", ``control``, ``block``, ``role`` and ``window``; for "spectra",
-        ``control``, ``block`` and ``corpus``; for "damage", ``experiment``. A block of None is
-        the middle one, a corpus of None draws no overlaps, a control of None
+        ``control``, ``block`` and ``corpus``; for "damage", "contrasts" and "compression",
+        ``experiment``; for "predicted", ``corpus``; for "finetuning", ``finetuning``; for
+        "difference", ``comparison``. A block of None is the middle one,
+        a corpus of None draws no overlaps, a control of None
         leaves the place beside the model empty.
     data : Measurements
     """
@@ -45,6 +58,29 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
 
 def _draw_costs(wanted: Wanted, data: Measurements) -> Figure:
     return cost_figure(_evaluations(data, wanted))
+
+
+def _draw_contrasts(wanted: Wanted, data: Measurements) -> Figure:
+    return contrasts.contrast_figure(_evaluations(data, wanted))
+
+
+def _draw_compression(wanted: Wanted, data: Measurements) -> Figure:
+    rows = _evaluations(data, wanted)
+    return compressions.compression_figure(rows, compressions.compressions(rows, data.matrices))
+
+
+def _draw_predicted(wanted: Wanted, data: Measurements) -> Figure:
+    rows = where(data.predictions, {"model": wanted["model"], "corpus": wanted["corpus"]})
+    return predicted_figure(rows, predicted.measured(rows, data.evaluations))
+
+
+def _draw_finetuning(wanted: Wanted, data: Measurements) -> Figure:
+    rows = where(data.finetunings, {"model": wanted["model"], "finetuning": wanted["finetuning"]})
+    return finetuning_figure(finetuning_effects(rows))
+
+
+def _draw_difference(wanted: Wanted, data: Measurements) -> Figure:
+    return difference_figure(where(data.comparisons, {"comparison": wanted["comparison"]}))
 
 
 def _draw_spectra(wanted: Wanted, data: Measurements) -> Figure:
@@ -92,15 +128,33 @@ _DRAWERS: dict[str, Callable[[Wanted, Measurements], Figure]] = {
     "matrix": _draw_matrix,
     "spectra": _draw_spectra,
     "damage": _draw_costs,
+    "contrasts": _draw_contrasts,
+    "compression": _draw_compression,
+    "predicted": _draw_predicted,
+    "finetuning": _draw_finetuning,
+    "difference": _draw_difference,
+}
+
+_COSTS = {
+    "damage": "what removing singular values costs",
+    "contrasts": "cuts beside their matched controls",
+    "compression": "compression",
 }
 
 
 def describe(wanted: Wanted, data: Measurements) -> str:
     """Say in one line what a figure shows."""
     model = data.titles[wanted["model"]]
-    if wanted["kind"] == "damage":
+    if wanted["kind"] in _COSTS:
         untouched = costs.untouched(_evaluations(data, wanted))
-        return f"{model}: what removing singular values costs, {wanted['experiment']} ({costs.describe(untouched)})"
+        return f"{model}: {_COSTS[wanted['kind']]}, {wanted['experiment']} ({costs.describe(untouched)})"
+    if wanted["kind"] == "predicted":
+        return f"{model}: damage predicted on {wanted['corpus']}, not measured"
+    if wanted["kind"] == "finetuning":
+        return f"{model}: accuracy on {wanted['finetuning']} by decile removed, before or after fine-tuning"
+    if wanted["kind"] == "difference":
+        rows = where(data.comparisons, {"comparison": wanted["comparison"]})
+        return f"What changed, {differences.pair(data, rows)}"
     beside = f" beside its random control {data.titles[wanted['control']]}" if wanted.get("control") else ""
     expert = ", expert 0" if (data.bulk.loc[data.bulk["model"] == wanted["model"], "expert"] > 0).any() else ""
     if wanted["kind"] == "information":

@@ -13,6 +13,12 @@ from weightspectra import contracts
 from weightspectra.report import storage
 from weightspectra.report.summaries import KEY
 
+_WHOLE = (
+    *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
+    *(contracts.FINETUNINGS, contracts.COMPARISONS),
+)
+"""Contracts of which every column is presented."""
+
 Shown = tuple[str, int, str]
 """Model, layer and role of a matrix that a figure shows closely."""
 
@@ -23,9 +29,11 @@ class Measurements:
 
     Attributes
     ----------
-    matrices, bulk, levels, head_tests, tails, cleaning, information, overlaps, evaluations : DataFrame
+    matrices, bulk, levels, head_tests, tails, cleaning, information, overlaps : DataFrame
         Rows of the contracts of these names, without the columns that hold a
-        list for each matrix (evaluations have all); the last two may be empty.
+        list for each matrix; the last may be empty.
+    evaluations, predictions, directions, finetunings, comparisons : DataFrame
+        Rows of the contracts of these names with all columns; each may be empty.
     vector_counts : DataFrame
         From ``contracts.VECTOR_TESTS``, one row per matrix and side:
         see :func:`count_vectors`.
@@ -54,6 +62,10 @@ class Measurements:
     information: pd.DataFrame
     overlaps: pd.DataFrame
     evaluations: pd.DataFrame
+    predictions: pd.DataFrame
+    directions: pd.DataFrame
+    finetunings: pd.DataFrame
+    comparisons: pd.DataFrame
     spectra: pd.DataFrame
     shown_levels: pd.DataFrame
     shown_vectors: pd.DataFrame
@@ -91,7 +103,8 @@ class Measurements:
                 *(contracts.CLEANING, contracts.INFORMATION, contracts.OVERLAPS),
             )
         }
-        frames["evaluations"] = _read(contracts.EVALUATIONS, files["evaluations"])
+        for contract in _WHOLE:
+            frames[contract.name] = _read(contract, files[contract.name])
         frames["spectra"] = _read(contracts.SPECTRA, files["spectra"] if wanted else [])
         shown = _shown_closely(wanted, controls)
         levels = _read(contracts.LEVELS, files["levels"] if shown else [])

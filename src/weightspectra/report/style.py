@@ -82,6 +82,14 @@ def new_figure(height: float, width: float = FULL_WIDTH) -> Figure:
     return figure
 
 
+def message_figure(text: str) -> Figure:
+    """Return a figure that says in words why there is nothing to draw."""
+    with applied():
+        figure = new_figure(0.6)
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def to_bytes(figure: Figure, form: str) -> bytes:
     """Return a figure as the bytes of an SVG or PNG file; the same figure gives the same bytes.
 

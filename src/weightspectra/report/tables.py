@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from weightspectra.report import cut_tables, noise_tables, published, summaries, wording
+from weightspectra.report import (
+    compressions,
+    contrasts,
+    cut_tables,
+    differences,
+    finetuning_tables,
+    noise_tables,
+    predictions,
+    published,
+    summaries,
+    wording,
+)
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import Block, Table, by_model
 from weightspectra.report.wording import ROLE_TITLES
@@ -27,7 +38,13 @@ def make(name: str, data: Measurements) -> Table:
         "tails": lambda: noise_tables.tails(data),
         "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
         "cuts": lambda: cut_tables.cuts(data),
+        "contrasts": lambda: contrasts.contrast_table(data),
         "tasks": lambda: cut_tables.tasks(data),
+        "compression": lambda: compressions.compression(data),
+        "prediction": lambda: predictions.prediction(data),
+        "directions": lambda: predictions.directions(data),
+        "finetuning": lambda: finetuning_tables.finetuning(data),
+        "difference": lambda: differences.difference(data),
         "published": lambda: beside_published(published.compare(data.published, data.bulk, data.origins), titles),
     }
     return makers[name]()

@@ -120,6 +120,11 @@ def number(value: float) -> str:
     return _number(value, _places(abs(value), 4), False) if math.isfinite(value) else "overflow"
 
 
+def signed_number(value: float) -> str:
+    """Spell a change in three digits with its sign, large ones in powers of ten."""
+    return _number(value, _places(abs(value), 3), True) if math.isfinite(value) else "overflow"
+
+
 def probability(p: float) -> str:
     """Spell a p-value: ``"p = 0.03"``, ``"p = 2e-5"``, ``"p < 1e-12"``."""
     spelled = p_value(p)
