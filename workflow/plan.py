@@ -81,10 +81,21 @@ class Plan:
             "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment["probes"]],
         }
 
-    def data_set_of_task(self, wildcards: Wildcards) -> list[str]:
-        """Return the data set that a task asks for, if it is one of this configuration."""
-        name = self.config["tasks"][wildcards.task].get("data_set")
-        return [f"<results>/data_sets/{name}.parquet"] if name else []
+    def task_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
+
+        Parquet files of the user's are left out, since jobs read the footers of theirs
+        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        """
+        entry = self.config["tasks"][wildcards.task]
+        own = [Path(entry["file"]).expanduser().parent.glob(glob) for glob in ("*.yaml", "*.py") if "file" in entry]
+        data = Path(entry["data"]).expanduser().rglob("*") if "data" in entry else []
+        files = {path for paths in (*own, data) for path in paths if path.is_file() and path.suffix != ".parquet"}
+        return {
+            "data_set": [f"<results>/data_sets/{entry['data_set']}.parquet"] if "data_set" in entry else [],
+            "tokenizer": [f"<results>/sources/{entry['tokenizer']}.parquet"] if "tokenizer" in entry else [],
+            "own": sorted(map(str, files)),
+        }
 
     def data_set_of_finetuning(self, wildcards: Wildcards) -> str:
         """Return the data set of a fine-tuning."""

@@ -123,6 +123,8 @@ def _references(config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, task in config["tasks"].items():
         if "data_set" in task:
             yield f"tasks/{name}/data_set", "data set", task["data_set"]
+        if "tokenizer" in task:
+            yield f"tasks/{name}/tokenizer", "model", task["tokenizer"]
     for name, experiment in config["experiments"].items():
         yield from _references_of_experiment(f"experiments/{name}", experiment)
     for name, finetuning in config["finetunings"].items():
@@ -152,6 +154,11 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield from _contradictions_of_corpus(f"corpora/{name}", corpus)
     for name, experiment in config["experiments"].items():
         yield from _contradictions_of_experiment(f"experiments/{name}", experiment, observe)
+    for name, task in config["tasks"].items():
+        if ("data_set" in task) != ("prompt" in task):
+            yield f"tasks/{name}: a data set needs a prompt, and only a data set has one; name both, or neither"
+        elif "{text}" not in task.get("prompt", "{text}"):
+            yield f"tasks/{name}/prompt: found {task['prompt']!r}, which lacks the place of the text, {{text}}"
     for name, comparison in config["comparisons"].items():
         if comparison["base"] == comparison["tuned"]:
             yield f"comparisons/{name}: '{comparison['base']}' is compared with itself; name two models"

@@ -1,6 +1,6 @@
 """Ablation: remove singular values, and measure what the model loses; or predict it.
 
-fetch_task      in:  tasks/{task} of the configuration, the data set it asks (if it is one of ours)
+fetch_task      in:  tasks/{task} of the configuration; the data set it asks, the tokenizer it measures with
                 out: tasks/{task}.parquet (contracts.TASKS), and beside it a folder with the task and its data
 evaluate_cuts   in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
                      corpus, bulk, information, moments, tasks, data sets
@@ -18,7 +18,7 @@ localrules:
 
 rule fetch_task:
     input:
-        data_set=plan.data_set_of_task,
+        unpack(plan.task_inputs),
     output:
         "<results>/tasks/{task}.parquet",
     log:
