@@ -6,7 +6,7 @@ from scipy.linalg import svd
 
 from weightspectra.ablation.cuts import plan_cuts
 from weightspectra.ablation.selection import Spectrum
-from weightspectra.ablation.truncation import UNCHANGED, Removal, Stored, edited, spanned, truncated
+from weightspectra.ablation.truncation import Change, Removal, Stored, edited, spanned, truncated
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
 from weightspectra.spectra.deciles import decile_ranks
@@ -220,4 +220,4 @@ def test_a_change_says_the_energy_and_the_parameters_of_all_matrices_named():
     # 8 ranks of (40, 10) would be 400 parameters, as many as the matrix; 5 of (10, 40) are 250 of 400
     assert change.kept_parameters == 400 + 250 + 400
     with edited(matrices, {}, Stored(dict.__getitem__)) as change:
-        assert change == UNCHANGED
+        assert change == Change(removed_energy=0.0, kept_parameters=0.0)

@@ -86,7 +86,7 @@ def test_the_card_says_what_was_removed_and_what_it_cost(folder):
     assert card.startswith("# tiny: only decile 10 of down\n")
     assert "| perplexity_per_token | 20 | 44 | +24 | +23 to +25 | 0.012 | lower |" in card
     assert f"| {CONTROL} | perplexity_per_token | 20 | 31 | +11 | +10 to +12 | 0.012 | lower |" in card
-    assert "from 2 matrices: down; layers 0, 1" in card and "singular values removed: 58" in card
+    assert "from 2 matrices: down; layers 0-1" in card and "singular values removed: 58" in card
     assert 'AutoModelForCausalLM.from_pretrained("THIS_FOLDER")' in card and "load_factorised import load" in card
     stamp = json.loads((Path(smk.output[0]) / "provenance.json").read_text())
     assert stamp["rule"] == "export_cut" and stamp["sources"]["tiny"] == {"revision": "r"}

@@ -7,6 +7,7 @@ import pandas as pd
 
 from weightspectra.ablation.cuts import Cut
 from weightspectra.ablation.export import FACTORISED, LOADER, Exported
+from weightspectra.ablation.scopes import ranges
 
 AUTO_CLASSES = {None: "AutoModel", "causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM"}
 """What loads a model, by its head."""
@@ -71,7 +72,7 @@ def _what(cut: Cut, exported: Exported, experiment: str) -> str:
     matrices = f"{len(cut.edits)} {'matrix' if len(cut.edits) == 1 else 'matrices'}"
     lines = [
         f"- cut: `{cut.label}`, of the experiment `{experiment}` (removed: {cut.removed})",
-        f"- from {matrices}: {', '.join(cut.roles)}; layers {', '.join(map(str, cut.layers))}",
+        f"- from {matrices}: {', '.join(cut.roles)}; layers {ranges(cut.layers)}",
         f"- singular values removed: {cut.n_removed:,}",
         f"- share of these matrices' squared Frobenius norm removed: {exported.change.removed_energy:.3%}",
         f"- parameters: {exported.n_parameters:,}",

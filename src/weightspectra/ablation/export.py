@@ -16,6 +16,7 @@ from weightspectra.ablation.truncation import Change, Edit, Stored, edited
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import families, folders
 from weightspectra.models.live import LiveMatrix
+from weightspectra.models.loading import quiet
 
 LOADER = "load_factorised.py"
 FACTORISED = "factorised"
@@ -91,7 +92,8 @@ def _save(model: Any, source: Path, folder: Path) -> None:
     cached, own = folders.read_config(source).get("use_cache", True), model.config.use_cache
     model.config.use_cache = cached
     try:
-        model.save_pretrained(folder)
+        with quiet():
+            model.save_pretrained(folder)
     finally:
         model.config.use_cache = own
 

@@ -23,6 +23,6 @@ def find(wanted: str, labels: Sequence[str]) -> str:
     by_slug = {slug(label): label for label in labels}
     if wanted in by_slug:
         return by_slug[wanted]
-    near = [by_slug[name] for name in difflib.get_close_matches(wanted, by_slug, n=3, cutoff=0.5)] or labels[:3]
+    near = [by_slug[name] for name in difflib.get_close_matches(wanted, by_slug, n=3, cutoff=0.6)] or labels[:3]
     listed = " or ".join(f"'{label}'" for label in near)
     raise UserError(f"the experiment has no cut '{wanted.replace('-', ' ')}' ({len(labels)} others); perhaps {listed}?")

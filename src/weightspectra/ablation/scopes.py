@@ -88,11 +88,11 @@ def _selected(entry: Mapping[str, Any], model: Sequence[MatrixKey]) -> list[Matr
             raise UserError(f"cuts: the model has no '{role}' matrices; it has {', '.join(roles)}")
     for layer in wanted_layers:
         if layer not in layers:
-            raise UserError(f"cuts: the model has no layer {layer}; it has layers {_ranges(layers)}")
+            raise UserError(f"cuts: the model has no layer {layer}; it has layers {ranges(layers)}")
     chosen = [key for key in model if key.role in wanted_roles and key.layer in wanted_layers]
     if not chosen:
         raise UserError(
-            f"cuts: no matrix is both one of {', '.join(wanted_roles)} and in layers {_ranges(wanted_layers)}; "
+            f"cuts: no matrix is both one of {', '.join(wanted_roles)} and in layers {ranges(wanted_layers)}; "
             "choose other roles or layers"
         )
     return sorted(chosen, key=lambda key: (ROLES.index(key.role), key.layer, key.expert))
@@ -156,10 +156,10 @@ def _describe(scope: str, group: list[MatrixKey], model: list[MatrixKey]) -> str
     if scope == "layer":
         return f"layer {layers[0]}" + (f" ({', '.join(roles)})" if fewer_roles else "")
     names = ", ".join(roles) if scope == "role" or fewer_roles else "all matrices"
-    return names + (f" in layers {_ranges(layers)}" if fewer_layers else "")
+    return names + (f" in layers {ranges(layers)}" if fewer_layers else "")
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """Spell ascending numbers with runs joined: ``"0-3, 7"``."""
     ordered = sorted(numbers)
     starts = [ordered[0], *(after for before, after in pairwise(ordered) if after != before + 1)]

@@ -167,10 +167,6 @@ class Change(NamedTuple):
     kept_parameters: float
 
 
-UNCHANGED = Change(removed_energy=0.0, kept_parameters=0.0)
-"""What edits of no matrix do."""
-
-
 @contextmanager
 def edited(
     matrices: Mapping[MatrixKey, Writable],
@@ -202,10 +198,15 @@ def edited(
                 originals[key] = weight
                 new = edit(key, weight, stored)
                 matrices[key].write(new)
-                lost += float((weight.to(torch.float64) - new).square_().sum())
-            total += float(torch.linalg.vector_norm(weight, dtype=torch.float64)) ** 2
+                lost += _energy(weight - new)
+            total += _energy(weight)
             n_kept += weight.numel() if edit.n_parameters is None else edit.n_parameters
         yield Change(lost / total if total else 0.0, n_kept)
     finally:
         for key, weight in reversed(originals.items()):
             matrices[key].write(weight)
+
+
+def _energy(weight: torch.Tensor) -> float:
+    """Return the squared Frobenius norm, summed in float64."""
+    return float(torch.linalg.vector_norm(weight, dtype=torch.float64)) ** 2

@@ -55,7 +55,7 @@ def load(
     """
     local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     kind: Any = KINDS[head or None]
-    with _quiet():
+    with quiet():
         try:
             model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
         except (OSError, ValueError) as error:
@@ -78,7 +78,7 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
     UserError
         When the folder holds no tokenizer.
     """
-    with _quiet():
+    with quiet():
         try:
             return AutoTokenizer.from_pretrained(
                 Path(folder), local_files_only=True, trust_remote_code=trust_remote_code
@@ -98,8 +98,8 @@ def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], h
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library's remarks and progress bars off the log; what matters is raised."""
+def quiet() -> Iterator[None]:
+    """Keep the library's remarks and progress bars off the log while a block runs; what matters is raised."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
