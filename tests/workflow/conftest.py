@@ -47,7 +47,7 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
                 "n_windows": 6,
                 "cuts": [
                     {"remove": {"deciles": [1, 10]}, "roles": ["query", "down"]},
-                    {"remove": {"outside": ["below", "above"]}, "scope": "all"},
+                    {"remove": {"region": ["below", "above"]}, "scope": "all"},
                 ],
             }
         },

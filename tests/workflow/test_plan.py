@@ -26,7 +26,7 @@ corpora:
 observe: {models: [bert, llama], corpora: [text]}
 experiments:
   deciles: {models: [llama], corpus: text, cuts: [{remove: {deciles: [1]}}]}
-  outside: {models: [llama], corpus: text, cuts: [{remove: {outside: [below]}}]}
+  outside: {models: [llama], corpus: text, cuts: [{remove: {region: [below]}}]}
 """)
 
 

@@ -102,9 +102,9 @@ def with_value(path, value):
         ("experiments/deciles/cuts/0/remove/deciles", [3, 11], "cuts/0/remove/deciles/1: found 11, expected 1 to 10."),
         ("experiments/deciles/cuts/0/remove", {}, "cuts/0/remove: found nothing, expected exactly one of deciles"),
         (
-            "experiments/deciles/cuts/0/remove/outside",
+            "experiments/deciles/cuts/0/remove/region",
             ["below"],
-            "cuts/0/remove: found deciles, outside, expected exactly one of deciles, indices, outside",
+            "cuts/0/remove: found deciles, region, expected exactly one of deciles, indices, region",
         ),
         (
             "experiments/deciles/cuts/0/remove",
