@@ -169,7 +169,7 @@ def test_defaults_are_filled_in_at_every_depth():
     assert config["observe"]["models"] == []
     assert config["report"]["blocks"] == {}
     experiment = config["experiments"]["deciles"]
-    assert (experiment["metric"], experiment["bos"], experiment["dtype"]) == ("perplexity", True, "float32")
+    assert (experiment["metrics"], experiment["bos"], experiment["dtype"]) == (["perplexity"], True, "float32")
     assert experiment["cuts"][0]["scope"] == "role"
     assert complete(copy.deepcopy(config)) == config
 
