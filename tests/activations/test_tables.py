@@ -44,6 +44,10 @@ def test_a_folder_has_one_split_for_each_name(tmp_path):
     write(tmp_path / ".cache" / "dev.tsv", ROWS)
     (tmp_path / "README.md").write_text("not a table")
     assert read_tables(tmp_path) == {"train": ROWS, "test": ROWS}
+    (tmp_path / "test.tsv").write_text("not\tread")
+    assert read_tables(tmp_path, wanted=["train"]) == {"train": ROWS}
+    with pytest.raises(UserError, match="has no split 'dev'; it has train, test"):
+        read_tables(tmp_path, wanted=["train", "dev"])
 
 
 def test_columns_are_named_where_the_file_does_not(tmp_path):

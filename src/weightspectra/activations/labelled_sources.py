@@ -88,18 +88,14 @@ def _read_table(kind: str, value: Any, columns: Columns, splits: Sequence[str]) 
     classes: dict[str, list[str]] = {}
     if kind == "path":
         path = Path(value).expanduser()
-        tables, name, revision = read_tables(path, columns.names), path.name, ""
+        tables, name, revision = read_tables(path, columns.names, splits), path.name, ""
     else:
         from weightspectra.activations import data_sets  # its libraries take a second to import
 
         folder = data_sets.fetch_data_set(value["repo"], value["revision"])
         tables, classes = data_sets.read_rows(folder, value.get("name"), splits)
         name, revision = value["repo"], folder.name
-    for split in splits:
-        if split not in tables:
-            raise UserError(f"{name} has no split '{split}'; it has {listed(list(tables))}")
-    wanted = splits or list(tables)
-    examples = {split: _from_rows(split, tables[split], columns) for split in wanted}
+    examples = {split: _from_rows(split, rows, columns) for split, rows in tables.items()}
     return Source(examples, tuple(classes.get(columns.label, ())), kind, name, revision)
 
 

@@ -15,7 +15,7 @@ from weightspectra.errors import UserError
 Row = dict[str, Any]
 
 
-def read_tables(path: Path, columns: Sequence[str] = ()) -> dict[str, list[Row]]:
+def read_tables(path: Path, columns: Sequence[str] = (), wanted: Sequence[str] = ()) -> dict[str, list[Row]]:
     """Read one table, or those of a folder and the folders in it.
 
     Parameters
@@ -26,6 +26,8 @@ def read_tables(path: Path, columns: Sequence[str] = ()) -> dict[str, list[Row]]
         a folder with such files; others in it are left alone.
     columns : sequence of str
         Names of the columns of TSV and CSV files that do not begin with them.
+    wanted : sequence of str
+        The splits to read; all if none is named.
 
     Returns
     -------
@@ -36,7 +38,8 @@ def read_tables(path: Path, columns: Sequence[str] = ()) -> dict[str, list[Row]]
     Raises
     ------
     UserError
-        When there is no such file, no table in the folder, or one cannot be read.
+        When there is no such file or split, no table in the folder, or one
+        cannot be read.
     """
     if path.is_file() and path.suffix not in READERS:
         raise UserError(f"{path}: expected a file that ends in {', '.join(READERS)}")
@@ -46,11 +49,13 @@ def read_tables(path: Path, columns: Sequence[str] = ()) -> dict[str, list[Row]]
             raise UserError(f"{path}: no such file or folder; correct the data set's 'source'")
         found = ", ".join(sorted({file.suffix or file.name for file in path.rglob("*") if file.is_file()})) or "nothing"
         raise UserError(f"{path}: expected files that end in {', '.join(READERS)} in this folder, found {found}")
-    tables: dict[str, list[Row]] = {}
+    splits: dict[str, list[Path]] = {}
     for file in files:
-        split = re.sub(r"-\d{5}-of-\d{5}$", "", file.stem)
-        tables.setdefault(split, []).extend(_read(file, columns))
-    return tables
+        splits.setdefault(re.sub(r"-\d{5}-of-\d{5}$", "", file.stem), []).append(file)
+    missing = [split for split in wanted if split not in splits]
+    if missing:
+        raise UserError(f"{path} has no split '{missing[0]}'; it has {', '.join(splits)}")
+    return {split: [row for file in splits[split] for row in _read(file, columns)] for split in wanted or splits}
 
 
 def _is_table(file: Path, folder: Path) -> bool:
