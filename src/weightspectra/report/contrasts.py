@@ -138,13 +138,14 @@ def contrast_figure(rows: pd.DataFrame) -> Figure:
     chosen = sorted(labels, key=lambda label: -sizes[label])[:MAX_CUTS]
     labels = [label for label in labels if label in chosen][::-1]
     drawn = rows[rows["cut"].isin(labels) | rows["control_of"].isin(labels)]
-    height = 0.62 + ROW_HEIGHT * len(labels) + 0.06 + 0.16 * (n_cuts > MAX_CUTS)
+    bottom = 0.62 + 0.16 * (n_cuts > MAX_CUTS)
+    height = bottom + ROW_HEIGHT * len(labels) + 0.06
     left = 0.2 + LETTER * max(map(len, labels))
     with style.applied():
         figure = style.new_figure(height)
         box = (
             left / style.FULL_WIDTH,
-            0.62 / height,
+            bottom / height,
             1 - (left + 0.1) / style.FULL_WIDTH,
             ROW_HEIGHT * len(labels) / height,
         )

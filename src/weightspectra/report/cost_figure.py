@@ -225,8 +225,8 @@ def _explain(figure: Figure, evaluations: pd.DataFrame, left_out: int) -> None:
     """Say at the bottom what an open sign means, and what is not drawn."""
     cuts = evaluations[evaluations["cut"] != costs.UNTOUCHED]
     words = [f"Open signs: no significant change (q > {costs.SIGNIFICANT})."]
-    if cuts["q_value"].isna().all():
-        words = ["No test was possible."]
+    if costs.too_few_units(evaluations):
+        words = [f"All signs are open: {costs.describe_units(evaluations)} cannot show that a change is significant."]
     n_overflows = int((~np.isfinite(cuts["difference"])).sum())
     if n_overflows:
         words.append(f"Not drawn: {n_overflows:,} that overflow.")

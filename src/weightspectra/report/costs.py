@@ -143,6 +143,20 @@ def describe(row: pd.Series) -> str:
     )
 
 
+def too_few_units(rows: pd.DataFrame) -> bool:
+    """Return whether so few documents or items were scored that no change can be significant.
+
+    With n of them a test by changing signs has no p-value below 2^(1-n).
+    """
+    n_units = rows["units"].map(len).max()
+    return bool(len(rows) == 0 or 2.0 ** (1 - n_units) > SIGNIFICANT)
+
+
+def describe_units(rows: pd.DataFrame) -> str:
+    """Say how many documents or items were scored."""
+    return wording.count(int(rows["units"].map(len).max()), str(rows["unit"].iloc[0]))
+
+
 def one_role_deciles(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the cuts that take one decile of one role out of all layers touched, with a column ``role``."""
     cuts = rows[(rows["decile"] > 0) & (rows["scope"] == "role") & (rows["control_of"] == "")]

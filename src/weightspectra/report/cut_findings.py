@@ -34,7 +34,7 @@ def removal_cost(data: Measurements) -> Finding | None:
         lines.append(
             f"{data.titles[worst['model']]}, {worst['experiment']} ({costs.describe(costs.untouched(rows))}): "
             f"the dearest of {len(cuts)} cuts is {worst['cut']}, {change} in {costs.metric_title(worst['metric'])}; "
-            f"{_harmless(cuts)}."
+            f"{_harmless(cuts)}.{_too_few(rows)}"
         )
         numbers |= {f"{where}/largest": float(worst["difference"]), f"{where}/n_cuts": len(cuts)}
         middle = costs.smallest_against_middle(rows)
@@ -63,12 +63,18 @@ def removal_cost(data: Measurements) -> Finding | None:
 def _harmless(cuts: pd.DataFrame) -> str:
     """Count the cuts whose change is not significant."""
     if cuts["q_value"].isna().all():
-        return "no test was possible, so nothing is known of significance"
+        return "no change was tested"
     worse = cuts["difference"] < 0 if cuts["higher_is_better"].iloc[0] else cuts["difference"] > 0
     hurt, help_ = int((cuts["told"] & worse).sum()), int((cuts["told"] & ~worse).sum())
     counted = [(hurt, "hurt significantly"), (help_, "improve it significantly")]
     counted.append((len(cuts) - hurt - help_, "change it not significantly"))
     return wording.listing([f"{number} {what}" for number, what in counted if number])
+
+
+def _too_few(rows: pd.DataFrame) -> str:
+    if not costs.too_few_units(rows):
+        return ""
+    return f" {costs.describe_units(rows).capitalize()} cannot show that a change is significant: score more."
 
 
 def _hurting_roles(rows: pd.DataFrame) -> list[str]:
@@ -133,7 +139,7 @@ def against_controls(data: Measurements) -> Finding | None:
     n_cuts, n_worse = 0, 0
     for rows in costs.experiments(data.evaluations):
         found = contrasts.contrasts(rows)
-        if found["p_value"].isna().all():
+        if found["p_value"].isna().all() or costs.too_few_units(rows):
             continue
         model, experiment = found[["model", "experiment"]].iloc[0]
         found = found.assign(told=found["q_value"] <= costs.SIGNIFICANT, worse=worse(found))

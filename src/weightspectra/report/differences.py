@@ -23,10 +23,7 @@ def difference(data: Measurements) -> Table:
     for _, rows in data.comparisons.groupby("comparison", sort=False):
         heading = pair(data, rows)
         blocks.append(Block(heading, "Role", _sizes(rows)))
-        blocks += [
-            Block(f"{heading}; where {of} lie{'s' if kind == 'shares' else ''}", "Role", _places(rows, kind))
-            for kind, of in KINDS.items()
-        ]
+        blocks += [Block(f"{heading}; {of}", "Role", _places(rows, kind)) for kind, of in KINDS.items()]
     notes = [
         "The difference of the weights (after minus before); means over matrices. Change: its Frobenius norm over "
         "that of the weights before. Cosine: with the weights before, taken as vectors of entries. Stable rank: its "
@@ -101,12 +98,16 @@ def _sizes(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "Matrices": [f"{(rows['role'] == role).sum():,}" for role in roles],
             "Change, %": means["relative_change"].map(wording.percent).array,
-            "Cosine": [wording.signed(cosine, 2) for cosine in means["alignment"]],
-            "Stable rank": means["stable_rank"].map("{:.1f}".format).array,
+            "Cosine": means["alignment"].map(lambda cosine: _unless_nan(cosine, wording.signed(cosine, 2))).array,
+            "Stable rank": means["stable_rank"].map(lambda rank: _unless_nan(rank, f"{rank:.1f}")).array,
             "Above noise": means["n_above"].map("{:.1f}".format).array,
         },
         index=[ROLE_TITLES[role] for role in roles],
     )
+
+
+def _unless_nan(value: float, spelled: str) -> str:
+    return wording.NOTHING if np.isnan(value) else spelled
 
 
 def _places(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

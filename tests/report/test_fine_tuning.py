@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from fake_ablation import finetunings
+from fake_run import LLAMA, FakeModel, measurements
+from legible import assert_readable, spelled
+
+from weightspectra.ablation.finetuning_effects import finetuning_effects
+from weightspectra.report import costs, finetuning_figure, finetuning_tables, tuning_findings
+
+
+def data_of(rows):
+    return measurements(FakeModel("trained", LLAMA), finetunings=rows)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return finetunings(deciles=(1, 5, 10))
+
+
+def test_each_order_is_a_block_of_deciles_over_epochs(rows):
+    table = finetuning_tables.finetuning(data_of(rows))
+    before, after = table.blocks
+    assert "remove, then fine-tune" in before.heading
+    assert "6 runs each, 6 untouched runs, 200 test examples" in before.heading
+    assert list(after.cells.index) == ["untouched", "decile 1", "decile 5", "decile 10"]
+    assert list(after.cells.columns) == ["Epoch 1", "Epoch 2"]
+    chosen = rows.query("order == 'remove_last' and decile == 10 and epoch == 2")["accuracy"].mean()
+    free = rows.query("order == 'none' and epoch == 2")["accuracy"]
+    assert after.cells.loc["decile 10", "Epoch 2"] == f"{chosen:.3f} (−{free.mean() - chosen:.3f}) *†"
+    assert after.cells.loc["decile 5", "Epoch 2"] == f"{free.mean():.3f} (+0.000)"
+    assert after.cells.loc["untouched", "Epoch 2"].startswith(f"{free.mean():.3f} ± ")
+
+
+def test_the_band_is_three_standard_deviations_of_the_untouched_runs(rows):
+    effects = finetuning_effects(rows)
+    figure = finetuning_figure.finetuning_figure(effects)
+    assert [axes.get_title() for axes in figure.axes] == ["1 epoch", "2 epochs"]
+    for epoch, axes in enumerate(figure.axes, start=1):
+        free = rows[(rows["order"] == "none") & (rows["epoch"] == epoch)]["accuracy"]
+        low, high = axes.patches[0].get_extents().transformed(axes.transData.inverted()).intervaly
+        assert (low, high) == pytest.approx((free.mean() - 3 * free.std(ddof=1), free.mean() + 3 * free.std(ddof=1)))
+    assert_readable(figure)
+
+
+def test_a_filled_sign_is_a_significant_difference(rows):
+    effects = finetuning_effects(rows)
+    figure = finetuning_figure.finetuning_figure(effects)
+    filled = [
+        len(line.get_xdata())
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_marker() in "os" and line.get_markerfacecolor() != "white" and line.get_linestyle() == "None"
+    ]
+    filled = sum(
+        len(line.get_xdata())
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_marker() not in (None, "None", "") and line.get_markerfacecolor() != "white"
+    )
+    assert filled == int((effects["q_value"] <= costs.SIGNIFICANT).sum())
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"n_epochs": 1, "deciles": (1,)},
+        {"n_epochs": 3, "n_removed": 3},
+        {"n_epochs": 6},
+        {"n_epochs": 12, "deciles": (1, 10), "n_seeds": 2},
+        {"n_seeds": 2, "n_removed": 1, "n_epochs": 2},
+    ],
+)
+def test_any_number_of_epochs_deciles_and_seeds_can_be_shown(choice):
+    rows = finetunings(**choice)
+    figure = finetuning_figure.finetuning_figure(finetuning_effects(rows))
+    assert len(figure.axes) == min(choice.get("n_epochs", 2), 8)
+    assert_readable(figure)
+    table = finetuning_tables.finetuning(data_of(rows))
+    assert "nan" not in table.blocks[0].cells.to_string()
+    assert tuning_findings.finetuning(data_of(rows)).sentences
+
+
+def test_one_run_each_is_no_test():
+    rows = finetunings(n_seeds=2, n_removed=1, n_epochs=1)
+    figure = finetuning_figure.finetuning_figure(finetuning_effects(rows))
+    assert any("no test possible" in text for text, _ in spelled(figure))
+    finding = tuning_findings.finetuning(data_of(rows))
+    assert "no test is possible" in " ".join(finding.sentences)
+    assert finding.headline == "What removing singular values before or after fine-tuning does"
+
+
+def test_shown_epochs_are_the_first_and_last_and_some_between():
+    assert finetuning_figure.shown_epochs([1, 2, 3]) == [1, 2, 3]
+    chosen = finetuning_figure.shown_epochs(list(range(1, 31)))
+    assert len(chosen) == 8
+    assert (chosen[0], chosen[-1]) == (1, 30)
+
+
+@pytest.mark.parametrize(
+    ("drops", "headline"),
+    [
+        ({("remove_last", 1): 0.2}, "after fine-tuning lowers accuracy; before it, not significantly"),
+        ({("remove_first", 1): 0.2}, "before fine-tuning lowers accuracy; after it, not significantly"),
+        ({("remove_first", 1): 0.2, ("remove_last", 1): 0.2}, "lowers accuracy, both before and after fine-tuning"),
+        ({}, "lowers accuracy significantly neither before nor after fine-tuning"),
+    ],
+)
+def test_headline_says_for_which_order_the_smallest_tenth_is_missed(drops, headline):
+    finding = tuning_findings.finetuning(data_of(finetunings(drops=drops)))
+    assert finding.headline == f"Removing the smallest tenth {headline}"
+
+
+def test_changes_are_spelled_in_points_with_their_epochs(rows):
+    finding = tuning_findings.finetuning(data_of(rows))
+    effects = finetuning_effects(rows).query("order == 'remove_last' and decile == 1").set_index("epoch")
+    text = " ".join(finding.sentences)
+    assert finding.numbers["trained/century/remove_last/decile 1"] == effects.loc[2, "difference"]
+    for epoch in (1, 2):
+        assert f"{epoch}: −{-100 * effects.loc[epoch, 'difference']:.1f} [" in text
+    assert np.isfinite(list(finding.numbers.values())).all()
+
+
+def test_no_fine_tuning_is_not_mentioned():
+    data = measurements(FakeModel("trained", LLAMA))
+    assert tuning_findings.finetuning(data) is None
+    assert finetuning_tables.finetuning(data).blocks == []
