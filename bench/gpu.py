@@ -167,8 +167,8 @@ def check_perplexity(device: torch.device) -> Iterator[Check]:
     from weightspectra.ablation.perplexity import window_nll
 
     windows = random_windows(n_windows=4, length=64)
-    here = window_nll(random_llama(torch.float64), windows, batch_size=2, device="cpu")
-    there = window_nll(random_llama(torch.float32).to(device), windows, batch_size=2, device=device)
+    here = window_nll(random_llama(torch.float64), windows, batch_size=2)
+    there = window_nll(random_llama(torch.float32).to(device), windows, batch_size=2)
     yield Check("log-likelihood in float32, relative", float(abs(there / here - 1).max()), 1e-5)
 
 
@@ -249,7 +249,7 @@ def time_perplexity(device: torch.device, small: bool, time: Callable[..., dict[
 
     width, n_layers, n_windows, length = (64, 2, 2, 32) if small else (2048, 12, 32, 1024)
     model, windows = random_llama(torch.float32, width, n_layers).to(device), random_windows(n_windows, length)
-    took = time({"ours": partial(window_nll, model, windows, batch_size=8, device=device)}, 1)["ours"]
+    took = time({"ours": partial(window_nll, model, windows, batch_size=8)}, 1)["ours"]
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     what = f"perplexity, random Llama of {size:.3g} million weights, {n_windows} windows of {length}, float32"
     return Row(what, seconds(took), "", "", f"{n_windows * length / took:.3g} tokens a second")

@@ -3,20 +3,27 @@
 VOCABULARY = 97
 
 
-def tiny_causal(architecture: str):
-    """A model of two layers and 32 dimensions; caps and scales on its logits are large enough to matter."""
+def tiny_causal(architecture: str, n_layers: int = 2, vocabulary: int = VOCABULARY):
+    """A model of 32 dimensions; caps and scales on its logits are large enough to matter."""
     import torch
     import transformers
 
-    size = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    size = {"vocab_size": vocabulary, "hidden_size": 32, "num_hidden_layers": n_layers, "num_attention_heads": 4}
     llama = {**size, "intermediate_size": 48, "num_key_value_heads": 2, "pad_token_id": 0}
-    gpt2 = {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 0, "eos_token_id": 0}
+    gpt2 = {"vocab_size": vocabulary, "n_embd": 32, "n_layer": n_layers, "n_head": 4, "bos_token_id": 0}
+    heads_of_8 = {**llama, "head_dim": 8}
+    bloom = {"vocab_size": vocabulary, "hidden_size": 32, "n_layer": n_layers, "n_head": 4}
     settings = {
         "Llama": llama,
         "GPTNeoX": {**size, "intermediate_size": 64},
-        "GPT2": gpt2,
+        "GPT2": {**gpt2, "eos_token_id": 0},
         "OPT": {**size, "ffn_dim": 64, "word_embed_proj_dim": 16, "pad_token_id": 1},
-        "Gemma2": {**llama, "head_dim": 8, "final_logit_softcapping": 1.5, "sliding_window": 8},
+        "Gemma2": {**heads_of_8, "final_logit_softcapping": 1.5, "sliding_window": 8},
+        "Gemma3Text": {**heads_of_8, "sliding_window": 8},
+        "Qwen3": heads_of_8,
+        "Phi": {**size, "intermediate_size": 48},
+        "Bloom": bloom,
+        "Falcon": {**size, "multi_query": True},
         "Phi3": llama,
         "Mixtral": {**llama, "num_local_experts": 4},
         "Cohere": {**llama, "logit_scale": 0.25},

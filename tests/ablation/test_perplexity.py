@@ -1,4 +1,5 @@
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -152,3 +153,38 @@ def test_equals_rolling_log_likelihood_of_lm_eval(tiny_llama):
     assert estimate(per_byte.statistic, per_byte.values, per_byte.weights) == pytest.approx(
         bits_per_byte(items), rel=1e-6
     )
+
+
+class LiveBytes(torch.utils._python_dispatch.TorchDispatchMode):
+    """Counts the bytes of the tensors that exist, as far as operations made them."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        output = function(*args, **(kwargs or {}))
+        for tensor in torch.utils._pytree.tree_leaves(output):
+            storage = tensor.untyped_storage() if isinstance(tensor, torch.Tensor) else None
+            if storage is not None and storage._cdata not in self._known:
+                self._known.add(storage._cdata)
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
+        return output
+
+    def _gone(self, data, n_bytes):
+        self._known.discard(data)
+        self.now -= n_bytes
+
+
+def test_memory_does_not_grow_with_positions_times_vocabulary(monkeypatch):
+    monkeypatch.setattr(perplexity, "CHUNK", 32)
+    vocabulary = 20_000
+    model = tiny_causal("Llama", vocabulary=vocabulary)
+    window = Window("a", np.random.default_rng(0).integers(3, vocabulary, 1025).tolist(), 1024)
+    with LiveBytes() as live:
+        window_nll(model, [window], batch_size=1)
+    chunk, everything = 32 * vocabulary * 4, 1024 * vocabulary * 4
+    assert chunk < live.peak < 4 * chunk < everything / 4

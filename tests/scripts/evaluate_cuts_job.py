@@ -89,8 +89,23 @@ def write_inputs(folder, model):
     contracts.BULK.write(bulk, folder / "bulk.parquet", sources)
 
 
+def note_starts(path):
+    """Add a line to a file whenever a measurement starts."""
+    from weightspectra.ablation import evaluation
+
+    measure = evaluation._measure
+
+    def noted(*args):
+        with open(path, "a") as stream:
+            stream.write("started\n")
+        return measure(*args)
+
+    evaluation._measure = noted
+
+
 if __name__ == "__main__":
     import evaluate_cuts
 
     torch.set_num_threads(1)
+    note_starts(Path(sys.argv[1]) / "started")
     evaluate_cuts.main(job(Path(sys.argv[1])))

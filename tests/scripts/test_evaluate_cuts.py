@@ -126,6 +126,24 @@ def test_an_encoder_and_a_missing_head_are_refused(folder, changed, message):
         run(folder)
 
 
+def test_a_masked_model_has_pseudo_perplexities(folder, tiny_bert):
+    from transformers import BertConfig, BertForMaskedLM
+
+    shutil.rmtree(folder / "tiny")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = BertForMaskedLM(BertConfig.from_pretrained(tiny_bert)).eval()
+    model.save_pretrained(folder / "tiny")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_bert / name, folder / "tiny" / name)
+    write_inputs(folder, model)
+    cuts = [{"remove": {"deciles": [10]}, "scope": "all"}]
+    rows = run(folder, metrics=["pseudo_perplexity"], cuts=cuts, n_windows=4)
+    assert list(rows["metric"][:3]) == [f"pseudo_{name}" for name in PERPLEXITIES]
+    assert list(rows["cut"][3:]) == ["decile 10 of all matrices"] * 3
+    assert (rows["difference"][3:] != 0).all()
+
+
 def test_killed_job_resumes_and_gives_the_same_bytes(folder, one_thread, capsys):
     smk = job(folder)
     output = Path(smk.output[0])
@@ -142,6 +160,8 @@ def test_killed_job_resumes_and_gives_the_same_bytes(folder, one_thread, capsys)
     assert not output.exists()
     n_finished = journal.read_bytes().count(b"\n")
     assert n_finished >= 5
+    n_started = (folder / "started").read_text().count("\n")
+    assert n_started - n_finished in (0, 1)  # nothing is lost but what was being measured
 
     evaluate_cuts.main(smk)
     resumed = output.read_bytes()

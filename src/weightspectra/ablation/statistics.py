@@ -100,9 +100,9 @@ def compare(
     nominal 95 % in simulated perplexities (normal, skewed and t_3 differences
     of 0 to 8 nats per token; documents of one length / of lengths 64 to 1024):
     8 documents 92-96 / 90-94 %, 16 documents 93-97 / 91-95 %, 100 documents
-    93-97 % (varied). With 4 documents it is 84-88 %: use more. Plain
-    percentiles reach 85-90 % with 8, BCa 80-89 %; the bootstrap-t has the same coverage and is
-    wider by 10-60 %.
+    93-97 % (varied). With 4 documents it is 84-88 %: use more. With 8, plain
+    percentiles reach 83-90 % and BCa 80-89 %; the bootstrap-t covers as often
+    and is wider by 10-60 %.
 
     *p-value.* For ratios the units' differences ``v_d - v0_d`` change signs
     (R. A. Fisher, The Design of Experiments (1935), Section 21): all signs for
