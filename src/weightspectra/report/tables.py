@@ -13,6 +13,7 @@ from weightspectra.report import (
     noise_tables,
     predictions,
     published,
+    published_removals,
     summaries,
     wording,
 )
@@ -45,7 +46,7 @@ def make(name: str, data: Measurements) -> Table:
         "directions": lambda: predictions.directions(data),
         "finetuning": lambda: finetuning_tables.finetuning(data),
         "difference": lambda: differences.difference(data),
-        "published": lambda: beside_published(published.compare(data.published, data.bulk, data.origins), titles),
+        "published": lambda: beside_published(data),
     }
     return makers[name]()
 
@@ -176,16 +177,11 @@ def overlap(
     )
 
 
-def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table:
-    """Tabulate what is found here beside what was published for the same model.
-
-    Parameters
-    ----------
-    compared : DataFrame
-        From :func:`weightspectra.report.published.compare`.
-    titles : mapping
-        From each model to what it is called.
-    """
+def beside_published(data: Measurements) -> Table:
+    """Tabulate what is found here beside what was published for the same model: counts, and what removal does."""
+    compared, titles = published.compare(data.published, data.bulk, data.origins), data.titles
+    printed = data.published.get("removals", [])
+    removals = published_removals.compare(printed, data.evaluations, data.origins)
     blocks = []
     for model, of_model in by_model(compared, titles):
         for (source, quantity), rows in of_model.groupby(["source", "quantity"], sort=False):
@@ -198,8 +194,12 @@ def beside_published(compared: pd.DataFrame, titles: Mapping[str, str]) -> Table
     notes = [
         "Each cell: found here (published). Both use the asymptotic edges with the scale fitted to the median singular "
         "value, so that equal weights should give equal counts.",
+        "What removal does depends on the text or items scored, which the paper does not state in full.",
+        *filter(None, [published_removals.note(printed, removals)]),
     ]
-    return Table("published", "Found here, and published", compared, blocks, notes, [])
+    blocks += published_removals.blocks(removals, titles)
+    numbers = pd.concat([frame for frame in (compared, removals) if len(frame)] or [compared])
+    return Table("published", "Found here, and published", numbers, blocks, notes, [])
 
 
 def _with_spread(means: pd.Series, spreads: pd.Series, possible: pd.Series) -> list[str]:
