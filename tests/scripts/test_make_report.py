@@ -6,12 +6,14 @@ from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
+import fake_ablation
 import make_figures
 import make_report
 import make_tables
+import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LLAMA, FakeModel, decile_experiment, frames
+from fake_run import LLAMA, FakeModel, decile_experiment, frames, task_evaluation
 from plan import Plan
 
 from weightspectra import contracts
@@ -19,6 +21,7 @@ from weightspectra.report.measurements import KEY, Measurements
 
 ROOT = Path(make_tables.__file__).resolve().parents[1]
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
+CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
 CONFIG = {
     "models": {
         "trained": {"source": {"path": "models/trained"}, "title": "Trained"},
@@ -26,7 +29,23 @@ CONFIG = {
     },
     "corpora": {"prose": {"source": {"path": "texts"}, "observe": {"files": "a*"}, "evaluate": {"files": "b*"}}},
     "observe": {"models": ["trained", "control"], "corpora": ["prose"]},
-    "experiments": {"deciles": {"models": ["trained"], "corpus": "prose", "cuts": [{"remove": {"deciles": [1]}}]}},
+    "data_sets": {"centuries": {"source": {"path": "labelled"}}},
+    "tasks": {"movies": {"name": "movies"}},
+    "experiments": {
+        "deciles": {"models": ["trained"], "corpus": "prose", "cuts": [{"remove": {"deciles": [1]}}]},
+        "beside": {
+            "models": ["trained"],
+            "corpus": "prose",
+            "cuts": [
+                {"remove": {"deciles": [1]}, "controls": ["same_count"]},
+                {"compress": {"methods": ["svd"], "sizes": [0.8]}, "scope": "all"},
+            ],
+        },
+        "asked": {"models": ["trained"], "tasks": ["movies"], "cuts": [{"remove": {"deciles": [1]}}]},
+    },
+    "predict": {"models": ["trained"], "corpora": ["prose"]},
+    "finetunings": {"century": {"models": ["trained"], "data_set": "centuries"}},
+    "comparisons": {"tuned": {"base": "trained", "tuned": "control"}},
     "report": {"matrices": [{"model": "trained", "layer": 1, "role": "up"}]},
 }
 
@@ -43,12 +62,34 @@ class Named(list):
         return self.named.items()
 
 
+def evaluations():
+    """One experiment of deciles, one with controls and a compression, one of a task."""
+    beside = [fake_ablation.controls_experiment({"down": 0.08}), fake_ablation.compression_experiment(LLAMA).iloc[1:]]
+    right, some = np.ones(40), np.repeat([1.0, 0.0], [30, 10])
+    asked = [
+        task_evaluation("none", "none", "none", 0, [], [], right, right),
+        task_evaluation("decile 1 of up", "role", "decile 1", 1, ["up"], [0, 1], some, right),
+    ]
+    found = {
+        "deciles": decile_experiment(LLAMA, dear=["down"]),
+        "beside": pd.concat(beside),
+        "asked": pd.DataFrame(asked),
+    }
+    return pd.concat([rows.assign(experiment=name) for name, rows in found.items()], ignore_index=True)
+
+
 @pytest.fixture
 def run(tmp_path):
     """Write the measurements of a small run and return its plan and what finds its files."""
-    evaluations = decile_experiment(LLAMA, dear=["down"])
     trained, control = FakeModel("trained", LLAMA), FakeModel("control", LLAMA, n_above=0, n_below=0)
-    data = {**frames(trained, control), "evaluations": evaluations}
+    data = {
+        **frames(trained, control),
+        "evaluations": evaluations(),
+        "predictions": fake_ablation.predictions(),
+        "directions": fake_ablation.directions(),
+        "finetunings": fake_ablation.finetunings(),
+        "comparisons": fake_ablation.comparison(),
+    }
     plan = Plan(deepcopy(CONFIG), root=str(ROOT))
 
     def place(path):
@@ -58,11 +99,14 @@ def run(tmp_path):
     known = {contract.name: contract for contract in contracts.ALL}
     for name, paths in inputs.items():
         for path in paths:
-            model = next(part for part in Path(path).parts if part.split(".")[0] in CONFIG["models"]).split(".")[0]
+            stems = [part.split(".")[0] for part in Path(path).parts]
+            model = next((stem for stem in stems if stem in CONFIG["models"]), "trained")
             if name == "sources":
                 rows = pd.DataFrame([{"model": model, "path": "weights", "n_bytes": 1, "sha256": "0" * 64}])
             else:
-                rows = data[name].query("model == @model")
+                rows = data[name].query("model == @model") if "model" in data[name] else data[name]
+            if name == "evaluations":
+                rows = rows.query("experiment == @stems[-1]")
             sources = {model: {"kind": "path", "name": model}}
             known[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
     return plan, place, inputs
@@ -89,20 +133,28 @@ def present(plan, place, inputs):
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     plan, place, inputs = run
-    assert plan.shown.tables == [*ALWAYS, "overlap", "cuts"]
+    assert plan.shown.tables == [*ALWAYS, "overlap", *CUTTING]
     assert list(plan.shown.figures) == [
         "controls-control",
         "information-trained",
         "matrix-trained-block_1-up",
         "spectra-trained",
         "damage-trained-deciles",
+        "damage-trained-beside",
+        "damage-trained-asked",
+        "contrasts-trained-beside",
+        "compression-trained-beside",
+        "predicted-trained-prose",
+        "finetuning-trained-century",
+        "difference-tuned",
     ]
     first = present(plan, place, inputs)
-    assert len(first) == 7 * 3 + 5 * 2 + 2
+    n_tables, n_figures = len(plan.shown.tables), len(plan.shown.figures)
+    assert len(first) == n_tables * 3 + n_figures * 2 + 2
     assert all(first.values())
     assert first == present(plan, place, inputs)
     page = first[place("<results>/report.html")].decode()
-    assert page.count("data:image/svg+xml") == 5
+    assert page.count("data:image/svg+xml") == n_figures
     assert "makes_bulk" in page
     assert str(Path(place("<results>"))) not in page
     assert first[place("<results>/findings.md")].startswith(b"1. More singular values lie above the bulk")
@@ -114,7 +166,8 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     _, place, inputs = run
     plan = Plan({"models": {"trained": {"source": {"path": "models/trained"}}}}, root=str(ROOT))
     few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
-    few |= {"overlaps": [], "evaluations": []}
+    cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons")
+    few |= {name: [] for name in ("overlaps", *cutting)}
     made = present(plan, place, few)
     assert plan.shown.tables == ALWAYS
     assert list(plan.shown.figures) == ["information-trained", "spectra-trained"]
