@@ -27,6 +27,7 @@ def requested(model, config):
     """Return what will be asked of the model. It is no parameter of the job, or a new experiment would fetch again."""
     experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
     metrics = {metric for entry in experiments for metric in entry["metrics"]}
+    metrics |= {"predict"} if model in config["predict"]["models"] else set()
     cuts = [cut for entry in experiments for cut in entry["cuts"]]
     layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
     return {

@@ -179,9 +179,9 @@ class Plan:
         return [(model, corpus) for model in predict["models"] for corpus in predict["corpora"]]
 
     @property
-    def prediction(self) -> dict[str, int]:
+    def prediction(self) -> dict[str, Any]:
         """How to predict; of whom and on what is known from the file names."""
-        names = ("n_tokens", "window", "batch_size", "n_directions")
+        names = ("n_tokens", "window", "batch_size", "n_probes", "bos", "dtype", "n_directions")
         return {name: self.config["predict"][name] for name in names}
 
     @property

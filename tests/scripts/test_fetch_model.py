@@ -22,9 +22,9 @@ class Params(SimpleNamespace):
         return vars(self).items()
 
 
-def make_job(folder: Path, model: str, source: dict, *, inputs=(), cut=None, blocks=()):
+def make_job(folder: Path, model: str, source: dict, *, inputs=(), cut=None, blocks=(), predict=False):
     """Return what Snakemake would hand to the script; one experiment makes the cut, and the report draws the blocks."""
-    experiment = {"models": [model, "another"], "metric": "perplexity", "cuts": [{"remove": {}}, cut]}
+    experiment = {"models": [model, "another"], "metrics": ["perplexity"], "tasks": [], "cuts": [{"remove": {}}, cut]}
     return SimpleNamespace(
         input=[str(path) for path in inputs],
         output=[str(folder / "sources" / f"{model}.parquet")],
@@ -32,6 +32,7 @@ def make_job(folder: Path, model: str, source: dict, *, inputs=(), cut=None, blo
         params=Params(code="c", seed=1, entry={"source": source, "allow_pickle": False, "trust_remote_code": False}),
         config={
             "experiments": {"damage": experiment} if cut is not None else {},
+            "predict": {"models": [model] if predict else [], "corpora": []},
             "report": {"blocks": {model: list(blocks), "another": [999]}},
         },
         rule="fetch_model",
@@ -72,8 +73,9 @@ def test_a_control_names_its_original_too(tiny_llama, tmp_path):
         ({"cut": {"roles": ["gate"]}}, "^model 'bert': role 'gate': a bert model has only"),
         ({"cut": {"layers": [0, 2]}}, "^model 'bert': layer 2: this bert model has layers 0 to 1"),
         ({"blocks": [2]}, "^model 'bert': layer 2: this bert model has layers 0 to 1"),
+        ({"predict": True}, "^model 'bert': predicting damage needs a model that .*take it out of predict/models"),
     ],
-    ids=["metric", "role", "layer", "block"],
+    ids=["metric", "role", "layer", "block", "predict"],
 )
 def test_what_the_model_lacks_is_refused(tiny_bert, tmp_path, asked, message):
     smk = make_job(tmp_path, "bert", {"path": str(tiny_bert)}, **asked)

@@ -89,6 +89,7 @@ rule predict_damage:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         code=plan.code("predict_damage"),
+        seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),

@@ -60,7 +60,7 @@ PREDICTIONS = Contract(
             "output_energy", pa.float64(), "sum of s_k^2 v_k' M v_k with the second moment M of the input, as a share"
         ),
         Column("first_order", pa.float64(), "change of the loss to first order, in nats per token"),
-        Column("second_order", pa.float64(), "half the empirical Fisher term of the removal, in nats per token"),
+        Column("second_order", pa.float64(), "half the Fisher information of the removal, in nats per token"),
         Column("predicted", pa.float64(), "predicted increase of the loss in nats per token"),
     ),
 )
@@ -84,7 +84,7 @@ DIRECTIONS = Contract(
         ),
         Column("overlap", pa.float64(), "|v_k . f_j| with that eigenvector"),
         Column("component_share", pa.float64(), "share of the input's second moment along that eigenvector"),
-        Column("first_token_share", pa.float64(), "share of the direction's squared activation at first tokens"),
+        Column("first_token_share", pa.float64(), "share of the direction's squared activation at first positions of windows"),
         Column("peak", pa.float64(), "largest |v_k . x| over its root mean square"),
         Column("tokens", list_of(pa.string()), "the tokens at which |v_k . x| is largest, largest first"),
         Column("positions", list_of(pa.int32()), "their positions in their windows"),

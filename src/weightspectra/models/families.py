@@ -26,8 +26,8 @@ from weightspectra.models.layouts import (
 )
 
 GUIDE = "docs/add-an-architecture.md"
-METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "pseudo_perplexity": "masked"}
-"""From a metric to the kind of head that it needs; other metrics need none."""
+METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "predict": "causal", "pseudo_perplexity": "masked"}
+"""From a metric, or the section ``predict``, to the kind of head that it needs; other metrics need none."""
 HEADS_OF = {"causal": ("ForCausalLM", "LMHeadModel"), "masked": ("ForMaskedLM", "ForPreTraining")}
 """How the names of classes with such a head end."""
 
@@ -112,7 +112,8 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
     config : mapping
         The model's ``config.json``.
     requested : mapping
-        ``metrics``, ``roles`` and ``layers`` that experiments or figures name.
+        ``metrics``, ``roles`` and ``layers`` that experiments or figures name;
+        ``predict`` among the metrics if its damage is to be predicted.
 
     Raises
     ------
@@ -145,20 +146,23 @@ def head_for(metrics: Iterable[str]) -> str | None:
 
 def _check_head(family: Family, config: Config, metric: str) -> None:
     head = METRIC_HEADS[metric]
+    what, where = f"metric '{metric}'", "the experiment's models"
+    if metric == "predict":
+        what, where = "predicting damage", "predict/models"
     if family.causal != (head == "causal"):
         needed = "predicts the next token" if head == "causal" else "predicts masked tokens"
         found = "predicts the next token" if family.causal else "is an encoder"
         raise UserError(
-            f"metric '{metric}' needs a model that {needed}; model type '{family.model_type}' {found}: its spectra and "
-            f"activations can be analysed, but {metric} cannot be measured; take it out of the experiment's models"
+            f"{what} needs a model that {needed}; model type '{family.model_type}' {found}: its spectra and "
+            f"activations can be analysed without; take it out of {where}"
         )
     heads = config.get("architectures") or []
     if not any(name.endswith(HEADS_OF[head]) for name in heads):
         kind = "language-model" if head == "causal" else "masked-language-model"
         raise UserError(
-            f"metric '{metric}' needs a checkpoint with a {kind} head, for example "
-            f"architectures: ['...{HEADS_OF[head][0]}'] in its config.json; found {heads}: take the model out of the "
-            "experiment's models, or fetch the checkpoint that has the head"
+            f"{what} needs a checkpoint with a {kind} head, for example "
+            f"architectures: ['...{HEADS_OF[head][0]}'] in its config.json; found {heads}: take the model out of "
+            f"{where}, or fetch the checkpoint that has the head"
         )
 
 
