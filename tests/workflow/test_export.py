@@ -1,11 +1,17 @@
 """`snakemake export`: which cut is meant, and what is made for it."""
 
 import copy
+import shutil
 
+import numpy as np
 import pytest
 import yaml
 from settings import SettingsError, complete
 from snake import plan, run, write_config
+
+from weightspectra import contracts
+from weightspectra.ablation.perplexity import window_nll
+from weightspectra.activations import windows
 
 CONFIG = yaml.safe_load("""
 models:
@@ -38,6 +44,30 @@ def test_the_model_and_the_experiment_can_be_named(tmp_path):
     code, output = run(tmp_path, "--configfile", path, "--dry-run", "export")
     assert code == 0 and "results/exports/other/second/only-decile-1-of-layer-3-query-key" in output
     assert "Evaluate other with every cut of the experiment second" in output
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("workflow")
+def test_what_transformers_loads_is_the_model_that_was_evaluated(finished, workflow, config_file, tmp_path):
+    import transformers
+
+    folder = shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    options = ("--configfile", config_file, "--config", "cut=decile 10 of down", "--", "export")
+    code, output = run(folder, *options, root=workflow)
+    assert code == 0, output[-6000:]
+    assert "Evaluate llama" not in output
+    target = folder / "results" / "exports" / "llama" / "deciles" / "decile-10-of-down"
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(target)
+    row = contracts.EVALUATIONS.read(folder / "results" / "evaluations" / "llama" / "deciles.parquet").query(
+        "cut == 'decile 10 of down' and metric == 'perplexity_per_token'"
+    )
+    corpus = contracts.CORPUS.read(folder / "results" / "corpora" / "text.parquet").query("part == 'evaluate'")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(target)
+    sampling = {"window": 32, "stride": 32, "n_windows": 6, "bos": True}
+    scored = windows.evaluation_windows(dict(corpus[["document", "text"]].to_numpy()), tokenizer, **sampling)
+    nll = window_nll(loaded, scored, batch_size=8).sum() / sum(window.n_scored for window in scored)
+    assert float(row["value"].iloc[0]) == pytest.approx(np.exp(nll), rel=1e-6)
+    assert "decile 10 of down" in (target / "README.md").read_text()
 
 
 def test_nothing_is_exported_unless_it_is_asked_for(tmp_path):
