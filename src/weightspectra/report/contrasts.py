@@ -81,9 +81,10 @@ def contrast_table(data: Measurements) -> Table:
                 blocks += [_block(found, heading)] if rows["metric"].iloc[0] == _shown(of_model, rows) else []
                 numbers.append(found)
     notes = [
-        "Each control removes as much elsewhere, within every matrix: as many values from the bulk's lower end, "
-        "as much energy (sum of squares) from there upwards, or as many in a row at random places (mean of the "
-        "windows; for perplexities the geometric mean). None shares a singular value with the cut.",
+        "Each control removes (or, of a cut that keeps only some, keeps) as much elsewhere, within every matrix: as "
+        "many values from the bulk's lower end, as much energy (sum of squares) from there upwards, or as many in a "
+        "row at random places (mean of the windows; for perplexities the geometric mean). None shares a singular value "
+        "with the cut.",
         "Change: against the untouched model. Difference: change of the cut minus change of the control, on the same "
         "documents or items, with its 95 % bootstrap interval; it says what other texts would give, not what other "
         "random windows would.",

@@ -46,8 +46,8 @@ class Series(NamedTuple):
 def cost_figure(evaluations: pd.DataFrame) -> Figure:
     """Draw the change of the metric for every cut of one experiment, with its 95 % interval.
 
-    As figure 5 of arXiv 2410.17770. Cuts of deciles become lines over the
-    decile, one a group of matrices; any other cuts become a list of dots below.
+    As figure 5 of arXiv 2410.17770. Cuts of several deciles become lines over
+    the decile, one a group of matrices; any other cuts become a list of dots below.
     An open sign is no significant change; matched controls have a figure of their own.
 
     Parameters
@@ -56,8 +56,10 @@ def cost_figure(evaluations: pd.DataFrame) -> Figure:
         Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
     """
     grids, others = costs.arranged(evaluations)
-    axis = change_axis(evaluations)
-    panels = [panel for labels in grids for panel in _panels(labels, alone=len(grids) == 1)]
+    axis = change_axis(evaluations[evaluations["control_of"] == ""])
+    over_deciles = [labels for labels in grids if len(set(labels["decile"])) > 1]
+    others = pd.concat([*(labels for labels in grids if len(set(labels["decile"])) == 1), others])
+    panels = [panel for labels in over_deciles for panel in _panels(labels, alone=len(over_deciles) == 1)]
     listed, left_out = _largest(others)
     legend_rows = _legend_rows(panels)
     lines = 2.36 + 0.16 * legend_rows if panels else 0.0

@@ -31,6 +31,8 @@ METRIC_TITLES = {
     "acc_calibrated": "accuracy, calibrated",
     "auc": "AUC",
     "exact_match": "exact match",
+    "probe_accuracy": "accuracy of a probe",
+    "probe_auc": "AUC of a probe",
 }
 _SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
 

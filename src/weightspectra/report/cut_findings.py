@@ -81,7 +81,7 @@ def _hurting_roles(rows: pd.DataFrame) -> list[str]:
     """Say in which roles removing the smallest decile hurts significantly."""
     smallest = costs.one_role_deciles(rows)
     smallest = smallest[(smallest["decile"] == 1) & smallest["q_value"].notna()]
-    if smallest.empty:
+    if smallest.empty or costs.too_few_units(rows):
         return []
     hurt = smallest[(smallest["q_value"] <= costs.SIGNIFICANT) & worse(smallest)]
     where = f": {wording.roles(hurt['role'])}" if len(hurt) else ""

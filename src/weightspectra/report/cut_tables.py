@@ -77,6 +77,8 @@ def _blocks(rows: pd.DataFrame, data: Measurements, spell: Spelling) -> Iterator
     """Yield the grids and the list of one model, experiment and metric."""
     untouched = costs.untouched(rows)
     heading = f"{data.titles[untouched['model']]}, {untouched['experiment']}: {costs.describe(untouched)}"
+    if costs.too_few_units(rows):
+        heading += ", too few to show that any change is significant"
     grids, others = costs.arranged(rows)
     for labels in grids:
         if len(set(labels["column"])) == 1:

@@ -49,7 +49,7 @@ def difference_figure(rows: pd.DataFrame) -> Figure:
     width = (style.FULL_WIDTH - LEFT - RIGHT - GAP * (len(roles) - 1)) / len(roles)
     width = min(width, 2.2)
     colours = _colours(rows["layer"])
-    limits = {side: 1.08 * float(np.nanmax(differences.relative(rows, side))) for side in SIDES}
+    limits = {side: _limit(rows, side) for side in SIDES}
     with style.applied():
         figure = style.new_figure(height)
         for place, role in enumerate(roles):
@@ -114,6 +114,12 @@ def _draw_spectra(axes: Axes, rows: pd.DataFrame, colours: Mapping[int, str]) ->
     axes.axhline(1, color=style.OUTSIDE, linewidth=0.6, linestyle=DASHED)
     axes.set_xscale("log")
     axes.set_yscale("log")
+
+
+def _limit(rows: pd.DataFrame, side: str) -> float:
+    """Return the end of the axis of one side's shares: above every layer, and above each role's leading directions."""
+    leading = [np.nanmax(differences.relative(part, side, "leading").mean(axis=0)) for _, part in rows.groupby("role")]
+    return 1.08 * float(max(np.nanmax(differences.relative(rows, side)), *leading))
 
 
 def _rank_axis(axes: Axes, n_values: int) -> None:
