@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from weightspectra.report import (
+    copy_findings,
     costs,
     cut_findings,
     damage_findings,
@@ -30,6 +31,7 @@ def find(data: Measurements) -> list[Finding]:
         *(noise_findings.above_bulk(data), noise_findings.below_bulk(data), noise_findings.informative_ends(data)),
         *(data_overlap(data), cut_findings.removal_cost(data), cut_findings.against_controls(data)),
         *(cut_findings.tasks(data), damage_findings.prediction(data), damage_findings.directions(data)),
+        copy_findings.renoised(data),
         *(tuning_findings.finetuning(data), tuning_findings.difference(data), cut_findings.compression(data)),
         rounding(data),
     ]

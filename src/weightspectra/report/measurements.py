@@ -48,6 +48,8 @@ class Measurements:
         From each model to what it is called, in the order of the report.
     origins : mapping
         From each model to the repository, package or folder it came from.
+    copies : mapping
+        From each copy of a model with the noise of its quantisation added once more to that model.
     published : mapping
         Published numbers to compare with, as in ``config/published/``; may be empty.
     """
@@ -72,6 +74,7 @@ class Measurements:
     controls: Mapping[str, str]
     titles: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -111,13 +114,15 @@ class Measurements:
         frames["shown_levels"] = _those(levels, shown)
         frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
         sources = [contracts.read_provenance(path)["sources"] for path in files["sources"]]
-        origins = {name: source["name"] for found in sources for name, source in found.items() if name in titles}
+        known = {name: source for found in sources for name, source in found.items() if name in titles}
+        origins = {name: source["name"] for name, source in known.items()}
+        copies = {name: source["name"] for name, source in known.items() if source["kind"] == "renoised"}
         published = {
             table: printed
             for path in files.get("published", ())
             for table, printed in yaml.safe_load(Path(path).read_text()).items()
         }
-        return cls(**frames, controls=controls, titles=titles, origins=origins, published=published)
+        return cls(**frames, controls=controls, titles=titles, origins=origins, copies=copies, published=published)
 
     @property
     def trained(self) -> list[str]:
