@@ -18,12 +18,13 @@ def main(smk):
     tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
     seed, device = smk.params.seed, devices.device(smk.params.device)
     cuts = planning.experiment_cuts(wanted["cuts"], **tables, config=config, model=names["model"], seed=seed)
+    tokenizer = loading.load_tokenizer(folder, **trust)
     measured = {
         "corpus": contracts.CORPUS.read(smk.input.corpus) if smk.input.corpus else None,
         "tasks": {Path(path).with_suffix(""): contracts.TASKS.read(path) for path in smk.input.tasks},
         "data_sets": [contracts.EXAMPLES.read(path) for path in smk.input.data_sets],
     }
-    metrics = subject.load_metrics(wanted, loading.load_tokenizer(folder, **trust), device=device, **measured)
+    metrics = subject.load_metrics(wanted, tokenizer, cuts=cuts, device=device, **measured)
     vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
     stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
     model = subject.load_subject(folder, wanted, stored, device=device, fused_split=smk.params.fused_split, **trust)

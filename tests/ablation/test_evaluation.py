@@ -67,7 +67,12 @@ def run(subject, metric, path, cuts=CUTS):
 def test_cuts_run_by_their_first_layer_and_are_reported_in_their_order(subject, tmp_path):
     metric = Remembering(subject.matrices, names=["one", "two"])
     rows = run(subject, metric, tmp_path / "journal")
-    assert metric.calls == [0, 0, 0, 1]  # the untouched model, both, early, late; empty is not measured
+    assert metric.calls == [
+        2,
+        0,
+        0,
+        1,
+    ]  # the untouched model, of which no block has changed, both, early, late; empty is not measured
     assert [row["cut"] for row in rows[::2]] == ["none", "late", "empty", "both", "early"]
     assert [row["metric"] for row in rows[:4]] == ["one", "two"] * 2
     assert [json.loads(line.partition(" ")[2])["cut"] for line in (tmp_path / "journal").read_text().splitlines()] == [

@@ -87,6 +87,16 @@ def test_blocks_before_the_first_changed_one_do_not_run_again(counted):
     assert run(2) == [0, 0, 1, 1]
 
 
+def test_the_untouched_model_leaves_states_for_all_layers_to_come(counted):
+    model, prefix = tiny_causal("Llama", n_layers=4), Prefix([1, 3])
+    whole = window_nll(model, windows(2), batch_size=2, prefix=prefix, first_layer=4)
+    runs = counted(model)
+    for first_layer, expected in ((1, [1, 2, 2, 2]), (1, [1, 3, 3, 3]), (3, [1, 3, 3, 4]), (2, [2, 4, 4, 5])):
+        found = window_nll(model, windows(2), batch_size=2, prefix=prefix, first_layer=first_layer)
+        assert runs == expected
+        np.testing.assert_array_equal(found, whole)
+
+
 def test_kept_states_are_those_of_their_own_batch():
     model, prefix = tiny_causal("Llama", n_layers=3), Prefix()
     one = window_nll(model, windows(), batch_size=1)

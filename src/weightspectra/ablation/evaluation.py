@@ -75,29 +75,32 @@ def evaluate(
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
-    left = sorted((cut for cut in planned if cut.label not in records), key=_first_layer)
+    left = sorted((cut for cut in planned if cut.label not in records), key=first_layer)
     if records:
         print(f"{label}: {len(records)} of {len(planned)} cuts were finished before", file=sys.stderr)
+    n_layers = 1 + max((key.layer for key in subject.matrices), default=-1)
     for cut in track(left, len(left), label, "cuts"):
         untouched = records.get(NOTHING.label)
         with edited(subject.matrices, cut.edits, subject.stored) as change:
             if untouched and not cut.n_removed:
                 measured = untouched["measurements"]
             else:
-                measured = _measure(subject.model, metrics, _first_layer(cut))
+                # Of the untouched model, no block has changed: it may leave states for every cut to come.
+                untouched_before = first_layer(cut) if cut.n_removed else n_layers
+                measured = _measure(subject.model, metrics, untouched_before)
         _check_finite(cut, measured, label)
         record = {"cut": cut.label, **change._asdict(), "measurements": measured}
         records[cut.label] = journal.append(record)
     return _rows(planned, [records[cut.label] for cut in planned], label, seed)
 
 
-def _first_layer(cut: Cut) -> int:
+def first_layer(cut: Cut) -> int:
     """Return the first layer whose weights a cut changes; 0 if it changes none."""
     return min((key.layer for key, edit in cut.edits.items() if edit.n_removed), default=0)
 
 
-def _measure(model: Any, metrics: Sequence[Metric], first_layer: int) -> list[Record]:
-    found = [measurement for metric in metrics for measurement in metric.measure(model, first_layer)]
+def _measure(model: Any, metrics: Sequence[Metric], untouched_before: int) -> list[Record]:
+    found = [measurement for metric in metrics for measurement in metric.measure(model, untouched_before)]
     return [
         measurement._asdict()
         | {

@@ -84,12 +84,22 @@ class Perplexity:
     tokenizer : transformers tokenizer
     batch_size : int
         Windows per forward pass.
+    first_layers : sequence of int
+        The ``first_layer`` of measurements to come, for :class:`Prefix`.
     """
 
-    def __init__(self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any, *, batch_size: int):
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        texts: Mapping[str, str],
+        tokenizer: Any,
+        *,
+        batch_size: int,
+        first_layers: Sequence[int] = (),
+    ):
         self._windows, self._batch_size = windows, batch_size
         self._documents = ScoredDocuments(windows, texts, tokenizer)
-        self._prefix = Prefix()
+        self._prefix = Prefix(first_layers)
 
     def measure(self, model: Any, first_layer: int = 0) -> list[Measurement]:
         """Score all windows; what the blocks before ``first_layer`` compute is kept for the next call."""

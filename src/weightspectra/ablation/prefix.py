@@ -3,12 +3,12 @@
 The blocks before the first touched one compute the same for every cut of it.
 Their last output is kept for each batch, and given again instead of running
 them: the blocks that do run get the same bits, so the results have the same
-bits. Cuts that come sorted by their first layer move the place forward, and the
-blocks between the old place and the new one run once more.
+bits. Cuts that come sorted by their first layer use each state as long as it
+is of use; states of earlier layers are then let go.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,19 +18,26 @@ from torch import nn
 from weightspectra.models import families
 
 LIMIT = 2**30
-"""Bytes that kept hidden states may take: batches beyond it run in full."""
+"""Bytes that kept hidden states may take: what does not fit is computed again."""
 
 
 class Prefix:
-    """The hidden states that enter one block, for each batch.
+    """The hidden states that enter some blocks, for each batch.
 
-    They take 4 bytes (in float32) times the tokens of all batches times the
-    hidden dimension, on the model's device, and never more than ``LIMIT``.
+    Those of one block take 4 bytes (in float32) times the tokens of all batches
+    times the hidden dimension, on the model's device; all together never more
+    than ``LIMIT``.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Blocks at which runs will begin: their states are kept as soon as a run
+        passes by. Without, they are kept when a run first asks for its layer.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[int, Any]] = {}
-        self._n_bytes = 0
+    def __init__(self, layers: Sequence[int] = ()) -> None:
+        self._layers = set(layers)
+        self._kept: dict[int, dict[int, Any]] = {}
         self._state = "unchecked"
 
     def run(self, model: Any, number: int, first_layer: int, run: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -46,7 +53,8 @@ class Prefix:
         number : int
             Of the batch: equal numbers stand for equal inputs.
         first_layer : int
-            No block before it has changed since the first call.
+            No block before it has changed since the first call; for an
+            untouched model the number of its blocks.
         run : callable
             Runs the decoder on the batch and returns its hidden states.
 
@@ -58,35 +66,34 @@ class Prefix:
         blocks = blocks_of(model) if first_layer and self._state != "useless" else []
         if not blocks:
             return run()
-        layer, output = self._kept.get(number, (0, None))
-        layer = layer if layer <= first_layer else 0
+        kept = self._kept.setdefault(number, {})
+        start = max((layer for layer in kept if layer <= first_layer), default=0)
+        for layer in [layer for layer in kept if layer < start]:
+            del kept[layer]
+        wanted = {layer for layer in {first_layer, *self._layers} if start < layer <= min(first_layer, len(blocks) - 1)}
         with ExitStack() as stack:
-            for block in blocks[:layer]:
-                stack.enter_context(forward_replaced(block, lambda *_, **__: _copy(output)))
-            if layer < first_layer:
-                stack.enter_context(self._recorded(blocks[first_layer - 1], number, first_layer))
+            for block in blocks[:start]:
+                stack.enter_context(forward_replaced(block, lambda *_, **__: _copy(kept[start])))
+            for layer in wanted:
+                stack.enter_context(self._recorded(blocks[layer - 1], kept, layer))
             found = run()
-        if layer and self._state == "unchecked":
+        if start and self._state == "unchecked":
             found = self._checked(found, run())
         return found
 
     @contextmanager
-    def _recorded(self, block: nn.Module, number: int, layer: int) -> Iterator[None]:
+    def _recorded(self, block: nn.Module, kept: dict[int, Any], layer: int) -> Iterator[None]:
         own = block.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             output = own(*args, **kwargs)
-            self._keep(number, layer, output)
+            held = sum(_n_bytes(state) for states in self._kept.values() for state in states.values())
+            if held + _n_bytes(output) <= LIMIT:
+                kept[layer] = _copy(output)
             return output
 
         with forward_replaced(block, forward):
             yield
-
-    def _keep(self, number: int, layer: int, output: Any) -> None:
-        replaced = _n_bytes(self._kept[number][1]) if number in self._kept else 0
-        if self._n_bytes - replaced + _n_bytes(output) <= LIMIT:
-            self._n_bytes += _n_bytes(output) - replaced
-            self._kept[number] = layer, _copy(output)
 
     def _checked(self, found: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
         same = bool(torch.isclose(found, whole, rtol=0, atol=0, equal_nan=True).all())

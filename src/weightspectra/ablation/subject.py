@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from weightspectra.ablation.evaluation import Subject
+from weightspectra.ablation.cuts import Cut
+from weightspectra.ablation.evaluation import Subject, first_layer
 from weightspectra.ablation.metrics import Metric
 from weightspectra.ablation.perplexity import Perplexity
 from weightspectra.ablation.pseudo_perplexity import PseudoPerplexity
@@ -25,6 +26,7 @@ def load_metrics(
     experiment: Mapping[str, Any],
     tokenizer: Any,
     *,
+    cuts: Sequence[Cut],
     device: torch.device | str,
     corpus: pd.DataFrame | None,
     tasks: Mapping[Path, pd.DataFrame],
@@ -37,6 +39,8 @@ def load_metrics(
     experiment : mapping
         Its entry in the configuration.
     tokenizer : transformers tokenizer
+    cuts : sequence of Cut
+        Those to come, so that what they have in common may be kept.
     device : torch device
         Where the model will be.
     corpus : DataFrame or None
@@ -55,7 +59,8 @@ def load_metrics(
     batch_size = experiment["batch_size"]
     documents = [] if corpus is None else corpus[corpus["part"] == "evaluate"].itertuples()
     texts = {str(row.document): str(row.text) for row in documents}
-    found = [_text_metric(name, experiment, texts, tokenizer) for name in experiment["metrics"]]
+    layers = sorted({first_layer(cut) for cut in cuts})
+    found = [_text_metric(name, experiment, texts, tokenizer, layers) for name in experiment["metrics"]]
     if tasks:
         from weightspectra.ablation.tasks import Tasks, load_tasks
 
@@ -111,11 +116,13 @@ def load_subject(
     return Subject(model, live.matrices(model, fused_split), stored)
 
 
-def _text_metric(name: str, experiment: Mapping[str, Any], texts: Mapping[str, str], tokenizer: Any) -> Metric:
+def _text_metric(
+    name: str, experiment: Mapping[str, Any], texts: Mapping[str, str], tokenizer: Any, layers: Sequence[int]
+) -> Metric:
     """Cut texts into windows and return the metric that scores them."""
     sampling = {option: experiment[option] for option in ("window", "stride", "n_windows")}
     if name == "pseudo_perplexity":
         masked = windows.masked_windows(texts, tokenizer, **sampling)
         return PseudoPerplexity(masked, texts, tokenizer, batch_size=experiment["batch_size"])
     scored = windows.evaluation_windows(texts, tokenizer, **sampling, bos=experiment["bos"])
-    return Perplexity(scored, texts, tokenizer, batch_size=experiment["batch_size"])
+    return Perplexity(scored, texts, tokenizer, batch_size=experiment["batch_size"], first_layers=layers)
