@@ -88,12 +88,13 @@ def predictions(shapes=LLAMA, n_layers: int = 2, model: str = "trained") -> pd.D
 def directions(model: str = "trained") -> pd.DataFrame:
     """Two surprising directions: one reads the first token's huge component, one a rare token."""
     rows = [
-        (0, "down", 47, 48, 0.02, 1e-5, 0.4, 1.5, 0, 0.98, 0.9, 0.999, 35.0, ["<s>", "<s>", "\n"], [0, 0, 12]),
-        (1, "up", 46, 48, 0.03, 2e-5, 0.1, 0.2, 5, 0.60, 0.1, 0.01, 12.0, ["Ġcongress", " of", "|"], [7, 9, 30]),
+        (0, "down", 47, 48, 0.02, 1e-5, 0.4, 1.5, 0, 0.98, 0.9, 0.01, 0.999, 35.0, ["<s>", "<s>", "\n"], [0, 0, 12]),
+        (1, "up", 46, 48, 0.03, 2e-5, 0.1, 0.2, 5, 0.60, 0.1, 0.2, 0.01, 12.0, ["Ġcongress", " of", "|"], [7, 9, 30]),
     ]
     names = (
         *("layer", "role", "index", "n_values", "singular_value", "weight_energy", "output_energy", "predicted"),
-        *("component", "overlap", "component_share", "first_token_share", "peak", "tokens", "positions"),
+        *("component", "overlap", "component_share", "mean_share"),
+        *("first_token_share", "peak", "tokens", "positions"),
     )
     found = pd.DataFrame(rows, columns=list(names))
     return found.assign(model=model, corpus="prose", expert=0)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from causal_models import VOCABULARY, tiny_causal
 from torch import nn
 
-from weightspectra.ablation import sensitivity
+from weightspectra.ablation import next_tokens, sensitivity
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
@@ -28,7 +28,7 @@ def subject_of(model):
     matrices = live.matrices(model)
     found = {key: svd.decompose(matrix.read()) for key, matrix in matrices.items() if matrix.module is not None}
     vectors = {key: decomposition.short_vectors.numpy() for key, decomposition in found.items()}
-    return sensitivity.Subject(model, matrices, vectors.__getitem__, sensitivity.next_tokens)
+    return sensitivity.Subject(model, matrices, vectors.__getitem__, next_tokens.predict)
 
 
 def respond(subject, batches, n_probes=2, seed=1):
@@ -58,19 +58,19 @@ def weight_gradients(subject, found, cotangent):
 @pytest.mark.parametrize("architecture", ["Llama", "GPTNeoX", "GPT2", "OPT", "Gemma2", "Phi3", "Mixtral"])
 def test_first_and_second_order_are_those_of_the_gradients_of_the_weights(architecture):
     """Shared key heads, fused and transposed tensors, flattened inputs and padding, against one gradient each."""
-    subject, batches = subject_of(tiny_causal(architecture)), sensitivity.language_batches(windows(), 2, 0)
+    subject, batches = subject_of(tiny_causal(architecture)), next_tokens.language_batches(windows(), 2, 0)
     responses = respond(subject, batches)
     n_scored = sum(length - 2 for length in LENGTHS)
     first = dict.fromkeys(responses, 0.0)
     squares = dict.fromkeys(responses, 0.0)
     generator = torch.Generator().manual_seed(1)
     for batch in batches:
-        found = sensitivity.next_tokens(subject.model, batch)
+        found = next_tokens.predict(subject.model, batch)
         probabilities = found.logits.detach().softmax(dim=-1)
         loss = probabilities - F.one_hot(found.targets, VOCABULARY)
         gradients = weight_gradients(subject, found, loss)
         first = {key: first[key] - projections(subject, key, gradients[key]) / n_scored for key in first}
-        owner = (batch["targets"] != sensitivity.UNSCORED).nonzero()[:, 0]
+        owner = (batch["targets"] != next_tokens.UNSCORED).nonzero()[:, 0]
         for _ in range(2):
             noise = torch.randn(probabilities.shape, generator=generator) * probabilities.sqrt()
             probe = noise - probabilities * noise.sum(dim=-1, keepdim=True)
@@ -88,13 +88,13 @@ def test_first_and_second_order_are_those_of_the_gradients_of_the_weights(archit
 
 
 def test_first_order_is_the_slope_of_the_loss():
-    subject, batches = subject_of(tiny_causal("Llama")), sensitivity.language_batches(windows(), 4, 0)
+    subject, batches = subject_of(tiny_causal("Llama")), next_tokens.language_batches(windows(), 4, 0)
     responses = respond(subject, batches, n_probes=1)
     (batch,) = batches
 
     def loss():
         with torch.no_grad():
-            found = sensitivity.next_tokens(subject.model, batch)
+            found = next_tokens.predict(subject.model, batch)
             return float(F.cross_entropy(found.logits.double(), found.targets))
 
     for role in ("query", "key", "down", "gate"):
@@ -173,9 +173,9 @@ def test_second_order_is_the_divergence_of_predictions(shape):
 
 def test_padding_changes_nothing():
     subject, several = subject_of(tiny_causal("Llama")), windows((12, 5, 9))
-    together = respond(subject, sensitivity.language_batches(several, 3, 0))
-    apart = respond(subject, sensitivity.language_batches(several, 1, 0))
-    padded_otherwise = respond(subject, sensitivity.language_batches(several, 3, 7))
+    together = respond(subject, next_tokens.language_batches(several, 3, 0))
+    apart = respond(subject, next_tokens.language_batches(several, 1, 0))
+    padded_otherwise = respond(subject, next_tokens.language_batches(several, 3, 7))
     for key, response in together.items():
         assert response.n_tokens == 12 + 5 + 9 - 3
         np.testing.assert_allclose(apart[key].energy, response.energy, rtol=1e-4)
@@ -202,7 +202,7 @@ def test_the_model_is_left_as_it_was():
     model = tiny_causal("Llama")
     model.lm_head.weight.requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    respond(subject_of(model), sensitivity.language_batches(windows(), 4, 0))
+    respond(subject_of(model), next_tokens.language_batches(windows(), 4, 0))
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])
         assert parameter.requires_grad == (name != "lm_head.weight")
@@ -212,6 +212,6 @@ def test_the_model_is_left_as_it_was():
 
 def test_experts_are_left_out_with_a_line(capsys):
     subject = subject_of(tiny_causal("Mixtral"))
-    responses = respond(subject, sensitivity.language_batches(windows(), 4, 0))
+    responses = respond(subject, next_tokens.language_batches(windows(), 4, 0))
     assert {key.role for key in responses} == {"query", "key", "value", "attention_output"}
     assert "24 matrices (layer 0 'up', ...) are experts of a mixture" in capsys.readouterr().err

@@ -23,6 +23,7 @@ class Reading(NamedTuple):
     component: int
     overlap: float
     component_share: float
+    mean_share: float
     first_token_share: float
     peak: float
     at: np.ndarray
@@ -167,14 +168,15 @@ def describe(
         0 for the first token of a window.
     """
     directions, shares = principal
-    activation = np.abs(inputs.double().numpy() @ vector)
-    squares = activation**2
+    signed = inputs.double().numpy() @ vector
+    activation, squares = np.abs(signed), signed**2
     overlaps = np.abs(directions @ vector)
     component = int(overlaps.argmax())
     return Reading(
         component=component,
         overlap=float(overlaps[component]),
         component_share=float(shares[component]),
+        mean_share=float(signed.mean() ** 2 / squares.mean()),
         first_token_share=float(squares[positions == 0].sum() / squares.sum()),
         peak=float(activation.max() / np.sqrt(squares.mean())),
         at=np.argsort(-activation, kind="stable")[:N_SHOWN],

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models.live import LiveMatrix
 from weightspectra.progress import track
@@ -18,9 +17,6 @@ from weightspectra.spectra.deciles import decile_ranks
 
 Batch = Mapping[str, Tensor]
 """``input_ids`` and ``attention_mask``, of shape (n_sequences, n_positions), and whatever the outcomes need."""
-
-UNSCORED = -100
-"""The target of a position that is not scored."""
 
 
 class Outcomes(NamedTuple):
@@ -79,36 +75,6 @@ class Response(NamedTuple):
     second_order: np.ndarray
     answers: np.ndarray
     n_tokens: int
-
-
-def language_batches(
-    windows: Sequence[Window], batch_size: int, pad_id: int, device: torch.device | str = "cpu"
-) -> list[Batch]:
-    """Group windows into batches for :func:`next_tokens`, long ones first; padding stands on the right.
-
-    The last token of a window is a target only.
-    """
-    by_length = sorted(windows, key=lambda window: -len(window.input_ids))
-    batches: list[Batch] = []
-    for start in range(0, len(by_length), batch_size):
-        rows = by_length[start : start + batch_size]
-        shape = (len(rows), len(rows[0].input_ids) - 1)
-        inputs, targets = torch.full(shape, pad_id), torch.full(shape, UNSCORED)
-        mask = torch.zeros(shape, dtype=torch.long)
-        for row, window in enumerate(rows):
-            ids, length = torch.tensor(window.input_ids), len(window.input_ids) - 1
-            inputs[row, :length], mask[row, :length] = ids[:-1], 1
-            targets[row, length - window.n_scored : length] = ids[len(ids) - window.n_scored :]
-        batch = {"input_ids": inputs, "attention_mask": mask, "targets": targets}
-        batches.append({name: tensor.to(device) for name, tensor in batch.items()})
-    return batches
-
-
-def next_tokens(model: Any, batch: Batch) -> Outcomes:
-    """Return what a causal language model says of the scored tokens of a batch."""
-    answer = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
-    scored = batch["targets"] != UNSCORED
-    return Outcomes(answer.logits[scored], batch["targets"][scored])
 
 
 def respond(

@@ -84,7 +84,12 @@ DIRECTIONS = Contract(
         ),
         Column("overlap", pa.float64(), "|v_k . f_j| with that eigenvector"),
         Column("component_share", pa.float64(), "share of the input's second moment along that eigenvector"),
-        Column("first_token_share", pa.float64(), "share of the direction's squared activation at first positions of windows"),
+        Column("mean_share", pa.float64(), "share of the direction's squared activation that is its mean: a constant"),
+        Column(
+            "first_token_share",
+            pa.float64(),
+            "share of the direction's squared activation at first positions of windows",
+        ),
         Column("peak", pa.float64(), "largest |v_k . x| over its root mean square"),
         Column("tokens", list_of(pa.string()), "the tokens at which |v_k . x| is largest, largest first"),
         Column("positions", list_of(pa.int32()), "their positions in their windows"),
