@@ -70,6 +70,32 @@ def test_single_matrices_are_a_grid_for_each_decile():
     assert list(first.cells.columns) == ["Query", "Up"]
 
 
+def test_scans_of_single_matrices_are_drawn_as_a_map():
+    rows = [nothing()]
+    for decile in (1, 10):
+        for layer in (3, 5):
+            for role in ("up", "query"):
+                cut = (
+                    f"decile {decile} of layer {layer} {role}",
+                    "matrix",
+                    f"decile {decile}",
+                    decile,
+                    [role],
+                    [layer],
+                )
+                rows.append(one(*cut, cost=0.01 * decile * layer))
+    frame = pd.DataFrame(rows)
+    frame["q_value"] = np.where(frame["decile"] == 1, 0.2, 0.01)
+    figure = cost_figure(frame)
+    query, up = (axes for axes in figure.axes if axes.images)
+    assert (query.get_title(), up.get_title()) == ("Query", "Up")
+    expected = frame.set_index("cut")["difference"]
+    assert up.images[0].get_array()[1, 9] == pytest.approx(expected["decile 10 of layer 5 up"])
+    assert up.images[0].get_array().mask[:, 1:9].all()
+    assert [list(point) for point in zip(*up.lines[0].get_data(), strict=True)] == [[0, 0], [0, 1]]
+    assert_readable(figure)
+
+
 def test_one_column_of_deciles_is_a_list_with_more_to_say():
     rows = [nothing(), *(one(f"decile {d} of up", "role", f"decile {d}", d, ["up"], [0]) for d in (1, 10))]
     (block,) = table(pd.DataFrame(rows)).blocks

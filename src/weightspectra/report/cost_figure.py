@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from weightspectra.report import costs, style
 from weightspectra.report.change_axis import ChangeAxis, change_axis, reaches
+from weightspectra.report.decile_map import draw_map, map_height
 
 ATTENTION = ("query", "key", "value", "attention_output")
 SCOPE_TITLES = {
@@ -57,22 +58,41 @@ def cost_figure(evaluations: pd.DataFrame) -> Figure:
     """
     grids, others = costs.arranged(evaluations)
     axis = change_axis(evaluations[evaluations["control_of"] == ""])
-    over_deciles = [labels for labels in grids if len(set(labels["decile"])) > 1]
+    scans = [labels for labels in grids if _is_scan(labels)]
+    over_deciles = [labels for labels in grids if len(set(labels["decile"])) > 1 and not _is_scan(labels)]
     others = pd.concat([*(labels for labels in grids if len(set(labels["decile"])) == 1), others])
     panels = [panel for labels in over_deciles for panel in _panels(labels, alone=len(over_deciles) == 1)]
     listed, left_out = _largest(others)
     legend_rows = _legend_rows(panels)
     lines = 2.36 + 0.16 * legend_rows if panels else 0.0
     dots = 0.5 + _dots_height(listed) if len(listed) else 0.0
-    height = lines + dots + 0.2
+    maps = [_damage(labels) for labels in scans]
+    top = sum(map_height(values) for values, _ in maps)
+    height = top + lines + dots + 0.2
     with style.applied():
         figure = style.new_figure(height)
+        for values, doubtful in maps:
+            metric = costs.metric_title(str(evaluations["metric"].iloc[0]))
+            draw_map(figure, f"Change of {metric} to the worse if one decile of one matrix goes", values, doubtful)
         if panels:
-            _draw_lines(figure, panels, axis, height)
+            _draw_lines(figure, panels, axis, height - top)
         if len(listed):
-            _draw_dots(figure, listed, axis, height - lines)
+            _draw_dots(figure, listed, axis, height - top - lines)
         _explain(figure, evaluations, left_out)
     return figure
+
+
+def _is_scan(labels: pd.DataFrame) -> bool:
+    """Return whether cuts go over deciles, layers and roles one matrix at a time, so that a map shows them best."""
+    return set(labels["scope"]) == {"matrix"} and all(len(set(labels[name])) > 1 for name in ("layers", "decile"))
+
+
+def _damage(labels: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return the changes to the worse by role, layer and decile, and which of them are not significant."""
+    names = {"role": labels["roles"], "layer": labels["layers"].astype(int)}
+    cells = labels.assign(**names).set_index(["role", "layer", "decile"])
+    sign = -1 if cells["higher_is_better"].iloc[0] else 1
+    return sign * cells["difference"], ~cells["told"]
 
 
 def _panels(labels: pd.DataFrame, *, alone: bool) -> Iterator[tuple[str, list[Series]]]:
@@ -226,9 +246,11 @@ def _legend_rows(panels: Sequence[tuple[str, list[Series]]]) -> int:
 def _explain(figure: Figure, evaluations: pd.DataFrame, left_out: int) -> None:
     """Say at the bottom what an open sign means, and what is not drawn."""
     cuts = evaluations[evaluations["cut"] != costs.UNTOUCHED]
-    words = [f"Open signs: no significant change (q > {costs.SIGNIFICANT})."]
+    words = [f"Open signs, dots on a map: no significant change (q > {costs.SIGNIFICANT})."]
+    if not (cuts["scope"] == "matrix").any():
+        words = [f"Open signs: no significant change (q > {costs.SIGNIFICANT})."]
     if costs.too_few_units(evaluations):
-        words = [f"All signs are open: {costs.describe_units(evaluations)} cannot show that a change is significant."]
+        words = [f"No sign is filled: {costs.describe_units(evaluations)} cannot show that a change is significant."]
     n_overflows = int((~np.isfinite(cuts["difference"])).sum())
     if n_overflows:
         words.append(f"Not drawn: {n_overflows:,} that overflow.")

@@ -93,8 +93,8 @@ def _grid(labels: pd.DataFrame, heading: str, spell: Spelling) -> Iterator[Block
     """Yield one block, or, of single matrices, one for each decile: layers over roles."""
     if set(labels["scope"]) == {"matrix"} and min(len(set(labels["layers"])), len(set(labels["roles"]))) > 1:
         for removed, part in labels.groupby("removed", sort=False):
-            layers = part["layers"].astype(int)
-            yield _crossed(part.assign(row=layers).sort_values("row"), f"{heading}; {removed}", "Layer", spell)
+            block = _crossed(part.assign(row=part["layers"].astype(int)), f"{heading}; {removed}", "Layer", spell)
+            yield Block(block.heading, block.stub, block.cells.sort_index())
     else:
         yield _crossed(labels, heading, "Removed", spell)
 
