@@ -158,7 +158,7 @@ def test_directions_are_named_by_what_they_read():
     assert first["Reads"] == "1 (0.98; 90.0 %)"
     assert first["Tokens"] == "<s> ⏎"
     finding = damage_findings.directions(data)
-    assert "99.9 % of its activity at first tokens" in finding.sentences[0]
+    assert "99.9 % at first tokens" in finding.sentences[0]
     assert damage_findings.directions(data_of()) is None
 
 

@@ -24,7 +24,7 @@ def prediction(data: Measurements) -> Finding | None:
             numbers |= {f"{model}/{experiment}/{scope}/{name}": rho for name, rho in by_name["correlation"].items()}
             best += part.loc[part["predictor"] == "predicted", "correlation"].tolist()
             spelled = [
-                f"{predictions.PREDICTORS[str(name)]} {row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+                f"{predictions.PREDICTORS[str(name)]} {predictions.correlation(row['correlation'], row['low'], row['high'])}"
                 for name, row in by_name.iterrows()
             ]
             lines.append(
@@ -68,8 +68,9 @@ def directions(data: Measurements) -> Finding | None:
                 f"{row['index'] + 1:,} of {row['n_values']:,} holds {wording.percent(row['weight_energy'])} % of the "
                 f"weight's energy and puts out {wording.percent(row['output_energy'])} % of its output's; predicted "
                 f"damage {wording.signed_number(row['predicted'])} nats per token. It reads eigenvector "
-                f"{row['component'] + 1:,} of the input's second moment (overlap {row['overlap']:.2f}), with "
-                f"{wording.percent(row['first_token_share'])} % of its activity at first tokens; most active at "
+                f"{row['component'] + 1:,} of the input's second moment (overlap {row['overlap']:.2f}); of its squared "
+                f"activity {wording.percent(row['mean_share'])} % is a constant and "
+                f"{wording.percent(row['first_token_share'])} % at first tokens; most active at "
                 f"{wording.listing([f'“{token}”' for token in list(tokens)[:N_NAMED]])}."
             )
     if not lines:

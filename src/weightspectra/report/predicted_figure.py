@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from weightspectra.report import style
 from weightspectra.report.decile_map import draw_map, map_height
-from weightspectra.report.predictions import agreement
+from weightspectra.report.predictions import agreement, correlation
 from weightspectra.report.wording import ROLE_TITLES
 
 TITLE = "Prediction, not measurement: increase of the loss (nats per token) if one decile of one matrix goes"
@@ -111,4 +111,4 @@ def _agreement(group: pd.DataFrame) -> str:
     if chosen.empty:
         return f"{len(group)} cuts"
     row = chosen.iloc[0]
-    return f"ρ = {row['correlation']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"ρ = {correlation(row['correlation'], row['low'], row['high'])}"

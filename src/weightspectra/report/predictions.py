@@ -127,9 +127,7 @@ def prediction(data: Measurements) -> Table:
         if found.empty:
             continue
         spelled = found.assign(
-            cell=[
-                f"{rho:.2f} [{low:.2f}, {high:.2f}]" for rho, low, high in found[["correlation", "low", "high"]].values
-            ],
+            cell=[correlation(*numbers) for numbers in found[["correlation", "low", "high"]].to_numpy()],
             column=[f"{e}: {n} cuts by {s}" for e, n, s in found[["experiment", "n_cuts", "scope"]].values],
         )
         cells = spelled.pivot_table(index="predictor", columns="column", values="cell", aggfunc="first", sort=False)
@@ -151,6 +149,11 @@ def prediction(data: Measurements) -> Table:
     return Table("prediction", "Predicted against measured damage", both, blocks, notes, data.notices)
 
 
+def correlation(rho: float, low: float, high: float) -> str:
+    """Spell a correlation with its interval: ``"0.86 [0.83, 0.89]"``."""
+    return f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", wording.MINUS)
+
+
 def directions(data: Measurements) -> Table:
     """Tabulate the singular directions whose predicted damage exceeds most what their singular value says."""
     blocks = []
@@ -167,8 +170,8 @@ def directions(data: Measurements) -> Table:
         "of what the matrix puts out on this text. Reads: the eigenvector of the input's second moment (1 is the "
         "largest) that its right vector meets most, the absolute cosine, and that eigenvector's share of the second "
         "moment.",
-        "First tokens: share of its squared activation at the first tokens of windows. Peak: largest activation over "
-        "its root mean square. Tokens: where it is most active, a space shown as ␣ and a new line as ⏎.",
+        "Constant: share of its squared activation that is its mean. First tokens: share at the first tokens of "
+        "windows. Peak: largest activation over its root mean square. Tokens: where it is most active, a space shown as ␣ and a new line as ⏎.",
     ]
     numbers = data.directions.assign(
         tokens=data.directions["tokens"].map(lambda tokens: " ".join(map(visible, tokens))),
@@ -190,6 +193,7 @@ def _direction(row: Mapping[Any, Any]) -> dict[str, str]:
         "Weight, %": wording.percent(row["weight_energy"]),
         "Output, %": wording.percent(row["output_energy"]),
         "Reads": f"{row['component'] + 1:,} ({row['overlap']:.2f}; {wording.percent(row['component_share'])} %)",
+        "Constant, %": wording.percent(row["mean_share"]),
         "First tokens, %": wording.percent(row["first_token_share"]),
         "Peak": f"{row['peak']:.0f}×",
         "Tokens": " ".join(dict.fromkeys(visible(token) for token in row["tokens"][:MAX_TOKENS])),
