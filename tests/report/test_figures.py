@@ -163,7 +163,8 @@ def test_an_overflow_is_left_out_and_the_rest_drawn():
 def test_linear_range_of_the_axis_is_below_most_changes():
     changes = pd.Series([0.03, 0.2, 5.0, 1e4])
     threshold = linear_threshold(changes, pd.Series([0.01, 0.02, 0.1, 1e3]))
-    assert threshold == 0.1
+    assert threshold == 0.01
+    assert linear_threshold(changes, pd.Series([0.5, 0.5, 0.5, 1e3])) == 0.1
     assert linear_threshold(pd.Series([0.0]), pd.Series([np.nan])) == 1.0
 
 

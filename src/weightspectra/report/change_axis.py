@@ -70,11 +70,11 @@ def change_axis(cuts: pd.DataFrame) -> ChangeAxis:
 
 
 def linear_threshold(differences: pd.Series, errors: pd.Series) -> float:
-    """Return the power of ten within which the axis is linear: below most changes, not far below their errors."""
+    """Return the power of ten within which the axis is linear: below nearly all changes, not far below their errors."""
     sizes, noise = (np.abs(column[np.isfinite(column) & (column != 0)]) for column in (differences, errors))
     if sizes.empty:
         return 1.0
-    wanted = max(float(sizes.quantile(0.25)), float(noise.median()) if len(noise) else 0.0)
+    wanted = max(float(sizes.quantile(0.1)), float(noise.median()) if len(noise) else 0.0)
     return 10.0 ** math.floor(math.log10(wanted))
 
 

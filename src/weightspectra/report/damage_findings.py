@@ -24,8 +24,8 @@ def prediction(data: Measurements) -> Finding | None:
             numbers |= {f"{model}/{experiment}/{scope}/{name}": rho for name, rho in by_name["correlation"].items()}
             best += part.loc[part["predictor"] == "predicted", "correlation"].tolist()
             spelled = [
-                f"{predictions.PREDICTORS[str(name)]} {predictions.correlation(row['correlation'], row['low'], row['high'])}"
-                for name, row in by_name.iterrows()
+                f"{predictions.PREDICTORS[name]} {predictions.correlation(*numbers_of)}"
+                for name, *numbers_of in part[["predictor", "correlation", "low", "high"]].to_numpy()
             ]
             lines.append(
                 "Rank correlation with the measured increase of the loss over "

@@ -171,7 +171,8 @@ def directions(data: Measurements) -> Table:
         "largest) that its right vector meets most, the absolute cosine, and that eigenvector's share of the second "
         "moment.",
         "Constant: share of its squared activation that is its mean. First tokens: share at the first tokens of "
-        "windows. Peak: largest activation over its root mean square. Tokens: where it is most active, a space shown as ␣ and a new line as ⏎.",
+        "windows. Peak: largest activation over its root mean square. Tokens: where it is most active, a space shown "
+        "as ␣ and a new line as ⏎.",
     ]
     numbers = data.directions.assign(
         tokens=data.directions["tokens"].map(lambda tokens: " ".join(map(visible, tokens))),
