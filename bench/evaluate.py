@@ -28,9 +28,10 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
 from weightspectra import contracts
-from weightspectra.ablation.cuts import Spectrum, plan_cuts
-from weightspectra.ablation.perplexity import DocumentScores, score
-from weightspectra.ablation.truncation import removed
+from weightspectra.ablation.cuts import plan_cuts
+from weightspectra.ablation.perplexity import window_nll
+from weightspectra.ablation.selection import Spectrum
+from weightspectra.ablation.truncation import Stored, edited
 from weightspectra.activations.windows import Window
 from weightspectra.models import devices, live, loading
 
@@ -42,9 +43,10 @@ def main() -> None:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     device = devices.device(options.device)
     clock = clock_of(options)
-    model, tokenizer = loading.load(options.model, head=True, device=device), loading.load_tokenizer(options.model)
+    model, tokenizer = loading.load(options.model, head="causal", device=device), loading.load_tokenizer(options.model)
+    lm_eval = as_lm_eval(model, tokenizer, options)
     texts = stretches(options, tokenizer)
-    evaluation, ours = compare(model, tokenizer, texts, device, options, clock)
+    evaluation, ours = compare(model, lm_eval, texts, device, options, clock)
     rows = [evaluation, cost_of_a_cut(model, ours, Path(options.model).name, options, clock)]
     gpu = devices.name(device) if device.type == "cuda" else None
     finish(rows, options, f"torch {torch.__version__}", gpu)
@@ -53,14 +55,25 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_model_arguments(parser)
+    add_timing_arguments(parser)
+    return parser.parse_args()
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to evaluate, on what text."""
     parser.add_argument("model", nargs="?", default="results/sources/smollm2", help="folder of a causal model")
     parser.add_argument("--corpus", default="results/corpora/sotu.parquet", help="texts (contracts.CORPUS)")
     parser.add_argument("--windows", type=int, default=8, help="windows (default 8)")
     parser.add_argument("--window", type=int, default=256, help="tokens in a window (default 256)")
     parser.add_argument("--batch-size", type=int, default=8, help="windows in a forward pass (default 8)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
-    add_timing_arguments(parser)
-    return parser.parse_args()
+
+
+def as_lm_eval(model, tokenizer, options: argparse.Namespace) -> HFLM:
+    """Wrap the model for lm-eval, with the settings that make its windows ours."""
+    settings = {"batch_size": options.batch_size, "max_length": options.window}
+    return HFLM(pretrained=model, tokenizer=tokenizer, softmax_dtype="float32", add_bos_token=False, **settings)
 
 
 def stretches(options: argparse.Namespace, tokenizer) -> list[str]:
@@ -73,68 +86,63 @@ def stretches(options: argparse.Namespace, tokenizer) -> list[str]:
     ]
 
 
-def compare(model, tokenizer, texts: list[str], device: torch.device, options, clock) -> tuple[Row, float]:
+def compare(model, lm_eval: HFLM, texts: list[str], device: torch.device, options, clock) -> tuple[Row, float]:
     """Time both on the same windows; return the row and our own time."""
-    lm_eval = HFLM(
-        pretrained=model,
-        tokenizer=tokenizer,
-        batch_size=options.batch_size,
-        max_length=options.window,
-        softmax_dtype="float32",
-        add_bos_token=False,
-    )
-    requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts]
     found: dict[str, np.ndarray] = {}
+    windows = rolling_windows(texts, lm_eval)
 
-    def ours() -> DocumentScores:
-        windows = rolling_windows(texts, tokenizer, lm_eval.prefix_token_id, options.window)
-        scores = score(model, windows, batch_size=options.batch_size, device=device)
-        found["ours"] = -scores.nll
-        return scores
+    def ours() -> None:
+        found["ours"] = -window_nll(model, windows, batch_size=options.batch_size)
 
     def theirs() -> None:
-        with redirect_stderr(io.StringIO()):  # lm-eval draws a bar that cannot be turned off
-            found["theirs"] = np.array(lm_eval.loglikelihood_rolling(requests, disable_tqdm=True))
+        found["theirs"] = rolling_log_likelihoods(texts, lm_eval)
 
     routes = {"ours": ours, "theirs": theirs}
     in_turn(routes, 1)  # warm up
     times = in_turn(routes, options.repeats, clock, settle_on(device))
-    difference = float(np.max(np.abs(found["ours"] / found["theirs"] - 1)))
-    what = f"log-likelihood of {int(ours().n_tokens.sum())} tokens, {Path(options.model).name}"
+    number = [int(window.document) for window in windows]
+    difference = float(np.max(np.abs(np.bincount(number, weights=found["ours"]) / found["theirs"] - 1)))
+    what = f"log-likelihood of {sum(window.n_scored for window in windows)} tokens, {Path(options.model).name}"
     theirs_spelt = f"{seconds(times['theirs'])} (lm-eval, rolling)"
     accuracy = f"equal to {difference:.0e}, expected <= 1e-6"
     ratio = f"{times['theirs'] / times['ours']:.2f}"
     return Row(what, seconds(times["ours"]), theirs_spelt, ratio, accuracy), times["ours"]
 
 
-def rolling_windows(texts: list[str], tokenizer, prefix: int, length: int) -> list[Window]:
-    """Cut texts into lm-eval's own windows."""
+def rolling_log_likelihoods(texts: list[str], lm_eval: HFLM) -> np.ndarray:
+    """Return lm-eval's log-likelihood of each text."""
+    requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts]
+    with redirect_stderr(io.StringIO()):  # lm-eval draws a bar that cannot be turned off
+        return np.array(lm_eval.loglikelihood_rolling(requests, disable_tqdm=True))
+
+
+def rolling_windows(texts: list[str], lm_eval: HFLM) -> list[Window]:
+    """Cut texts into lm-eval's own windows; a document's name is its number."""
     windows = []
     for number, text in enumerate(texts):
-        ids = tokenizer(text, add_special_tokens=False).input_ids
-        rolling = get_rolling_token_windows(ids, prefix_token=prefix, max_seq_len=length, context_len=1)
-        for context, scored in map(make_disjoint_window, rolling):
-            windows.append(Window(str(number), [*context, *scored], len(scored)))
+        ids, first = lm_eval.tokenizer(text, add_special_tokens=False).input_ids, 0
+        settings = {"prefix_token": lm_eval.prefix_token_id, "max_seq_len": lm_eval.max_length, "context_len": 1}
+        for context, scored in map(make_disjoint_window, get_rolling_token_windows(ids, **settings)):
+            windows.append(Window(str(number), [*context, *scored], len(scored), first))
+            first += len(scored)
     return windows
 
 
 def cost_of_a_cut(model, evaluation: float, name: str, options, clock) -> Row:
     """Time reading vectors, removing the smallest decile of each role and putting it back; the mean over roles."""
     matrices = live.matrices(model)
-    sizes = {key: min(matrix.read().shape) for key, matrix in matrices.items()}
-    rng = np.random.default_rng(1)
-    bases = {size: np.linalg.qr(rng.standard_normal((size, size)))[0] for size in set(sizes.values())}
-    cuts = plan_cuts([{"remove": {"deciles": [1]}}], {key: Spectrum(np.ones(n), 0, 0) for key, n in sizes.items()})
+    spectra, bases = random_spectra(matrices)
+    cuts = plan_cuts([{"remove": {"deciles": [1]}}], spectra)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.parquet"
         with contracts.VECTORS.matrix_writer(path, {}) as writer:
-            for key, size in sizes.items():
-                writer.write(key, bases[size])
+            for key in matrices:
+                writer.write(key, bases[key])
         vectors = contracts.VECTORS.matrices(path)
 
         def change() -> None:
             for cut in cuts:
-                with removed(matrices, cut.indices, lambda key: vectors[key]["values"]):
+                with edited(matrices, cut.edits, Stored(lambda key: vectors[key]["values"])):
                     pass
 
         change()  # warm up
@@ -143,6 +151,16 @@ def cost_of_a_cut(model, evaluation: float, name: str, options, clock) -> Row:
     share = f"{time_of_one / evaluation:.1%} of the evaluation"
     what = f"changing a cut (one role in all layers), {name}"
     return Row(what, seconds(time_of_one), f"{seconds(evaluation)} (the evaluation itself)", "-", share)
+
+
+def random_spectra(matrices) -> tuple[dict, dict]:
+    """Return flat spectra and random bases in the shapes of a model's matrices: which directions go costs nothing."""
+    shapes = {key: matrix.read().shape for key, matrix in matrices.items()}
+    rng = np.random.default_rng(1)
+    sizes = sorted({min(shape) for shape in shapes.values()})
+    bases = {size: np.linalg.qr(rng.standard_normal((size, size)))[0].astype(np.float32) for size in sizes}
+    spectra = {key: Spectrum(np.ones(min(shape)), *shape) for key, shape in shapes.items()}
+    return spectra, {key: bases[min(shape)] for key, shape in shapes.items()}
 
 
 def settle_on(device: torch.device):
