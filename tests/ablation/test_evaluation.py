@@ -158,14 +158,23 @@ def test_one_unit_alone_has_no_standard_error_and_a_line_says_so(subject, tmp_pa
     assert capsys.readouterr().err.count("perplexity comes from one document") == 1
 
 
-def test_other_units_than_before_are_an_error(subject, tmp_path):
+def test_other_units_than_before_have_a_difference_without_error(subject, tmp_path, capsys):
     class Changing(Remembering):
         def measure(self, model, first_layer=0):
             (found,) = super().measure(model, first_layer)
-            return [found._replace(weights=WEIGHTS + len(self.calls))]
+            if len(self.calls) == 2:
+                return [found._replace(metric="another")]
+            if len(self.calls) == 3:
+                return [found._replace(units=["a", "b"], values=found.values[:2], weights=found.weights[:2])]
+            return [found]
 
-    with pytest.raises(ValueError, match=r"after cut 'late'.*on other units"):
-        run(subject, Changing(subject.matrices), tmp_path / "journal", CUTS[:1])
+    rows = {row["cut"]: row for row in run(subject, Changing(subject.matrices), tmp_path / "journal")}
+    assert list(rows) == ["none", "late", "empty", "both", "early"]
+    assert rows["both"]["metric"] == "another" and np.isnan(rows["both"]["difference"])
+    assert rows["early"]["difference"] == rows["early"]["value"] - rows["none"]["value"]
+    assert np.isnan([rows["early"][name] for name in ("difference_se", "difference_low", "p_value", "q_value")]).all()
+    assert rows["late"]["q_value"] == rows["late"]["p_value"] == 0.25  # the only one of its family
+    assert "after 1 of 3 cuts, perplexity is known for other documents" in capsys.readouterr().err
 
 
 def test_the_edited_model_may_be_in_half_precision(subject, tmp_path):

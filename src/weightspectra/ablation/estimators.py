@@ -58,7 +58,7 @@ class Ratio:
 
     def estimate(self, contributions: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return f(R); infinite where float64 overflows."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self.function(contributions.sum(axis=-1) / weights.sum())
 
     def influence(self, contributions: np.ndarray, weights: np.ndarray) -> np.ndarray:

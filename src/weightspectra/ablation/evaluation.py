@@ -66,7 +66,8 @@ def evaluate(
         metric. A cut after which some unit's value is no finite number keeps
         its row: its value may be infinite or not a number, what cannot be
         computed from it is not a number, and it does not count in the
-        correction of the others' p-values.
+        correction of the others' p-values. Where a task scores other items after
+        a cut than before, the difference has no error and no p-value.
 
     Raises
     ------
@@ -129,21 +130,16 @@ def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
 
 def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
     """Return the rows of all cuts: what they share, and for each metric its value and its difference."""
+    measured = [{found["metric"]: Measurement(**found) for found in record["measurements"]} for record in records]
     tables = [
-        _metric_rows([Measurement(**record["measurements"][number]) for record in records], planned, seed)
-        for number in range(len(records[0]["measurements"]))
+        _metric_rows(metric, [found.get(metric) for found in measured], planned, label, seed)
+        for metric in dict.fromkeys(metric for found in measured for metric in found)
     ]
-    for table in tables:
-        if len(table[0]["units"]) == 1:
-            print(
-                f"{label}: {table[0]['metric']} comes from one {table[0]['unit']}, so it has no standard errors; "
-                "give more text, or divide the corpus into more documents (documents: paragraph)",
-                file=sys.stderr,
-            )
     return [
         {**_described(cut, record), **table[number]}
         for number, (cut, record) in enumerate(zip(planned, records, strict=True))
         for table in tables
+        if number in table
     ]
 
 
@@ -162,35 +158,71 @@ def _described(cut: Cut, record: Record) -> dict[str, Any]:
     }
 
 
-def _metric_rows(measured: Sequence[Measurement], planned: Sequence[Cut], seed: int) -> list[dict[str, Any]]:
-    """Return one metric's columns for every cut, the untouched model first."""
-    first, weights = measured[0], np.array(measured[0].weights)
-    for one, cut in zip(measured, planned, strict=True):
-        if (one.metric, one.units, one.weights) != (first.metric, first.units, first.weights):
-            raise ValueError(f"after cut '{cut.label}', {one.metric} was measured on other units than before")
-    values = np.array([one.values for one in measured])
-    compared = statistics.compare(first.statistic, values, values[0], weights, seed=seed)
-    changed = np.array([cut.n_removed > 0 for cut in planned])
-    q_values = np.ones(len(planned))
-    q_values[changed] = statistics.adjust(compared.p_value[changed])
-    return [
-        {
-            "metric": one.metric,
-            "statistic": one.statistic,
-            "higher_is_better": one.higher_is_better,
-            "value": statistics.estimate(one.statistic, values[number], weights),
-            "standard_error": statistics.standard_error(one.statistic, values[number], weights),
-            "difference": float(compared.difference[number]),
-            "difference_se": float(compared.standard_error[number]),
-            "difference_low": float(compared.low[number]),
-            "difference_high": float(compared.high[number]),
-            "p_value": float(compared.p_value[number]),
-            "q_value": float(q_values[number]),
-            "unit": one.unit,
-            "n_scored": len(weights) if one.statistic == "auc" else int(weights.sum()),
-            "units": list(one.units),
-            "unit_values": values[number].tolist(),
-            "unit_weights": list(one.weights),
-        }
-        for number, one in enumerate(measured)
+def _metric_rows(
+    metric: str, measured: Sequence[Measurement | None], planned: Sequence[Cut], label: str, seed: int
+) -> dict[int, dict[str, Any]]:
+    """Return one metric's columns by the number of the cut, the untouched model's first.
+
+    Tasks may leave an item without a score, depending on what the model
+    answers. A cut after which other units have a score than before has no
+    paired comparison: its difference stands without error and p-value.
+    """
+    found = {number: one for number, one in enumerate(measured) if one is not None}
+    rows = {number: _columns(one) for number, one in found.items()}
+    untouched = measured[0]
+    if untouched is None:
+        return rows
+    paired = [
+        number for number, one in found.items() if (one.units, one.weights) == (untouched.units, untouched.weights)
     ]
+    values = np.array([found[number].values for number in paired])
+    weights = np.array(untouched.weights)
+    compared = statistics.compare(untouched.statistic, values, values[0], weights, seed=seed)
+    changed = [place for place, number in enumerate(paired) if planned[number].n_removed]
+    q_values = np.ones(len(paired))
+    q_values[changed] = statistics.adjust(compared.p_value[changed])
+    for place, number in enumerate(paired):
+        numbers = [*(column[place] for column in compared), q_values[place]]
+        rows[number] |= dict(zip(COMPARED, map(float, numbers), strict=True))
+    for number in rows.keys() - set(paired):
+        rows[number]["difference"] = rows[number]["value"] - rows[0]["value"]
+    _say_what_is_missing(label, untouched, n_unpaired=len(found) - len(paired), n_cuts=len(found) - 1)
+    return rows
+
+
+def _say_what_is_missing(label: str, untouched: Measurement, *, n_unpaired: int, n_cuts: int) -> None:
+    """Say why there are no standard errors, or no paired comparisons."""
+    metric, unit = untouched.metric, untouched.unit
+    if len(untouched.units) == 1:
+        print(
+            f"{label}: {metric} comes from one {unit}, so it has no standard errors; "
+            "give more text, or divide the corpus into more documents (documents: paragraph)",
+            file=sys.stderr,
+        )
+    if n_unpaired:
+        print(
+            f"{label}: after {n_unpaired} of {n_cuts} cuts, {metric} is known for other {unit}s than before: "
+            "no paired comparison",
+            file=sys.stderr,
+        )
+
+
+COMPARED = ("difference", "difference_se", "difference_low", "difference_high", "p_value", "q_value")
+
+
+def _columns(one: Measurement) -> dict[str, Any]:
+    """Return the columns of one measurement, its comparison with the untouched model left open."""
+    values, weights = np.array(one.values), np.array(one.weights)
+    return {
+        "metric": one.metric,
+        "statistic": one.statistic,
+        "higher_is_better": one.higher_is_better,
+        "value": statistics.estimate(one.statistic, values, weights),
+        "standard_error": statistics.standard_error(one.statistic, values, weights),
+        **dict.fromkeys(COMPARED, float("nan")),
+        "unit": one.unit,
+        "n_scored": len(weights) if one.statistic == "auc" else int(weights.sum()),
+        "units": list(one.units),
+        "unit_values": values.tolist(),
+        "unit_weights": weights.tolist(),
+    }
