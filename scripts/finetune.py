@@ -20,7 +20,7 @@ def main(smk):
         rng = provenance.generator(smk.params.seed, wanted["data_set"], "examples to fine-tune on", split)
         chosen = classification.choose(table, split, wanted.get(f"n_{split}"), rng)
         examples.append(classification.tokenised(tokenizer, chosen, max_length=wanted["max_length"]))
-    encoder = loading.load(folder, head=False, device=device, **trust)
+    encoder = loading.load(folder, device=device, **trust)
     windows.check_window(wanted["max_length"], encoder, key="max_length")
     classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)

@@ -48,7 +48,7 @@ def subject(folder, table=None, n_classes=2):
     """Return a subject on a model folder, its vectors decomposed afresh."""
     table = texts() if table is None else table
     tokenizer = loading.load_tokenizer(folder)
-    encoder = loading.load(folder, head=False)
+    encoder = loading.load(folder)
     matrices = live.matrices(encoder)
     vectors = {key: decompose(matrix.read()).short_vectors.float().numpy() for key, matrix in matrices.items()}
     rng = np.random.default_rng(0)

@@ -52,7 +52,7 @@ def inputs(tmp_path_factory, tiny_bert):
     )
     contracts.EXAMPLES.write(list(examples()), folder / "toy.parquet", {"sources": {"toy": {"version": "1"}}})
     with contracts.VECTORS.matrix_writer(folder / "vectors.parquet", stamp) as writer:
-        for key, matrix in live.matrices(loading.load(tiny_bert, head=False)).items():
+        for key, matrix in live.matrices(loading.load(tiny_bert)).items():
             writer.write(key, decompose(matrix.read()).short_vectors.float().numpy())
     return folder
 

@@ -28,7 +28,7 @@ class Classifier(nn.Module):
     Parameters
     ----------
     encoder : transformers base model
-        Without a head, as ``loading.load(folder, head=False)`` returns it.
+        Without a head, as ``loading.load(folder)`` returns it.
     n_classes : int
     pad_id : int
         The token to fill short examples with.

@@ -13,7 +13,7 @@ from weightspectra.ablation.scored_text import words_and_bytes
 from weightspectra.activations.windows import Window
 
 CHUNK = 512
-"""Positions whose logits exist at the same time: 512 of 128k words in float32 take 262 MB."""
+"""Positions whose logits exist at the same time: 512 of 128k words in float32 take 262 MB, and as much once more."""
 
 
 class ScoredDocuments:

@@ -54,7 +54,7 @@ def load(
         or the folder holds no model.
     """
     local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
-    kind: Any = KINDS[head or None]
+    kind: Any = KINDS[head]
     with quiet():
         try:
             model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
