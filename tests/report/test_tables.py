@@ -137,6 +137,12 @@ def test_every_form_warns_of_quantised_weights(table):
     assert warning.replace("_", r"\_") in writers.to_latex(table)
 
 
+def test_wide_latex_blocks_are_shrunk_to_the_page(data):
+    wide, narrow = (writers.to_latex(tables.make(name, data)) for name in ("cuts", "overlap"))
+    assert wide.count("resizebox{\\linewidth}") == wide.count("\\end{tabular}\n}") == 1
+    assert "resizebox" not in narrow
+
+
 def test_latex_escapes_what_it_would_read_as_commands():
     assert writers.escape_latex(r"50 % of a_b & {x} \y ± 1 | −2") == (
         r"50 \% of a\_b \& \{x\} \textbackslash{}y $\pm$ 1 \textbar{} $-$2"

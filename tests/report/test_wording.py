@@ -69,3 +69,31 @@ def test_roles_are_listed_in_their_usual_order():
     assert wording.roles({"down", "query", "up"}) == "query, up and down"
     assert wording.role_label(["gate", "up"]) == "Up + Gate"
     assert wording.share(0, 0) == wording.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("numbers", "spelled"),
+    [
+        ((0.1234, 0.05, 0.21), "+0.123 [0.050, 0.210]"),
+        ((-0.1234, -0.2, 0.01), "−0.12 [−0.20, 0.01]"),
+        ((12345.6, 11000, 14000), "+12,300 [11,000, 14,000]"),
+        ((1.5, float("nan"), float("nan")), "+1.50"),
+        ((1.5, 1.5, 1.5), "+1.50"),
+        ((float("inf"), 1.0, float("inf")), "overflow"),
+        ((float("nan"), 1.0, 2.0), "overflow"),
+    ],
+)
+def test_intervals_have_two_digits_of_half_their_width(numbers, spelled):
+    assert wording.interval(*numbers) == spelled
+
+
+@pytest.mark.parametrize(
+    ("p", "spelled"), [(0.034, "0.034"), (2.4e-5, "2e-5"), (1e-15, "< 1e-12"), (1.0, "1"), (float("nan"), "–")]
+)
+def test_p_values_are_short(p, spelled):
+    assert wording.p_value(p) == spelled
+
+
+def test_counts_have_a_plural():
+    assert wording.count(1, "document") == "1 document"
+    assert wording.count(1200, "item") == "1,200 items"

@@ -102,7 +102,7 @@ def interval(value: float, low: float, high: float) -> str:
     if not math.isfinite(width) or width <= 0:
         return _number(value, _places(abs(value), 3), True)
     places = _places(width, 2)
-    return f"{_number(value, places, True)} [{_number(low, places, True)}, {_number(high, places, True)}]"
+    return f"{_number(value, places, True)} [{_number(low, places, False)}, {_number(high, places, False)}]"
 
 
 def count(number: int, name: str) -> str:

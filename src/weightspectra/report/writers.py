@@ -23,9 +23,17 @@ _LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "√": r"$\surd$",
+    "†": r"$\dagger$",
+    "→": r"$\rightarrow$",
+    "␣": r"\textvisiblespace{}",
+    "⏎": r"$\hookleftarrow$",
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
 }
+
+
+WIDE = 110
+"""Letters in a line from which on a LaTeX block is shrunk to the width of the page."""
 
 
 def to_csv(table: Table) -> str:
@@ -42,7 +50,10 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""Return a table as LaTeX: one booktabs ``tabular`` a block, notes below; needs ``\usepackage{booktabs}``."""
+    r"""Return a table as LaTeX: one booktabs ``tabular`` a block, notes below.
+
+    Needs ``\usepackage{booktabs}``, and where a block is wider than a page ``\usepackage{graphicx}``.
+    """
     parts = ["\\begin{table*}", "\\centering\\small", f"\\caption{{{escape_latex(table.title)}}}"]
     parts.append(f"\\label{{tab:{table.name}}}")
     parts += [_tabular(block) for block in table.blocks]
@@ -75,4 +86,6 @@ def _tabular(block: Block) -> str:
     lines = [" & ".join(escape_latex(cell) for cell in line) + r" \\" for line in [_head(block), *_rows(block)]]
     heading = f"\\par\\medskip\\textbf{{{escape_latex(block.heading)}}}\\par\\smallskip"
     body = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", lines[0], "\\midrule", *lines[1:], "\\bottomrule"]
-    return "\n".join([heading, *body, "\\end{tabular}"])
+    wide = max(sum(map(len, line)) for line in [_head(block), *_rows(block)]) > WIDE
+    before, after = ("\\resizebox{\\linewidth}{!}{%", "}") if wide else ("", "")
+    return "\n".join(filter(None, [heading, before, *body, "\\end{tabular}", after]))
