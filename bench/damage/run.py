@@ -1,6 +1,6 @@
 """Predicted damage against measured damage, on the pipeline's own cuts and on a small decoder trained here.
 
-    python bench/damage/run.py [--tables smollm2/sotu/deciles ...] [--steps 1200] [--record]
+    python bench/damage/run.py [--tables smollm2/sotu/deciles ...] [--steps 800] [--record]
 
 The small decoder takes most of the time; --steps 0 leaves it out.
 """
@@ -49,8 +49,8 @@ def arguments() -> argparse.Namespace:
         "--tables", nargs="*", default=[], metavar="MODEL/CORPUS/EXPERIMENT", help="what was predicted and evaluated"
     )
     parser.add_argument("--corpus", default="sotu", help="what the small decoder learns")
-    parser.add_argument("--steps", type=int, default=1200, help="of its training (default 1200)")
-    parser.add_argument("--n-windows", type=int, default=128, help="it is predicted on, and measured on (default 128)")
+    parser.add_argument("--steps", type=int, default=800, help="of its training (default 800)")
+    parser.add_argument("--n-windows", type=int, default=96, help="it is predicted on, and measured on (default 96)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--record", action="store_true", help="append the rows to bench/RESULTS.md")
     return parser.parse_args()
