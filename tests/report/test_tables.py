@@ -1,26 +1,47 @@
 import io
 
+import fake_ablation
+import numpy as np
 import pandas as pd
 import pytest
-from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
+from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements, task_evaluation
 
 from weightspectra.report import summaries, tables, wording, writers
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data():
     trained = FakeModel("trained", LLAMA, n_layers=3, n_above=4, n_below=2)
     control = FakeModel("control", LLAMA, n_layers=3, n_above=0, n_below=1)
+    right, some = np.ones(40), np.repeat([1.0, 0.0], [30, 10])
+    asked = [
+        task_evaluation("none", "none", "none", 0, [], [], right, right, experiment="asked"),
+        task_evaluation("decile 1 of up", "role", "decile 1", 1, ["up"], [0], some, right, experiment="asked"),
+    ]
+    experiments = [
+        decile_experiment(LLAMA, dear=["down"]),
+        fake_ablation.controls_experiment({"down": 0.08}, experiment="controls"),
+        fake_ablation.compression_experiment(n_layers=3, experiment="small"),
+        pd.DataFrame(asked),
+    ]
     return measurements(
         trained,
         control,
         FakeModel("mixture", n_experts=3, dtype="Q4_1", noise=0.3),
         controls={"control": "trained"},
-        evaluations=decile_experiment(LLAMA, dear=["down"]),
+        evaluations=pd.concat(experiments, ignore_index=True),
+        predictions=fake_ablation.predictions(n_layers=3),
+        directions=fake_ablation.directions(),
+        finetunings=fake_ablation.finetunings(),
+        comparisons=fake_ablation.comparison(),
     )
 
 
-@pytest.fixture(params=["outliers", "share_outside", "randomness", "information", "tails", "overlap", "cuts"])
+NAMES = ("outliers", "share_outside", "randomness", "information", "tails", "overlap", "cuts", "contrasts", "tasks")
+NAMES += ("compression", "prediction", "directions", "finetuning", "difference")
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def table(request, data):
     return tables.make(request.param, data)
 
@@ -93,13 +114,13 @@ def test_overlaps_without_their_matrix_are_refused(data):
 def test_costs_are_those_of_the_evaluations(data):
     table = tables.make("cuts", data)
     block = table.blocks[0]
-    row = data.evaluations.set_index("cut").loc["decile 1 of down"]
+    row = data.evaluations.query("experiment == 'deciles'").set_index("cut").loc["decile 1 of down"]
     expected = wording.interval(row["difference"], row["difference_low"], row["difference_high"])
     assert row["q_value"] < 0.05
     assert block.cells.loc["decile 1", "Down"] == expected + " *"
     assert "800 tokens in 8 documents" in block.heading
     assert table.data["cut"].iloc[0] == "none"
-    assert len(table.data) == len(data.evaluations)
+    assert len(table.data) == (~data.evaluations["metric"].str.startswith("movies")).sum()
 
 
 def test_forms_agree(table):
