@@ -11,10 +11,13 @@ from pathlib import Path
 
 import evaluate_cuts
 import evaluate_cuts_job
+import fetch_task
 import numpy as np
 import pytest
+import stand_in
 import torch
 from evaluate_cuts_job import EXPERIMENT, job, write_inputs
+from stand_in import Files
 
 from weightspectra import contracts
 from weightspectra.errors import UserError
@@ -142,6 +145,41 @@ def test_a_masked_model_has_pseudo_perplexities(folder, tiny_bert):
     assert list(rows["metric"][:3]) == [f"pseudo_{name}" for name in PERPLEXITIES]
     assert list(rows["cut"][3:]) == ["decile 10 of all matrices"] * 3
     assert (rows["difference"][3:] != 0).all()
+
+
+@pytest.mark.slow
+def test_tasks_and_probes_are_measured_beside_perplexity(folder):
+    labels = ["good", "bad"]
+    rows = [
+        {"data_set": "mood", "split": split, "example": f"{split} {i}", "text": f"it was {labels[i % 2]}, {i}"}
+        | {"pair": "", "label": i % 2, "label_name": labels[i % 2], "group": ""}
+        for split, count in (("train", 30), ("test", 12))
+        for i in range(count)
+    ]
+    contracts.EXAMPLES.write(rows, folder / "mood.parquet", {})
+    files = Files(data_set=[str(folder / "mood.parquet")], tokenizer=[], own=[])
+    entry = {"data_set": "mood", "prompt": "{text}. This is"}
+    fetch_task.main(
+        stand_in.job("fetch_task", files, Files(folder / "asked.parquet"), wildcards={"task": "asked"}, entry=entry)
+    )
+
+    cuts = [{"remove": {"deciles": [10]}, "scope": "role", "roles": ["down", "query"]}]
+    experiment = {**EXPERIMENT, "tasks": ["asked"], "probes": ["mood"], "cuts": cuts}
+    smk = job(folder, experiment, tasks=["asked"], data_sets=["mood"])
+    evaluate_cuts.main(smk)
+    rows = contracts.EVALUATIONS.read(smk.output[0])
+    assert set(rows["metric"]) >= {*PERPLEXITIES, "asked/acc", "asked/auc", "mood/probe_accuracy", "mood/probe_auc"}
+    assert set(rows.groupby("metric").size()) == {3}
+    accuracy = rows[rows["metric"] == "asked/acc"].iloc[1]
+    assert (accuracy.unit, accuracy.n_scored, len(accuracy.units)) == ("item", 12, 12)
+    assert accuracy.value == np.mean(accuracy.unit_values)
+    auc = rows[rows["metric"] == "asked/auc"].iloc[1]
+    assert auc.n_scored == 12 and sorted(set(auc.unit_weights)) == [0, 1]
+
+
+def test_without_tasks_and_probes_their_libraries_are_not_loaded():
+    code = "import sys, evaluate_cuts; sys.exit(bool({'lm_eval', 'sklearn'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 
 def test_killed_job_resumes_and_gives_the_same_bytes(folder, one_thread, capsys):
