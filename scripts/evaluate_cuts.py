@@ -4,7 +4,7 @@ from pathlib import Path
 
 from weightspectra import contracts, job, provenance
 from weightspectra.ablation import evaluation, journal, planning, subject, truncation, whitening
-from weightspectra.models import checkpoints, devices, families, loading
+from weightspectra.models import checkpoints, devices, loading, requests
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
 
@@ -14,7 +14,7 @@ def main(smk):
     names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
     folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
     config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
-    families.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
+    requests.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
     tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
     seed, device = smk.params.seed, devices.device(smk.params.device)
     cuts = planning.experiment_cuts(wanted["cuts"], **tables, config=config, model=names["model"], seed=seed)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from weightspectra import contracts, job
-from weightspectra.models.families import check_request
+from weightspectra.models.requests import check_request
 from weightspectra.models.sources import fetch
 
 
@@ -26,12 +26,13 @@ def main(smk):
 def requested(model, config):
     """Return what will be asked of the model. It is no parameter of the job, or a new experiment would fetch again."""
     experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
-    metrics = {metric for entry in experiments for metric in entry["metrics"]}
-    metrics |= {"predict"} if model in config["predict"]["models"] else set()
+    metrics = {
+        metric for entry in experiments for metric in [*entry["metrics"], *(["tasks"] if entry["tasks"] else [])]
+    }
     cuts = [cut for entry in experiments for cut in entry["cuts"]]
     layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
     return {
-        "metrics": sorted(metrics | {"tasks" for entry in experiments if entry["tasks"]}),
+        "metrics": sorted(metrics | {"predict" for name in config["predict"]["models"] if name == model}),
         "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
         "layers": sorted(layers),
     }

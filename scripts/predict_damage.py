@@ -7,14 +7,14 @@ import torch
 from weightspectra import contracts, job, provenance
 from weightspectra.ablation import damage, directions, next_tokens, sensitivity
 from weightspectra.activations import windows
-from weightspectra.models import checkpoints, devices, families, live, loading
+from weightspectra.models import checkpoints, devices, live, loading, requests
 
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; run it once forward, and backward with each probe."""
     names, wanted = {"model": smk.wildcards.model, "corpus": smk.wildcards.corpus}, smk.params.predict
     folder, device = Path(smk.input.source).with_suffix(""), devices.device(smk.params.device)
-    families.check_request(checkpoints.config(folder), {"metrics": ["predict"]})
+    requests.check_request(checkpoints.config(folder), {"metrics": ["predict"]})
     trust, label = {"trust_remote_code": smk.params.remote_code}, f"predict {names['model']}"
     texts = contracts.CORPUS.read(smk.input.corpus).query("part == 'observe'")[["document", "text"]]
     tokenizer, sampling = loading.load_tokenizer(folder, **trust), {n: wanted[n] for n in ("window", "n_tokens", "bos")}

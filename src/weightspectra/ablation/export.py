@@ -14,7 +14,7 @@ from weightspectra.ablation import factorised
 from weightspectra.ablation.cuts import Cut
 from weightspectra.ablation.truncation import Change, Edit, Stored, edited
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import families, folders
+from weightspectra.models import folders, requests
 from weightspectra.models.live import LiveMatrix
 from weightspectra.models.loading import quiet
 
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
 def head_of(config: Mapping[str, Any]) -> str | None:
     """Return which head a checkpoint has, of those that can be loaded: ``causal``, ``masked``, or None."""
     named = (config.get("architectures") or [""])[0]
-    return next((head for head, endings in families.HEADS_OF.items() if named.endswith(endings)), None)
+    return next((head for head, endings in requests.HEADS_OF.items() if named.endswith(endings)), None)
 
 
 def write_checkpoint(

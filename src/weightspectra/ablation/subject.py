@@ -14,11 +14,11 @@ from weightspectra.ablation.perplexity import Perplexity
 from weightspectra.ablation.pseudo_perplexity import PseudoPerplexity
 from weightspectra.ablation.truncation import Stored
 from weightspectra.activations import windows
-from weightspectra.models import families, live, loading
+from weightspectra.models import live, loading, requests
 
 
 def names_of_metrics(experiment: Mapping[str, Any]) -> list[str]:
-    """Return what an experiment measures, as :func:`families.check_request` and :func:`families.head_for` take it."""
+    """Return what an experiment measures, as :func:`requests.check_request` and :func:`requests.head_for` take it."""
     return [*experiment["metrics"], *(["tasks"] if experiment["tasks"] else [])]
 
 
@@ -106,7 +106,7 @@ def load_subject(
     """
     model = loading.load(
         folder,
-        head=families.head_for(names_of_metrics(experiment)),
+        head=requests.head_for(names_of_metrics(experiment)),
         dtype=getattr(torch, experiment["dtype"]),
         device=device,
         trust_remote_code=trust_remote_code,

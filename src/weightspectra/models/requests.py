@@ -1,0 +1,75 @@
+"""What can be asked of a model, as far as its ``config.json`` says: metrics, roles, layers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from weightspectra.errors import UserError
+from weightspectra.models import families
+from weightspectra.models.layouts import Config
+
+METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "predict": "causal", "pseudo_perplexity": "masked"}
+"""From a metric, or the section ``predict``, to the kind of head that it needs; other metrics need none."""
+HEADS_OF = {"causal": ("ForCausalLM", "LMHeadModel"), "masked": ("ForMaskedLM", "ForPreTraining")}
+"""How the names of classes with such a head end."""
+
+
+def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> None:
+    """Refuse what cannot be asked of a model, before anything is computed.
+
+    Parameters
+    ----------
+    config : mapping
+        The model's ``config.json``.
+    requested : mapping
+        ``metrics``, ``roles`` and ``layers`` that experiments or figures name;
+        ``predict`` among the metrics if its damage is to be predicted.
+
+    Raises
+    ------
+    UserError
+        For a role or layer that the model lacks, for a metric of the other kind
+        of model or that needs a head which the checkpoint lacks, and for
+        quantised checkpoints.
+    """
+    family = families.of(config)
+    if config.get("quantization_config"):
+        raise UserError(
+            f"the checkpoint is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}), so "
+            "its tensors are not the weights; take the original, or dequantise it and save it as bfloat16"
+        )
+    for role in requested.get("roles", ()):
+        if role not in family.roles:
+            raise UserError(f"role '{role}': a {family.model_type} model has only {', '.join(family.roles)}")
+    n_layers = family.depth(config)
+    for layer in requested.get("layers", ()):
+        if not 0 <= layer < n_layers:
+            raise UserError(f"layer {layer}: this {family.model_type} model has layers 0 to {n_layers - 1}")
+    for metric in sorted(METRIC_HEADS.keys() & set(requested.get("metrics", ()))):
+        _check_head(family, config, metric)
+
+
+def head_for(metrics: Iterable[str]) -> str | None:
+    """Return the kind of head, ``causal`` or ``masked``, that metrics need; None if none of them needs one."""
+    return next((METRIC_HEADS[metric] for metric in metrics if metric in METRIC_HEADS), None)
+
+
+def _check_head(family: families.Family, config: Config, metric: str) -> None:
+    head = METRIC_HEADS[metric]
+    what, where = f"metric '{metric}'", "the experiment's models"
+    if metric == "predict":
+        what, where = "predicting damage", "predict/models"
+    if family.causal != (head == "causal"):
+        needed = "predicts the next token" if head == "causal" else "predicts masked tokens"
+        found = "predicts the next token" if family.causal else "is an encoder"
+        raise UserError(
+            f"{what} needs a model that {needed}; model type '{family.model_type}' {found}: its spectra and "
+            f"activations can be analysed without; take it out of {where}"
+        )
+    heads = config.get("architectures") or []
+    if not any(name.endswith(HEADS_OF[head]) for name in heads):
+        kind = "language-model" if head == "causal" else "masked-language-model"
+        raise UserError(
+            f"{what} needs a checkpoint with a {kind} head, for example "
+            f"architectures: ['...{HEADS_OF[head][0]}'] in its config.json; found {heads}: take the model out of "
+            f"{where}, or fetch the checkpoint that has the head"
+        )
