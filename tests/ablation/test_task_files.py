@@ -249,6 +249,17 @@ def test_made_up_texts_are_kept_as_they_were_made(tmp_path):
     assert str(tmp_path) not in json.dumps(settings)
 
 
+def test_a_tokenizer_is_a_model_of_the_configuration(tmp_path):
+    file = write_task(tmp_path / "own", "made", dataset_path="", dataset_kwargs=None)
+    (tmp_path / "own" / "maker.py").write_text("def make(**_):\n    assert False, 'No tokenizer provided'\n")
+    with file.open("a") as stream:
+        stream.write("custom_dataset: !function maker.make\n")
+    with pytest.raises(UserError, match=r"No tokenizer provided; set tasks/made/tokenizer to a model"):
+        task_files.prepare("made", {"file": str(file)}, tmp_path / "out")
+    with pytest.raises(UserError, match=r"name a tokenizer in tasks/made/tokenizer, not in metadata"):
+        task_files.prepare("made", {"file": str(file), "metadata": {"tokenizer": "some/model"}}, tmp_path / "out")
+
+
 def test_ruler_is_refused_with_the_packages_that_it_lacks(tmp_path, unreachable):
     pytest.importorskip("nltk")
     try:

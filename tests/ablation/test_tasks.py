@@ -227,6 +227,22 @@ def test_a_data_set_gives_accuracy_calibrated_accuracy_and_auc(tmp_path, model_a
     assert set(measured["films/acc"].values) <= {0.0, 1.0}
 
 
+def test_texts_of_one_group_count_as_one_unit_of_a_mean(tmp_path, model_and_tokenizer):
+    model, tokenizer = model_and_tokenizer
+    texts = examples(12)
+    grouped = texts.assign(group=[f"speech {number % 5}" for number in range(len(texts))])
+    entry = {"data_set": "films", "prompt": "{text}\nIt is"}
+    alone = values(asked(tmp_path, "films", entry, tokenizer, examples=texts).measure(model))
+    together = asked(tmp_path, "films", entry, tokenizer, examples=grouped).measure(model)
+    assert values(together) == pytest.approx(alone, rel=1e-12)
+    sizes = grouped.query("split == 'test'").groupby("group").size()
+    for each in together:
+        if each.statistic == "mean":
+            assert dict(zip(each.units, each.weights, strict=True)) == dict(sizes)
+        else:
+            assert len(each.units) == 12
+
+
 def test_calibration_takes_a_constant_bias_out():
     rng = np.random.default_rng(1)
     lls, bias = rng.normal(size=(50, 3)), np.array([3.0, -1.0, 0.5])

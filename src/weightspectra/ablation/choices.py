@@ -50,8 +50,8 @@ def choice_rows(examples: pd.DataFrame, prompt: str) -> dict[str, Dataset]:
     Returns
     -------
     dict from 'train', 'test' and 'content_free' to Dataset
-        With the columns example, prompt and label; the label of a text that
-        says nothing is that of the first class.
+        With the columns example, group, prompt and label; the label of a text
+        that says nothing is that of the first class.
 
     Raises
     ------
@@ -69,18 +69,14 @@ def choice_rows(examples: pd.DataFrame, prompt: str) -> dict[str, Dataset]:
     for split in ("train", "test"):
         rows = examples[examples["split"] == split]
         splits[split] = _rows(rows, prompt)
-    nothing = pd.DataFrame(dict.fromkeys(("example", "text", "pair"), CONTENT_FREE)).assign(label=0)
+    nothing = pd.DataFrame(dict.fromkeys(("example", "group", "text", "pair"), CONTENT_FREE)).assign(label=0)
     return {**splits, "content_free": _rows(nothing, prompt)}
 
 
 def _rows(examples: pd.DataFrame, prompt: str) -> Dataset:
     filled = [_fill(prompt, text, pair) for text, pair in zip(examples["text"], examples["pair"], strict=True)]
-    columns = {
-        "example": list(map(str, examples["example"])),
-        "prompt": filled,
-        "label": list(map(int, examples["label"])),
-    }
-    return Dataset.from_dict(columns)
+    names = {name: list(map(str, examples[name])) for name in ("example", "group")}
+    return Dataset.from_dict({**names, "prompt": filled, "label": list(map(int, examples["label"]))})
 
 
 def _fill(prompt: str, text: str, pair: str) -> str:

@@ -79,6 +79,8 @@ def prepare(
         When the task is not known, its data cannot be had, it cannot be built,
         or it runs programs that the model writes without being allowed to.
     """
+    if {"tokenizer", "pretrained", "model"} & entry.get("metadata", {}).keys():
+        raise UserError(f"task '{name}': name a tokenizer in tasks/{name}/tokenizer, not in metadata")
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -187,7 +189,7 @@ def _resolve(
         cure = "" if {"data", "data_set"} & entry.keys() else f"; or set tasks/{name}/data to a local folder with it"
         raise UserError(f"{leaf.name}: {error}{cure}") from error
     except UNBUILDABLE as error:
-        raise UserError(f"{leaf.name} cannot be built: {_reason(error)}") from error
+        raise UserError(f"{leaf.name} cannot be built: {_reason(error, name)}") from error
     if getattr(task, "MULTIMODAL", False):
         raise UserError(f"{leaf.name} asks about images or sounds; only texts can be asked")
     settings["splits"] = task_data.store(needed_splits(task), staging / settings["data"])
@@ -228,8 +230,13 @@ def _check(file: Path, sha256: str, folder: Path) -> None:
         )
 
 
-def _reason(error: BaseException) -> str:
-    found = str(error).strip().partition("\n")[0]
+def _reason(error: BaseException, name: str) -> str:
+    """Say in a line why a task cannot be built, and what may cure it."""
+    found = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     if isinstance(error, ImportError):
-        return f"{found}; install what it asks for beside this package"
-    return f"{type(error).__name__}: {found}"
+        return f"{found}; install the packages that it asks for beside this one"
+    if "tokenizer" in found:
+        return f"{found}; set tasks/{name}/tokenizer to a model of this configuration"
+    if isinstance(error, OSError):
+        return f"{found}; connect to the network, or set tasks/{name}/data to a local folder with its data"
+    return found

@@ -106,6 +106,7 @@ class Tasks:
         named = list(_logged(task, samples))
         if self._settings["calibrated"]:
             named += _calibrated(task, samples, live)
+            named = [_by_group(each, samples) for each in named]
         return named
 
     def _measurements(self, by_task: Mapping[str, list[_Named]]) -> Iterator[Measurement]:
@@ -186,6 +187,16 @@ def _beside(metric: str, items: list[str], found: Sequence[Any]) -> Iterator[_Na
 def _item(sample: Mapping[str, Any]) -> str:
     """Name an item: as its data set of this configuration does, otherwise by its number."""
     return str(sample["doc"]["example"] if sample["doc"].keys() >= {"example", "prompt"} else sample["doc_id"])
+
+
+def _by_group(named: _Named, samples: Sequence[Mapping[str, Any]]) -> _Named:
+    """Add up what texts of one group contribute to a mean, since only groups are independent; leave an AUC alone."""
+    groups = np.array([sample["doc"]["group"] or sample["doc"]["example"] for sample in samples])
+    if named.scores.statistic != "mean" or len(set(groups)) == len(groups):
+        return named
+    names, member = np.unique(groups, return_inverse=True)
+    values, weights = (np.bincount(member, array) for array in (named.scores.values, named.scores.weights))
+    return named._replace(items=list(map(str, names)), scores=ItemScores("mean", values, weights))
 
 
 def _calibrated(task: Any, samples: Sequence[Mapping[str, Any]], live: LiveModel) -> Iterator[_Named]:
