@@ -40,17 +40,32 @@ def changed(path, value):
     return config
 
 
-@pytest.mark.parametrize("name", ["config", "smoke", "paper"])
-def test_the_configurations_here_can_be_planned_without_a_network(name, tmp_path):
-    counts = plan(tmp_path, "--configfile", ROOT / "config" / f"{name}.yaml")
-    assert set(counts) == EVERYTHING
-    config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
-    parts = sum(model.get("parts", 1) for model in config["models"].values())
-    assert counts["fetch_model"] == counts["fit_bulk"] == len(config["models"])
-    assert counts["simulate_nulls"] == sum("random" not in model["source"] for model in config["models"].values())
+SECTIONS = {
+    "corpora": {"fetch_corpus"},
+    "observe": {"collect_activations", "measure_overlap"},
+    "experiments": {"evaluate_cuts"},
+    "predict": {"predict_damage"},
+    "data_sets": {"fetch_data_set"},
+    "tasks": {"fetch_task"},
+    "finetunings": {"finetune"},
+    "comparisons": {"compare_models"},
+}
+"""From a section of the configuration to the rules that it asks for."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_configurations_here_can_be_planned_without_a_network(path, tmp_path):
+    counts = plan(tmp_path, "--configfile", path)
+    config = yaml.safe_load(path.read_text())
+    assert set(counts) == OF_ONE_MODEL.union(*(rules for section, rules in SECTIONS.items() if section in config))
+    models, observe = config["models"].values(), config.get("observe", {"models": [], "corpora": []})
+    parts = sum(model.get("parts", 1) for model in models)
+    assert counts["fetch_model"] == counts["fit_bulk"] == len(models)
+    assert counts["simulate_nulls"] == sum("random" not in model["source"] for model in models)
     assert counts["extract_weights"] == counts["decompose"] == parts
-    assert counts["measure_overlap"] == len(config["observe"]["models"]) * len(config["observe"]["corpora"])
-    assert counts["evaluate_cuts"] == sum(len(e["models"]) for e in config["experiments"].values())
+    assert counts.get("measure_overlap", 0) == len(observe["models"]) * len(observe["corpora"])
+    assert counts.get("evaluate_cuts", 0) == sum(len(e["models"]) for e in config.get("experiments", {}).values())
+    assert counts.get("finetune", 0) == sum(len(f["models"]) for f in config.get("finetunings", {}).values())
 
 
 def test_the_default_is_planned_when_no_configuration_is_named(tmp_path):
