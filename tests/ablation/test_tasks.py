@@ -256,15 +256,19 @@ def test_a_group_is_averaged_as_it_asks(tmp_path, model_and_tokenizer, weight_by
     model, tokenizer = model_and_tokenizer
     rng = np.random.default_rng(2)
     own = tmp_path / "own"
+    metrics = {"small": [{"metric": "acc"}, {"metric": "acc_norm"}]}
+    metrics["large"] = [*metrics["small"], {"metric": "acc_bytes"}]
     for name, n in (("small", 3), ("large", 9)):
-        write_task(own, name, [{"q": sentence(rng, 2), "a": i % 2} for i in range(n)], metric_list=[{"metric": "acc"}])
+        write_task(own, name, [{"q": sentence(rng, 2), "a": i % 2} for i in range(n)], metric_list=metrics[name])
     group = {"group": "both", "task": ["small", "large"]}
     group["aggregate_metric_list"] = [{"metric": "acc", "weight_by_size": weight_by_size}]
     (own / "both.yaml").write_text(yaml.safe_dump(group))
     measured = asked(tmp_path, "both", {"file": str(own / "both.yaml")}, tokenizer).measure(model)
     found = values(measured)
     parts = [found["both/acc/small"], found["both/acc/large"]]
-    assert set(found) == {"both/acc", "both/acc/small", "both/acc/large"}
+    # what both have is averaged alike, what one of them lacks is not
+    assert {name for name in found if name.count("/") == 1} == {"both/acc", "both/acc_norm"}
+    assert len(found) == 2 + 2 + 3
     assert found["both/acc"] == pytest.approx(np.average(parts, weights=[3, 9] if weight_by_size else None))
     [whole] = [each for each in measured if each.metric == "both/acc"]
     assert whole.units[0] == "small/0" and len(set(whole.units)) == 12
@@ -285,6 +289,20 @@ def test_scores_that_a_task_logs_beside_its_metrics_are_kept_and_marked(tmp_path
     measured = asked(tmp_path, "logging", {"file": str(file)}, tokenizer).measure(model)
     assert {each.metric for each in measured} == {"logging/acc", "logging/margin (aux)", "logging/aux.length (aux)"}
     assert values(measured)["logging/aux.length (aux)"] == 2.0
+
+
+def test_a_length_without_documents_has_no_score(tmp_path, model_and_tokenizer):
+    """RULER's tasks log -1 for the lengths that were not asked for."""
+    model, tokenizer = model_and_tokenizer
+    aggregation = {"aggregation": "mean", "higher_is_better": True}
+    lengths = [{"metric": length, **aggregation} for length in ("4096", "8192")]
+    file = write_task(tmp_path / "own", "long", [{"q": "a b", "a": 0}, {"q": "c", "a": 1}], metric_list=lengths)
+    (tmp_path / "own" / "scoring.py").write_text(
+        "def score(doc, results):\n    return {'4096': -1.0, '8192': float(doc['a'])}\n"
+    )
+    with file.open("a") as stream:
+        stream.write("process_results: !function scoring.score\n")
+    assert values(asked(tmp_path, "long", {"file": str(file)}, tokenizer).measure(model)) == {"long/8192": 0.5}
 
 
 RUNNING = """

@@ -15,7 +15,11 @@ from weightspectra.ablation.choices import calibrated
 from weightspectra.ablation.harness import SEED, LiveModel, quiet
 from weightspectra.ablation.item_scores import ItemScores, is_score, item_scores
 from weightspectra.ablation.metrics import Measurement
-from weightspectra.ablation.task_files import Resolved, generated_code, load
+from weightspectra.ablation.task_building import generated_code
+from weightspectra.ablation.task_files import Resolved, load
+
+ABSENT = -1.0
+"""What RULER's tasks log for a length of which they have no documents."""
 
 
 class _Named(NamedTuple):
@@ -118,11 +122,16 @@ class Tasks:
                 yield Measurement(name, scores.statistic, higher_is_better, unit, items, scores.values, scores.weights)
 
     def _averages(self, by_task: Mapping[str, list[_Named]]) -> Iterator[Measurement]:
-        """Average a group's metrics over all its items, or over its tasks."""
+        """Average a group's metrics over all its items, or over its tasks.
+
+        Those that it names, and those that all its tasks share: RULER's names one length only.
+        """
         metrics = {named.metric: named.higher_is_better for found in by_task.values() for named in found}
         for metric, higher_is_better in metrics.items() if len(by_task) > 1 else ():
-            by_size = self._settings["averages"].get(metric.partition(",")[0])
             parts = [(leaf, named) for leaf, found in by_task.items() for named in found if named.metric == metric]
+            averages = self._settings["averages"]
+            shared = next(iter(averages.values()), None) if len(parts) == len(by_task) else None
+            by_size = averages.get(metric.partition(",")[0], shared)
             if by_size is None or any(named.scores.statistic != "mean" for _, named in parts):
                 continue
             units = [f"{leaf}/{item}" for leaf, named in parts for item in named.items]
@@ -167,6 +176,8 @@ def _logged(task: Any, samples: Sequence[Mapping[str, Any]]) -> Iterator[_Named]
         for metric in dict.fromkeys(metric for sample in asked for metric in sample["metrics"]):
             scored = [sample for sample in asked if metric in sample["metrics"]]
             items, found = [_item(sample) for sample in scored], [sample[metric] for sample in scored]
+            if metric in aggregations and all(isinstance(each, float) and each == ABSENT for each in found):
+                continue
             if metric in aggregations:
                 scores = item_scores(found, aggregations[metric])
                 yield _Named(f"{metric}{suffix}", directions.get(metric, True), items, scores)
