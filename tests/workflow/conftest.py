@@ -13,11 +13,14 @@ SENTENCES = (
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
-    """Two models of two blocks, a random control of one, a few pages of text, and two experiments."""
+    """Two models of two blocks, a random control of one, a few pages of text, and one use of every other section."""
     texts = tmp_path_factory.mktemp("texts")
     for year in range(1900, 1912):
         lines = [SENTENCES[(year + i) % 4].format(year * i % 97, year % (i + 3)) for i in range(12)]
         (texts / f"{year}.txt").write_text("\n".join(lines) + "\n")
+    labelled = texts.parent / "labelled.csv"
+    rows = [f'"{SENTENCES[i % 4].format(i, i + 1)}",{("low", "high")[i % 4 > 1]}' for i in range(64)]
+    labelled.write_text("\n".join(["text,label", *rows]) + "\n")
     return {
         "device": "cpu",
         "models": {
@@ -38,6 +41,21 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
             "n_tokens": 1024,
             "window": 32,
         },
+        "data_sets": {"labels": {"source": {"path": str(labelled)}}},
+        "tasks": {"labels": {"data_set": "labels", "prompt": "{text} It is", "limit": 4}},
+        "predict": {"models": ["llama"], "corpora": ["text"], "n_tokens": 64, "window": 32, "n_probes": 1},
+        "finetunings": {
+            "labels": {
+                "models": ["bert"],
+                "data_set": "labels",
+                "deciles": [1],
+                "n_seeds": 2,
+                "epochs": 1,
+                "max_length": 16,
+                "n_train": 16,
+            }
+        },
+        "comparisons": {"training": {"base": "llama_random", "tuned": "llama"}},
         "randomness": {"n_spectra": 20, "n_vectors": 1000, "n_permutations": 3},
         "experiments": {
             "deciles": {
@@ -45,6 +63,7 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
                 "corpus": "text",
                 "window": 32,
                 "n_windows": 6,
+                "tasks": ["labels"],
                 "cuts": [
                     {"remove": {"deciles": [1, 10]}, "roles": ["query", "down"]},
                     {"remove": {"region": ["below", "above"]}, "scope": "all"},

@@ -193,14 +193,18 @@ def test_the_configurations_here_are_valid(path):
 def test_the_examples_in_the_guide_are_valid():
     guide = (ROOT / "config" / "README.md").read_text()
     whole, *pieces = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
+    sections = [piece for piece in pieces if piece.keys() <= SCHEMA["properties"].keys()]
+    for name, entries in (item for piece in sections for item in piece.items()):
+        whole[name] = {**whole.get(name, {}), **entries}
     complete(whole)
-    for piece in pieces:
+    entries = [piece for piece in pieces if piece not in sections]
+    for piece in entries:
         if "observe" in piece:
             complete(SMALLEST | {"corpora": {"text": piece}})
         else:
             complete(SMALLEST | {"models": {"bert": piece, "another-model-of-this-file": {"source": {"path": "x"}}}})
     sources = SCHEMA["$defs"]["model_source"]["properties"], SCHEMA["$defs"]["corpus"]["properties"]["source"]
-    assert {kind for piece in pieces for kind in piece["source"]} == {*sources[0], *sources[1]["properties"]}
+    assert {kind for piece in entries for kind in piece["source"]} == {*sources[0], *sources[1]["properties"]}
 
 
 def properties_of(schema, where=""):
