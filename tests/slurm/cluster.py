@@ -6,6 +6,7 @@ of Snakemake's plugin drop ``SLURM_CONF`` from their environment and look for th
 """
 
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -65,9 +66,19 @@ def why_not() -> str:
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
         return f"no {', '.join(missing)}; on Debian: apt-get install --no-install-recommends {' '.join(PACKAGES)}"
-    if SYSTEM_CONF.exists():  # a link that a killed test left behind leads nowhere, and does not count
+    if SYSTEM_CONF.exists() and not _is_left_over(SYSTEM_CONF.resolve().parent):
         return f"{SYSTEM_CONF} exists: this machine belongs to another cluster"
     return ""
+
+
+def _is_left_over(root: Path) -> bool:
+    """Whether a folder is that of a throw-away cluster whose test was killed: its lock exists, and nobody holds it."""
+    try:
+        with open(root / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -78,6 +89,8 @@ def cluster(*, n_nodes: int, cpus: int, mem_mb: int) -> Iterator[Path]:
         for folder in ("munge", "state", "spool"):
             (root / folder).mkdir(mode=0o700)
         root.chmod(0o755)
+        lock = stack.enter_context(open(root / "lock", "w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with this process, whatever ends it
         _write_conf(root, n_nodes=n_nodes, cpus=cpus, mem_mb=mem_mb)
         SYSTEM_CONF.parent.mkdir(exist_ok=True)
         SYSTEM_CONF.unlink(missing_ok=True)
