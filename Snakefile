@@ -29,6 +29,8 @@ wildcard_constraints:
     task=plan.pattern("tasks"),
     finetuning=plan.pattern("finetunings"),
     comparison=plan.pattern("comparisons"),
+    birth=plan.pattern("births"),
+    seed=r"\d+",
     part=r"\d{2}-of-\d{2}",
 
 
@@ -50,6 +52,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/birth.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -120,6 +120,8 @@ class Plan:
         [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
         if kind in ("random", "renoised"):
             return [f"<results>/sources/{spec['like']}.parquet"]
+        if kind == "birth":
+            return [f"<results>/births/{spec['birth']}/seed-{spec['seed']}.parquet"]
         folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
         patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
         return sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob)) if folder else []
@@ -191,10 +193,40 @@ class Plan:
         return [(model, name) for name, finetuning in finetunings for model in finetuning["models"]]
 
     @property
+    def born(self) -> list[tuple[str, int]]:
+        """The (birth, seed) pairs to train."""
+        return [(name, seed) for name, birth in self.config["births"].items() for seed in birth["seeds"]]
+
+    @property
+    def located(self) -> list[tuple[str, int]]:
+        """The (birth, seed) pairs on which the locator is scored."""
+        return [(name, seed) for name, seed in self.born if self.config["births"][name]["probe"]["locate"]]
+
+    def text_of_birth(self, wildcards: Wildcards) -> str:
+        """Return the text of a birth, or the counts that come with the workflow."""
+        text = self.config["births"][wildcards.birth]["data"].get("text")
+        return text or str(self.root / "config" / "published" / "tiny_shakespeare.csv")
+
+    def corpus_inputs(self, wildcards: Wildcards) -> list[str]:
+        """Return the characters that a corpus of the bigram task is drawn from; other corpora need nothing."""
+        source = self.config["corpora"][wildcards.corpus]["source"]
+        return [f"<results>/characters/{source['birth']['birth']}.parquet"] if "birth" in source else []
+
+    @property
     def controls(self) -> dict[str, str]:
-        """From each random control to the model that it is made like."""
+        """From each random control to the model that it is made like.
+
+        The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
+        """
         sources = {name: model["source"] for name, model in self.config["models"].items()}
-        return {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
+        made = {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
+        born = {name: source["birth"] for name, source in sources.items() if "birth" in source}
+        for name, spec in born.items():
+            later = {other: found["iteration"] for other, found in born.items() if found["seed"] == spec["seed"]}
+            later = {other: when for other, when in later.items() if born[other]["birth"] == spec["birth"] and when}
+            if spec["iteration"] == 0 and later:
+                made[name] = max(later, key=lambda other: later[other])
+        return made
 
     @property
     def titles(self) -> dict[str, str]:
@@ -223,6 +255,12 @@ class Plan:
             "directions": [f"<results>/directions/{model}/{corpus}.parquet" for model, corpus in self.predicted],
             "finetunings": [f"<results>/finetunings/{model}/{name}.parquet" for model, name in self.finetuned],
             "comparisons": [f"<results>/comparisons/{name}.parquet" for name in self.config["comparisons"]],
+            "learning": [f"<results>/learning/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
+            "probes": [f"<results>/probes/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
+            "attention_maps": [f"<results>/attention_maps/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
+            "locations": [f"<results>/locations/{birth}/seed-{seed}.parquet" for birth, seed in self.located],
+            "knockouts": [f"<results>/knockouts/{birth}/seed-{seed}.parquet" for birth, seed in self.located],
+            "simulations": ["<results>/simulations.parquet"] if self.config["memories"]["dimensions"] else [],
             "published": [str(self.root / path) for path in self.config["report"]["published"]],
         }
 
@@ -241,6 +279,8 @@ class Plan:
                 for model in models
                 for part in self.parts(model)
             ),
+            *(f"<results>/births/{birth}/seed-{seed}.parquet" for birth, seed in self.born),
+            *(f"<results>/characters/{birth}.parquet" for birth in self.config["births"]),
             *(f"<results>/tasks/{task}.parquet" for task in self.config["tasks"]),
             *(f"<results>/data_sets/{name}.parquet" for name in self.config["data_sets"]),
             *(f"<results>/activations/{model}/{corpus}/part-{part}.parquet" for model, corpus, part in observed),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import birth_settings
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -28,9 +29,12 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
         every contradiction.
     """
     schema = yaml.safe_load(SCHEMA.read_text())
+    births = config.get("births")
+    endless = birth_settings.inherit(births) if isinstance(births, dict) else []
     faults = sorted(_filling_validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
-    messages = [message for fault in faults for message in _spell(fault)]
+    messages = [*endless, *(message for fault in faults for message in _spell(fault))]
     if not messages:
+        birth_settings.fill(config["births"])
         for experiment in config["experiments"].values():
             experiment.setdefault("stride", experiment["window"])
             experiment.setdefault("metrics", ["perplexity"] if "corpus" in experiment else [])
@@ -105,7 +109,7 @@ def _loose_references(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"models/{name}/source/{kind}/like: '{spec['like']}' is itself made like another; name the original"
 
 
-SECTIONS = {"model": "models", "corpus": "corpora", "data set": "data_sets", "task": "tasks"}
+SECTIONS = {"model": "models", "corpus": "corpora", "data set": "data_sets", "task": "tasks", "birth": "births"}
 """From what a reference names to the section that must hold it."""
 
 
@@ -114,6 +118,12 @@ def _references(config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, model in config["models"].items():
         for kind in model["source"].keys() & {"random", "renoised"}:
             yield f"models/{name}/source/{kind}/like", "model", model["source"][kind]["like"]
+    for section in ("models", "corpora"):
+        for name, entry in config[section].items():
+            if "birth" in entry["source"]:
+                yield f"{section}/{name}/source/birth/birth", "birth", entry["source"]["birth"]["birth"]
+    for name, figure in config["report"]["births"].items():
+        yield from ((f"report/births/{name}/births", "birth", birth) for birth in figure["births"])
     for section in ("observe", "predict"):
         yield from ((f"{section}/models", "model", name) for name in config[section]["models"])
         yield from ((f"{section}/corpora", "corpus", name) for name in config[section]["corpora"])
@@ -163,6 +173,7 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if comparison["base"] == comparison["tuned"]:
             yield f"comparisons/{name}: '{comparison['base']}' is compared with itself; name two models"
     yield from _contradictions_of_export(config)
+    yield from birth_settings.contradictions(config)
     for name, finetuning in config["finetunings"].items():
         if finetuning["n_seeds_removed"] > finetuning["n_seeds"]:
             yield (

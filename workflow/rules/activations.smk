@@ -1,6 +1,6 @@
 """Activations: text -> second moments of layer inputs -> overlap with the singular vectors.
 
-fetch_corpus         in:  corpora/{corpus} of the configuration
+fetch_corpus         in:  corpora/{corpus} of the configuration; characters/{birth}.parquet for text of the bigram task
                      out: corpora/{corpus}.parquet (contracts.CORPUS)
 collect_activations  in:  sources/{model}.parquet, corpora/{corpus}.parquet
                      out: activations/{model}/{corpus}/part-*.parquet (MOMENTS)
@@ -14,6 +14,8 @@ localrules:
 
 
 rule fetch_corpus:
+    input:
+        plan.corpus_inputs,
     output:
         "<results>/corpora/{corpus}.parquet",
     log:

@@ -12,6 +12,16 @@ row group with each matrix, so that a single matrix can be read without the othe
 
 from weightspectra.contracts.ablation import DIRECTIONS, EVALUATIONS, PREDICTIONS
 from weightspectra.contracts.activations import CORPUS, MOMENTS, OVERLAPS
+from weightspectra.contracts.birth import (
+    ATTENTION_MAPS,
+    CHARACTERS,
+    CHECKPOINTS,
+    KNOCKOUTS,
+    LEARNING,
+    LOCATIONS,
+    PROBES,
+    SIMULATIONS,
+)
 from weightspectra.contracts.contract import ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
 from weightspectra.contracts.finetuning import COMPARISONS, EXAMPLES, FINETUNINGS, TASKS
 from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
@@ -54,12 +64,23 @@ ALL = (
     DIRECTIONS,
     FINETUNINGS,
     COMPARISONS,
+    CHARACTERS,
+    CHECKPOINTS,
+    LEARNING,
+    PROBES,
+    ATTENTION_MAPS,
+    LOCATIONS,
+    KNOCKOUTS,
+    SIMULATIONS,
 )
 """Every contract, in the order in which data moves."""
 
 __all__ = [
     "ALL",
+    "ATTENTION_MAPS",
     "BULK",
+    "CHARACTERS",
+    "CHECKPOINTS",
     "CLEANING",
     "COMPARISONS",
     "CORPUS",
@@ -69,14 +90,19 @@ __all__ = [
     "FINETUNINGS",
     "HEAD_TESTS",
     "INFORMATION",
+    "KNOCKOUTS",
+    "LEARNING",
     "LEVELS",
+    "LOCATIONS",
     "MATRICES",
     "MOMENTS",
     "NULLS",
     "OVERLAPS",
     "PERMUTATIONS",
     "PREDICTIONS",
+    "PROBES",
     "ROLES",
+    "SIMULATIONS",
     "SOURCES",
     "SPECTRA",
     "TAILS",

@@ -1,0 +1,1 @@
+"""Transformers trained on a bigram task: associative memories that are known in closed form."""
