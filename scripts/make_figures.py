@@ -12,6 +12,7 @@ def main(smk):
         dict(smk.input.items()),
         controls=smk.params.controls,
         titles=smk.params.titles,
+        births=smk.params.births,
         figures=smk.params.figures.values(),
     )
     wanted = list(enumerate(smk.params.figures.values()))

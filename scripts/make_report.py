@@ -10,7 +10,9 @@ from weightspectra.report.measurements import Measurements
 
 def main(smk):
     """Find what matters, and lay it out."""
-    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    data = Measurements.read(
+        dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles, births=smk.params.births
+    )
     found = findings.find(data)
     captions = {Path(path).stem: Path(path).read_text().strip() for path in smk.input.captions}
     drawn = [Path(path).read_bytes() for path in smk.input.figures]

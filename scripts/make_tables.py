@@ -10,7 +10,9 @@ FORMS = {"csv": writers.to_csv, "md": writers.to_markdown, "tex": writers.to_lat
 
 def main(smk):
     """Read every measurement; write one table after the other."""
-    data = Measurements.read(dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles)
+    data = Measurements.read(
+        dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles, births=smk.params.births
+    )
     for number, name in enumerate(smk.params.tables):
         table = tables.make(name, data)
         for form, write in FORMS.items():

@@ -4,8 +4,10 @@ The quantiles lie strictly inside the bulk and have the law's own median, so tha
 the counts outside are exactly those planted, whatever the size of the matrix.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import fake_birth
 import fake_noise
 import numpy as np
 import pandas as pd
@@ -65,8 +67,14 @@ class FakeModel:
         return values
 
 
-def measurements(*models: FakeModel, controls=None, overlaps: bool = True, **measured: pd.DataFrame) -> Measurements:
-    """Put models, and rows of what was measured by cutting and fine-tuning them, into what a report reads."""
+def measurements(
+    *models: FakeModel,
+    controls=None,
+    overlaps: bool = True,
+    births: Sequence[fake_birth.FakeBirth] = (),
+    **measured: pd.DataFrame,
+) -> Measurements:
+    """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads."""
     found = frames(*models, overlaps=overlaps)
     cutting = (
         *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
@@ -80,7 +88,8 @@ def measurements(*models: FakeModel, controls=None, overlaps: bool = True, **mea
         vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
         shown_vectors=vectors,
         shown_levels=found["levels"],
-        **{**cut, **measured},
+        **{**cut, **fake_birth.frames(*births), **measured},
+        births=fake_birth.settings(*births),
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
     )

@@ -116,7 +116,7 @@ def present(plan, place, inputs):
     params = Named(
         {"tables": plan.shown.tables, "figures": plan.shown.figures, "controls": plan.controls, "titles": plan.titles}
     )
-    params.title, params.config = plan.config["report"]["title"], plan.config
+    params.births, params.title, params.config = plan.config["births"], plan.config["report"]["title"], plan.config
 
     def files(folder, names, forms):
         return Named({form: [place(f"<results>/{folder}/{name}.{form}") for name in names] for form in forms})

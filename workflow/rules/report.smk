@@ -33,6 +33,7 @@ rule make_tables:
         tables=plan.shown.tables,
         controls=plan.controls,
         titles=plan.titles,
+        births=config["births"],
     message:
         "Write the tables"
     script:
@@ -65,6 +66,7 @@ rule make_figures:
         figures=plan.shown.figures,
         controls=plan.controls,
         titles=plan.titles,
+        births=config["births"],
     message:
         "Draw the figures"
     script:
@@ -99,6 +101,7 @@ rule make_report:
         figures=plan.shown.figures,
         controls=plan.controls,
         titles=plan.titles,
+        births=config["births"],
         title=lookup(dpath="report/title", within=config),
         config=config,
     message:

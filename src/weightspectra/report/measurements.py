@@ -16,6 +16,7 @@ from weightspectra.report.summaries import KEY
 _WHOLE = (
     *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
     *(contracts.FINETUNINGS, contracts.COMPARISONS),
+    *(contracts.PROBES, contracts.KNOCKOUTS, contracts.SIMULATIONS),
 )
 """Contracts of which every column is presented."""
 
@@ -34,6 +35,13 @@ class Measurements:
         list for each matrix; the last may be empty.
     evaluations, predictions, directions, finetunings, comparisons : DataFrame
         Rows of the contracts of these names with all columns; each may be empty.
+    probes, knockouts, simulations : DataFrame
+        The same, of the transformers that are trained here.
+    locations : DataFrame
+        Rows of ``contracts.LOCATIONS``: without lists and of all births, or
+        whole and of the births that are drawn.
+    learning, attention_maps : DataFrame
+        Rows of these contracts of the births that are drawn, and of those whose attention is; none for tables.
     vector_counts : DataFrame
         From ``contracts.VECTOR_TESTS``, one row per matrix and side:
         see :func:`count_vectors`.
@@ -50,6 +58,8 @@ class Measurements:
         From each model to the repository, package or folder it came from.
     copies : mapping
         From each copy of a model with the noise of its quantisation added once more to that model.
+    births : mapping
+        The trained births: from each name to its entry of the configuration.
     published : mapping
         Published numbers to compare with, as in ``config/published/``; may be empty.
     """
@@ -68,6 +78,12 @@ class Measurements:
     directions: pd.DataFrame
     finetunings: pd.DataFrame
     comparisons: pd.DataFrame
+    learning: pd.DataFrame
+    probes: pd.DataFrame
+    attention_maps: pd.DataFrame
+    locations: pd.DataFrame
+    knockouts: pd.DataFrame
+    simulations: pd.DataFrame
     spectra: pd.DataFrame
     shown_levels: pd.DataFrame
     shown_vectors: pd.DataFrame
@@ -75,6 +91,7 @@ class Measurements:
     titles: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    births: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +101,7 @@ class Measurements:
         *,
         controls: Mapping[str, str],
         titles: Mapping[str, str],
+        births: Mapping[str, Mapping[str, Any]] | None = None,
         figures: Iterable[Mapping[str, Any]] = (),
     ) -> "Measurements":
         """Read the contracts from their files, listed under the names of the attributes; no files are no rows.
@@ -92,11 +110,11 @@ class Measurements:
         ----------
         files : mapping
             From the name of each contract to its files; beside them ``published``.
-        controls, titles : mapping
+        controls, titles, births : mapping
             As the attributes.
         figures : iterable of mapping
-            What the figures to draw show. Without any, whole spectra and the
-            single vectors and levels are not read.
+            What the figures to draw show. Without any, whole spectra,
+            single vectors and levels, and lists of births are not read.
         """
         wanted = list(figures)
         frames = {
@@ -108,6 +126,7 @@ class Measurements:
         }
         for contract in _WHOLE:
             frames[contract.name] = _read(contract, files[contract.name])
+        frames |= _drawn_births(files, wanted) if wanted else _tabulated_births(files)
         frames["spectra"] = _read(contracts.SPECTRA, files["spectra"] if wanted else [])
         shown = _shown_closely(wanted, controls)
         levels = _read(contracts.LEVELS, files["levels"] if shown else [])
@@ -122,7 +141,8 @@ class Measurements:
             for path in files.get("published", ())
             for table, printed in yaml.safe_load(Path(path).read_text()).items()
         }
-        return cls(**frames, controls=controls, titles=titles, origins=origins, copies=copies, published=published)
+        named = {"controls": controls, "titles": titles, "births": births or {}}
+        return cls(**frames, **named, origins=origins, copies=copies, published=published)
 
     @property
     def trained(self) -> list[str]:
@@ -180,6 +200,29 @@ def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown])
         pd.concat(counts, ignore_index=True) if counts else count_vectors(empty, level),
         pd.concat(rows, ignore_index=True) if rows else empty,
     )
+
+
+def _tabulated_births(files: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
+    return {
+        "learning": _read(contracts.LEARNING, []),
+        "attention_maps": _read(contracts.ATTENTION_MAPS, []),
+        "locations": _read(contracts.LOCATIONS, files["locations"], _scalars(contracts.LOCATIONS)),
+    }
+
+
+def _drawn_births(files: Mapping[str, Sequence[str]], figures: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """Read of each birth what the figures that name it need: attention only where that is what they show."""
+    drawn = {birth for wanted in figures for birth in wanted.get("births", ())}
+    looked = {birth for wanted in figures if "attention" in wanted["kind"] for birth in wanted.get("births", ())}
+    whole = ((contracts.LEARNING, drawn), (contracts.ATTENTION_MAPS, looked), (contracts.LOCATIONS, drawn))
+    return {
+        contract.name: _read(contract, [path for path in files[contract.name] if _tells_of(contract, path, births)])
+        for contract, births in whole
+    }
+
+
+def _tells_of(contract: contracts.Contract, path: str, births: Collection[str]) -> bool:
+    return bool(births) and bool(contract.read(path, ["birth"])["birth"].isin(births).any())
 
 
 def _shown_closely(figures: Iterable[Mapping[str, Any]], controls: Mapping[str, str]) -> set[Shown]:
