@@ -1,0 +1,25 @@
+"""Count the characters and bigrams of a text, or read counts; refuse a task that they cannot make."""
+
+from pathlib import Path
+
+from weightspectra import contracts, job, provenance
+from weightspectra.birth import characters
+from weightspectra.birth.task import Task
+from weightspectra.errors import UserError
+
+
+def main(smk):
+    """Count or read, and try whether the birth's triggers are there, before anything is trained."""
+    path = Path(smk.input[0])
+    try:
+        bigrams = characters.read(path.read_bytes())
+        Task.of(smk.params.data, bigrams)
+    except UserError as error:
+        raise UserError(f"births/{smk.wildcards.birth}/data: {path.name}: {error}") from error
+    identity = {"kind": "text", "name": path.name, "sha256": provenance.file_sha256(path)}
+    sources = {f"characters:{smk.wildcards.birth}": identity}
+    contracts.CHARACTERS.write(list(bigrams.rows()), smk.output[0], job.stamp(smk, sources=sources))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

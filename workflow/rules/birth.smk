@@ -34,6 +34,7 @@ rule count_characters:
         runtime=10,
     params:
         code=plan.code("count_characters"),
+        data=lookup(dpath="births/{birth}/data", within=config),
     message:
         "Count the characters and bigrams that {wildcards.birth} is trained on"
     script:
