@@ -44,7 +44,7 @@ def _full(model: Mapping[str, Any]) -> list[str]:
             for kind in ("weight", "bias")
             if norm
         ]
-    names += [f"norm.{kind}" for kind in ("weight", "bias") if norm]
+    names += [f"norm.{kind}" for kind in ("weight", "bias") if model["norm"] == "pre"]
     return names + ([] if model["tie_embeddings"] else ["unembedding.weight"])
 
 
