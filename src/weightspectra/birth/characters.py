@@ -70,8 +70,8 @@ class Bigrams:
         text ends with its only occurrence): behind it another text may begin
         anywhere, so that it has all characters' counts.
         """
-        silent = ~self.followers.any(axis=1)
-        return np.where(silent[:, None], self.counts, self.followers)
+        followed = self.followers.sum(axis=1, keepdims=True) > 0
+        return np.where(followed, self.followers, self.counts)
 
     @cached_property
     def conditional(self) -> np.ndarray:

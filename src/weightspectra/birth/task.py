@@ -165,16 +165,14 @@ class Task:
     def _draw_tokens(self, triggers: np.ndarray, outputs: np.ndarray, rng: np.random.Generator) -> Sequences:
         """Go through the positions, all sequences at once; arrays inside have one row a position."""
         (n, _), n_characters = triggers.shape, self.bigrams.n_characters
-        sequence = np.arange(n)
         # For each sequence and character: what must follow (-1: nothing must), and how often it was met.
-        answer = np.full((n, n_characters), -1)
-        answer[sequence[:, None], triggers] = outputs
-        answer, met = answer.ravel(), np.zeros(n * n_characters, np.int16)
+        row = np.arange(n) * n_characters
+        answer, met = np.full(n * n_characters, -1), np.zeros(n * n_characters, np.int16)
+        answer[row[:, None] + triggers] = outputs
         uniform = rng.random((self.length + 1, n))
         tokens = np.empty((self.length + 1, n), np.int64)
         occurrences = np.zeros((self.length, n), np.int16)
         tokens[0] = self._first_table.draw(np.zeros(n, np.int64), uniform[0])
-        row = sequence * n_characters
         for position in range(self.length):
             here = row + tokens[position]
             forced = answer.take(here)
