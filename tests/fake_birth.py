@@ -226,8 +226,14 @@ def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind:
         "n_false": n_false,
         "precision": n_true / n_located if n_located else float("nan"),
         "recall": n_true / rank if rank else float("nan"),
+        "n_learned": n_true,
+        "n_aligned": n_true,
         "n_visible": n_true + (n_true > 1),
-        "n_spikes": n_located + 2,
+        "position_error": 0.02 if n_true else float("nan"),
+        "overlap": 0.9 if n_true else float("nan"),
+        "overlap_expected": 0.92 if n_true else float("nan"),
+        "kept": 0.98 if iteration else 1.0,
+        "initial_slope": 0.95 if iteration else 1.0,
         "singular_values": values,
         "change_values": np.where(np.arange(d) < n_true, values, 0.01),
         "left_shares": shares,
@@ -236,7 +242,11 @@ def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind:
         "right_chance": rank / d,
         "coefficients": memories,
         "coefficient_noise": 0.005 if known else float("nan"),
+        "target_correlation": 0.8 if known else float("nan"),
         "frequency_correlation": 0.9 if known and matrix != "key_1" else float("nan"),
+        "bulk_p_value": 0.5 if blind else float("nan"),
+        "gap_ratio_p_value": 0.5 if blind else float("nan"),
+        "n_structured_vectors": 0 if blind else -1,
     }
 
 
@@ -251,10 +261,13 @@ def _knockouts(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
             "matrix": matrix,
             "cut": cut,
             "n_values": n_values,
+            "removed_energy": min(1.0, abs(change)),
             "in_context_accuracy": accuracy + change,
             "global_loss": 2.5 - change / 2,
             "accuracy_change": change,
             "accuracy_change_error": 0.0 if cut == "none" else 0.004,
+            "loss_change": -change / 2,
+            "loss_change_error": 0.0 if cut == "none" else 0.002,
             "n_sequences": 96,
         }
 
