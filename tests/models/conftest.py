@@ -47,6 +47,14 @@ TINY = {
     "falcon, one key head each": {**FALCON, "multi_query": False},
     "falcon, grouped": {**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2},
     "gpt2": {**SIZES, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 48, "n_positions": 32},
+    "bigram_transformer": {
+        "kind": "full",
+        "vocab_size": 64,
+        "dimension": 32,
+        "n_heads": 4,
+        "feed_forward": "mlp",
+        "max_position_embeddings": 32,
+    },
 }
 """Sizes by model type (before the comma); dimensions differ wherever the architecture lets them."""
 
@@ -57,6 +65,7 @@ def tiny_models(tmp_path_factory):
     import torch
     from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM
 
+    from weightspectra.models import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
     from weightspectra.models.families import FAMILIES
 
     made = {}

@@ -15,10 +15,10 @@ from transformers.activations import ACT2FN
 
 from weightspectra.contracts import MatrixKey
 from weightspectra.errors import UserError
-from weightspectra.models import checkpoints, claims, families, live
+from weightspectra.models import bigram_transformer, checkpoints, claims, families, live
 
 OUTSIDE_ROLES = re.compile(
-    r"embed|wte|wpe|lm_head|pooler|project_(in|out)|embedding_hidden_mapping_in|mlp\.gate\.weight|moe\.gate\.weight"
+    r"embed|^positions\.|wte|wpe|lm_head|pooler|project_(in|out)|embedding_hidden_mapping_in|mlp\.gate\.weight|moe\.gate\.weight"
 )
 ACTIVATION_KEYS = ("hidden_act", "hidden_activation", "activation_function", "activation")
 TOKENS = torch.tensor([[7]])
@@ -98,6 +98,8 @@ def cut_by_the_model(recorder, layer):
     owner = next(module for module in recorder.model.modules() if projection in module.children())
     if owner in recorder.states:
         return recorder.states[owner]
+    if isinstance(owner, bigram_transformer.Attention):
+        return [part(recorder.inputs[projection]) for part in (owner.query, owner.key, owner.value)]
     fused = projection(recorder.inputs[projection])[None, None]
     if hasattr(owner, "_reshape"):  # BLOOM
         return [states.transpose(1, 2).reshape(-1) for states in owner._reshape(fused)]
@@ -121,7 +123,7 @@ def test_mlp_reproduces_the_models_own(architecture, tiny_models):
     recorder = Recorder(tiny_models(architecture)[0])
     config = recorder.model.config
     name = next((getattr(config, key) for key in ACTIVATION_KEYS if hasattr(config, key)), "gelu")
-    activation = ACT2FN["gelu_new" if architecture == "bloom" else name]
+    activation = ACT2FN[{"bloom": "gelu_new", "bigram_transformer": "relu"}.get(architecture, name)]
     for key in recorder.matrices:
         if key.role != "down":
             continue

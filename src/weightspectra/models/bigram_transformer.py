@@ -224,7 +224,8 @@ class BigramTransformer(PreTrainedModel):
     config_class = BigramConfig
     base_model_prefix = ""
     _tied_weights_keys = {"unembedding.weight": "embedding.weight"}  # noqa: RUF012 (the library's)
-    _no_split_modules = ("Block",)
+    _no_split_modules = ["Block"]  # noqa: RUF012
+    decoder: BigramDecoder
 
     def __init__(self, config: BigramConfig):
         super().__init__(config)

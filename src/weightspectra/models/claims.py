@@ -97,7 +97,7 @@ def _check_complete(family: Family, config: Config, found: Iterable[MatrixKey], 
             f"{len(unclaimed)} block matrices belong to no role of a {family.model_type} model:\n  {listed}\n"
             f"the architecture differs from its row in the table; {families.GUIDE} shows how to describe it"
         )
-    expected = {(layer, role) for layer in range(family.depth(config)) for role in family.roles}
+    expected = family.places(config)
     present = {(key.layer, key.role) for key in found}
     if present != expected:
         lacking = [str(MatrixKey(*pair)) for pair in sorted(expected - present)]

@@ -8,7 +8,7 @@ import transformers
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from weightspectra.errors import UserError
-from weightspectra.models import folders
+from weightspectra.models import bigram_transformer, folders  # noqa: F401 (the first makes the Auto classes know it)
 
 
 def write_control(like: Path, folder: Path, seed: int, *, trust_remote_code: bool = False) -> None:

@@ -8,7 +8,7 @@ that a job can check a model without loading it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from weightspectra.contracts import ROLES
@@ -62,6 +62,8 @@ class Family:
     key_heads : callable
         From the configuration to the number of heads of keys and values, which
         several heads of queries may share.
+    lacks : callable
+        From the configuration and the number of a block to the roles that this block does without.
     """
 
     model_type: str
@@ -73,6 +75,7 @@ class Family:
     block: re.Pattern[str] = _BLOCK
     position: Callable[..., int] = field(default=lambda config, layer: layer)
     key_heads: Callable[[Config], int] = field(default=lambda config: count(config, "num_key_value_heads", *HEADS))
+    lacks: Callable[[Config, int], Collection[str]] = field(default=lambda config, layer: ())
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -80,6 +83,11 @@ class Family:
         entries = self.tensors.values()
         found = {role for entry in entries for role in ((entry,) if isinstance(entry, str) else entry.roles)}
         return tuple(role for role in ROLES if role in found)
+
+    def places(self, config: Config) -> set[tuple[int, str]]:
+        """Return the (layer, role) pairs of the matrices that a model of this configuration has."""
+        layers = range(self.depth(config))
+        return {(layer, role) for layer in layers for role in self.roles if role not in self.lacks(config, layer)}
 
 
 def of(config: Config) -> Family:
@@ -197,6 +205,25 @@ _GPT2: Tensors = {
     "mlp.c_fc.weight": "up",
     "mlp.c_proj.weight": "down",
 }
+_BIGRAM_TRANSFORMER: Tensors = {
+    "attention.query.weight": "query",
+    "attention.key.weight": "key",
+    "attention.value.weight": "value",
+    "attention.output.weight": "attention_output",
+    "feed_forward.up.weight": "up",
+    "feed_forward.down.weight": "down",
+    "feed_forward.linear.weight": "down",  # it writes what it finds, like the second matrix of a perceptron
+}
+
+
+def _lacks_of_bigram_transformer(config: Config, layer: int) -> set[str]:
+    """Find what a block does without: queries in the simplified model, and a perceptron or half of one."""
+    full, kind = config["kind"] == "full", config["feed_forward"]
+    fed = config["first_feed_forward"] or layer > 0 if full else layer == config["n_layers"] - 1
+    without = {"none": {"up", "down"}, "linear": {"up"}, "mlp": set()}[kind] if fed else {"up", "down"}
+    return without | (set() if full else {"query"})
+
+
 _RELATIVE_POSITIONS = ("attention.self.distance_embedding.weight",)
 _ROUTERS = ("mlp.gate.weight", "block_sparse_moe.gate.weight")
 
@@ -242,5 +269,12 @@ _ROWS = (
         key_heads=falcon_groups,
     ),
     Family("gpt2", _GPT2, causal=True, transposed=True, depth=lambda config: count(config, "n_layer")),
+    Family(
+        "bigram_transformer",
+        _BIGRAM_TRANSFORMER,
+        causal=True,
+        depth=lambda config: count(config, "n_layers"),
+        lacks=_lacks_of_bigram_transformer,
+    ),
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _ROWS}

