@@ -126,13 +126,23 @@ def test_the_sampler_agrees_with_a_loop_over_tokens(options, bigrams):
 
 
 def test_random_triggers_are_drawn_one_after_another_without_replacement(bigrams):
-    made = task(bigrams, triggers="random", n_triggers=2, length=4).sample(20000, np.random.default_rng(7))
+    made = task(bigrams, triggers="random", n_triggers=4, length=4).sample(20000, np.random.default_rng(7))
     p = bigrams.unigram
     law = p[:, None] * p / (1 - p[:, None])
     np.fill_diagonal(law, 0)
     agree(np.bincount(made.triggers[:, 0] * 8 + made.triggers[:, 1], minlength=64), law.ravel())
     everything = task(bigrams, triggers="random", n_triggers=8).sample(20, np.random.default_rng(8))
     assert (np.sort(everything.triggers, axis=1) == np.arange(8)).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_outputs_of_a_sequence_are_independent(options, bigrams):
+    wanted = task(bigrams, **options, length=4)
+    made = wanted.sample(20000, np.random.default_rng(9))
+    one, other = wanted.fixed_triggers[:2] if wanted.fixed_triggers is not None else made.triggers[0, :2]
+    both = (made.triggers[:, 0] == one) & (made.triggers[:, 1] == other)
+    law = np.outer(output_law(wanted, one), output_law(wanted, other))
+    agree(np.bincount(made.outputs[both, 0] * 8 + made.outputs[both, 1], minlength=64), law.ravel())
 
 
 def test_frequent_triggers_fall_in_frequency_and_ties_go_by_code_point():
