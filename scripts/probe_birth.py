@@ -1,0 +1,20 @@
+"""Probe all checkpoints of one run: what they can do, which memories they hold, where the last one looks."""
+
+from weightspectra import contracts, job
+from weightspectra.birth import characters, checkpoints, probes, task
+from weightspectra.models import devices
+
+
+def main(smk):
+    """Write one row per iteration and probe, and the attention of the last checkpoint in one example."""
+    run = checkpoints.Run.read(smk.input.checkpoints)
+    bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
+    device = devices.device(smk.params.device)
+    subject = (run, task.Task.of(smk.params.data, bigrams), smk.params.probe["n_sequences"], smk.params.seed, device)
+    stamp = job.stamp(smk, device=devices.name(device))
+    contracts.PROBES.write(probes.probe_run(*subject), smk.output.probes, stamp)
+    contracts.ATTENTION_MAPS.write(list(probes.map_attention(*subject)), smk.output.attention_maps, stamp)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
