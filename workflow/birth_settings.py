@@ -1,104 +1,126 @@
-"""The part of a configuration that trains transformers: inheritance, defaults that depend on others, contradictions."""
+"""The part of a configuration that trains transformers: inheritance, and defaults that depend on other keys."""
 
+import copy
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weightspectra.birth.parameters import trained_parameters
-
 Births = dict[str, Any]
 N_CHECKPOINTS = 20
+SHAKESPEARE = Path(__file__).parents[1] / "config" / "published" / "tiny_shakespeare.csv"
+"""Counts of the text that is used where none is named."""
+
+OF_KIND: dict[str, dict[str, Any]] = {
+    "simplified": {"positions": "random", "feed_forward": "none", "train_embeddings": False},
+    "full": {
+        "positions": "learned",
+        "feed_forward": "mlp",
+        "n_layers": 2,
+        "n_heads": 4,
+        "first_feed_forward": True,
+        "norm": "pre",
+        "tie_embeddings": False,
+    },
+}
+"""What each kind of model can be given, with defaults; what only the other kind lists is foreign to it."""
+
+OF_OPTIMISER: dict[str, dict[str, Any]] = {
+    "sgd": {"learning_rate": 0.2, "momentum": 0.9, "weight_decay": 0.0001},
+    "adamw": {"learning_rate": 0.001, "betas": [0.9, 0.95], "weight_decay": 0.01},
+}
+"""The same of each optimiser. A rate that suits one is not inherited by the other."""
+
+OF_FIGURE: dict[str, dict[str, Any]] = {
+    "curves": {"probes": ["in_context_accuracy"]},
+    "transfer": {},
+    "scaling": {"probes": ["in_context_accuracy"], "against": "dimension"},
+    "timeline": {},
+    "knockouts": {},
+    "attention": {},
+}
+"""The same of each kind of figure."""
+
+CHOICES = {"model": ("kind", OF_KIND), "training": ("optimiser", OF_OPTIMISER)}
+"""From a section to the key that decides what else belongs there."""
+
+REPLACED = ("frozen_until", "checkpoints")
+"""What is a list of its own (of parameters, of iterations): inherited whole or not at all."""
 
 
 def inherit(births: Births) -> list[str]:
-    """Give each birth that is like another one what that has and it lacks, in place; return what stands against it."""
-    done: dict[str, Any] = {}
+    """Give each birth that is like another one what that has and it lacks, in place; return what stands against it.
+
+    A title is not inherited; nor is what depends on the kind of model or the optimiser, where the heir has another one.
+    """
+    done: Births = {}
     faults = []
 
-    def whole(name: str, seen: tuple[str, ...]) -> Any:
-        entry = births[name]
-        other = entry.get("like") if isinstance(entry, dict) else None
+    def whole(name: str, heirs: tuple[str, ...] = ()) -> dict[str, Any]:
+        entry, circle = births[name], (*heirs, name)
+        other = entry.get("like")
         if name in done or other is None:
             return done.setdefault(name, entry)
-        if other in (*seen, name):
-            faults.append(f"births/{name}/like: {' is like '.join((*seen, name, other))}, which has no end")
+        if other in circle:
+            faults.append(f"births/{circle[0]}/like: {' is like '.join((*circle, other))}, which has no end")
         elif other not in births:
-            near = difflib.get_close_matches(str(other), births, n=1)
-            faults.append(
-                f"births/{name}/like: there is no birth '{other}'" + (f"; did you mean '{near[0]}'?" * bool(near))
-            )
+            near = difflib.get_close_matches(other, births, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(births)}"
+            faults.append(f"births/{name}/like: there is no birth '{other}'; {hint}")
         else:
-            done[name] = _over(whole(other, (*seen, name)), entry, keep=("title",))
+            done[name] = _heir(copy.deepcopy(whole(other, circle)), entry)
         return done.setdefault(name, entry)
 
-    births.update({name: whole(name, ()) for name in births})
+    births.update({name: whole(name) for name in births})
     return faults
 
 
-def _over(base: Any, entry: Any, keep: tuple[str, ...] = ()) -> Any:
-    """Return ``base`` with what ``entry`` says in its place, section by section, but for ``keep``."""
+def _heir(base: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """Return ``entry`` with what ``base`` says and it does not."""
+    base.pop("title", None)
+    for section, (key, table) in CHOICES.items():
+        held, default = base.get(section, {}), next(iter(table))
+        if entry.get(section, {}).get(key, held.get(key, default)) != held.get(key, default):
+            base[section] = {name: value for name, value in held.items() if not _depends(name, table)}
+    return _over(base, entry)
+
+
+def _depends(name: str, table: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether a key's default, or whether it can be given at all, depends on the choice."""
+    return any(name in known for known in table.values())
+
+
+def _over(base: Any, entry: Any) -> Any:
+    """Return ``base`` with what ``entry`` says in its place, section by section."""
     if not (isinstance(base, dict) and isinstance(entry, dict)):
         return entry
-    taken = {name: value for name, value in base.items() if name not in keep}
-    replaced = {"frozen_until", "checkpoints"}  # lists of their own, not sections
-    return {
-        **taken,
-        **{name: value if name in replaced else _over(taken.get(name), value) for name, value in entry.items()},
-    }
+    return base | {name: value if name in REPLACED else _over(base.get(name), value) for name, value in entry.items()}
 
 
-def fill(births: Births) -> None:
-    """Fill in the defaults that depend on other keys, in place."""
+def text_of(data: Mapping[str, Any]) -> Path:
+    """Return the text whose characters a birth's task is made of, or counts of one."""
+    return Path(data["text"]).expanduser() if "text" in data else SHAKESPEARE
+
+
+def fill(births: Births, figures: dict[str, Any]) -> None:
+    """Fill in the defaults that depend on other keys, in place: of births, and of their figures in the report."""
     for birth in births.values():
-        model, training = birth["model"], birth["training"]
-        full = model["kind"] == "full"
-        model.setdefault("positions", "learned" if full else "random")
-        model.setdefault("feed_forward", "mlp" if full else "none")
-        last = training["n_iterations"]
-        # Squares of equal steps: things happen early.
-        spread = {round(last * (step / N_CHECKPOINTS) ** 2) for step in range(N_CHECKPOINTS + 1)}
-        training["checkpoints"] = sorted({0, last, *training.get("checkpoints", spread)})
+        for section, (key, table) in CHOICES.items():
+            _fill_from(table[birth[section][key]], birth[section])
+        birth["probe"].setdefault("locate", birth["model"]["kind"] == "simplified")
+        training = birth["training"]
+        training["checkpoints"] = sorted({0, training["n_iterations"], *training.get("checkpoints", _spread(training))})
+    for figure in figures.values():
+        _fill_from(OF_FIGURE[figure["kind"]], figure)
 
 
-def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be trained, probed or read, one line each."""
-    for name, birth in config["births"].items():
-        yield from _contradictions_of(f"births/{name}", birth)
-    for name, model in config["models"].items():
-        spec = model["source"].get("birth")
-        if spec is None or spec["birth"] not in config["births"]:
-            continue
-        birth = config["births"][spec["birth"]]
-        for key, known in (("seed", birth["seeds"]), ("iteration", birth["training"]["checkpoints"])):
-            if spec[key] not in known:
-                kept = ", ".join(map(str, known))
-                yield f"models/{name}/source/birth/{key}: found {spec[key]}; births/{spec['birth']} keeps {kept}"
+def _fill_from(defaults: dict[str, Any], section: dict[str, Any]) -> None:
+    for name, value in defaults.items():
+        section.setdefault(name, value.copy() if isinstance(value, list) else value)
 
 
-def _contradictions_of(where: str, birth: Mapping[str, Any]) -> Iterator[str]:
-    data, model, training = birth["data"], birth["model"], birth["training"]
-    text = data.get("text")
-    if text is not None and not Path(text).expanduser().is_file():
-        yield f"{where}/data/text: there is no file {text}; name a text file, or leave the key out"
-    if data["triggers"] == "random" and data["offset"]:
-        yield f"{where}/data/offset: random triggers have no order to skip in; leave it out, or choose frequent ones"
-    if data["length"] < 2 * data["n_triggers"]:
-        yield (
-            f"{where}/data/length: {data['length']} tokens cannot show {data['n_triggers']} triggers twice; "
-            f"use at least {2 * data['n_triggers']}"
-        )
-    if model["kind"] == "full" and model["dimension"] % model["n_heads"]:
-        yield f"{where}/model/n_heads: a width of {model['dimension']} cannot be divided into {model['n_heads']} heads"
-    if model["positions"] == ("learned" if model["kind"] == "simplified" else "random"):
-        allowed = "random or sinusoidal" if model["kind"] == "simplified" else "learned or sinusoidal"
-        yield f"{where}/model/positions: the {model['kind']} model has {allowed} ones, found {model['positions']}"
-    known = trained_parameters(model)
-    for parameter in training["frozen_until"]:
-        if parameter not in known:
-            near = difflib.get_close_matches(parameter, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            yield f"{where}/training/frozen_until: no trained parameter '{parameter}'; {hint}"
-    late = [iteration for iteration in training["checkpoints"] if iteration > training["n_iterations"]]
-    if late:
-        yield f"{where}/training/checkpoints: {late[0]} is after the last of {training['n_iterations']} iterations"
+def _spread(training: dict[str, Any]) -> list[int]:
+    """Return iterations at squares of equal steps, since things happen early, and those that set parameters free."""
+    last = training["n_iterations"]
+    free = [iteration for iteration in training["frozen_until"].values() if iteration <= last]
+    return [*free, *(round(last * (step / N_CHECKPOINTS) ** 2) for step in range(N_CHECKPOINTS + 1))]

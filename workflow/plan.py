@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kept
+from birth_settings import text_of
 from findings import findings, results_of
 from settings import SettingsError, complete
 from shown import Shown
@@ -204,8 +206,7 @@ class Plan:
 
     def text_of_birth(self, wildcards: Wildcards) -> str:
         """Return the text of a birth, or the counts that come with the workflow."""
-        text = self.config["births"][wildcards.birth]["data"].get("text")
-        return text or str(self.root / "config" / "published" / "tiny_shakespeare.csv")
+        return str(text_of(self.config["births"][wildcards.birth]["data"]))
 
     def corpus_inputs(self, wildcards: Wildcards) -> list[str]:
         """Return the characters that a corpus of the bigram task is drawn from; other corpora need nothing."""
@@ -219,72 +220,22 @@ class Plan:
         The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
         """
         sources = {name: model["source"] for name, model in self.config["models"].items()}
-        made = {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
         born = {name: source["birth"] for name, source in sources.items() if "birth" in source}
-        for name, spec in born.items():
-            later = {other: found["iteration"] for other, found in born.items() if found["seed"] == spec["seed"]}
-            later = {other: when for other, when in later.items() if born[other]["birth"] == spec["birth"] and when}
-            if spec["iteration"] == 0 and later:
-                made[name] = max(later, key=lambda other: later[other])
-        return made
+        last: dict[tuple[str, int], str] = {}
+        for name, spec in sorted(born.items(), key=lambda item: item[1]["iteration"]):
+            if spec["iteration"]:
+                last[spec["birth"], spec["seed"]] = name
+        runs = {name: (spec["birth"], spec["seed"]) for name, spec in born.items() if not spec["iteration"]}
+        initial = {name: last[run] for name, run in runs.items() if run in last}
+        return initial | {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
 
     @property
     def titles(self) -> dict[str, str]:
         """From each model to what tables and figures call it."""
         return {name: model.get("title", name) for name, model in self.config["models"].items()}
 
-    @property
-    def measurements(self) -> dict[str, list[str]]:
-        """Everything that is presented, as named inputs."""
-        models = self.config["models"]
-        parts = [(model, part) for model in models for part in self.parts(model)]
-        return {
-            "sources": [f"<results>/sources/{model}.parquet" for model in models],
-            "matrices": [f"<results>/matrices/{model}/part-{part}.parquet" for model, part in parts],
-            "spectra": [f"<results>/spectra/{model}/part-{part}.parquet" for model, part in parts],
-            "bulk": [f"<results>/bulk/{model}.parquet" for model in models],
-            "levels": [f"<results>/levels/{model}.parquet" for model in models],
-            "vector_tests": [f"<results>/vector_tests/{model}/part-{part}.parquet" for model, part in parts],
-            "head_tests": [f"<results>/head_tests/{model}/part-{part}.parquet" for model, part in parts],
-            "tails": [f"<results>/tails/{model}.parquet" for model in models],
-            "cleaning": [f"<results>/cleaning/{model}.parquet" for model in models],
-            "information": [f"<results>/information/{model}.parquet" for model in models],
-            "overlaps": [f"<results>/overlaps/{model}/{corpus}.parquet" for model, corpus in self.observed],
-            "evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in self.evaluated],
-            "predictions": [f"<results>/predictions/{model}/{corpus}.parquet" for model, corpus in self.predicted],
-            "directions": [f"<results>/directions/{model}/{corpus}.parquet" for model, corpus in self.predicted],
-            "finetunings": [f"<results>/finetunings/{model}/{name}.parquet" for model, name in self.finetuned],
-            "comparisons": [f"<results>/comparisons/{name}.parquet" for name in self.config["comparisons"]],
-            "learning": [f"<results>/learning/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
-            "probes": [f"<results>/probes/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
-            "attention_maps": [f"<results>/attention_maps/{birth}/seed-{seed}.parquet" for birth, seed in self.born],
-            "locations": [f"<results>/locations/{birth}/seed-{seed}.parquet" for birth, seed in self.located],
-            "knockouts": [f"<results>/knockouts/{birth}/seed-{seed}.parquet" for birth, seed in self.located],
-            "simulations": ["<results>/simulations.parquet"] if self.config["memories"]["dimensions"] else [],
-            "published": [str(self.root / path) for path in self.config["report"]["published"]],
-        }
-
-    @property
-    def artifacts(self) -> list[str]:
-        """Every file to keep: one that is missing is made again, even if all that follows from it is there."""
-        models = self.config["models"]
-        observed = [(model, corpus, part) for model, corpus in self.observed for part in self.parts(model)]
-        kept = ["weights", "vectors"] if self.config["keep_weights"] else ["vectors"]
-        return [
-            *(path for paths in self.measurements.values() for path in paths),
-            *(f"<results>/nulls/{model}.parquet" for model in models if model not in self.controls),
-            *(
-                f"<results>/{kind}/{model}/part-{part}.parquet"
-                for kind in kept
-                for model in models
-                for part in self.parts(model)
-            ),
-            *(f"<results>/births/{birth}/seed-{seed}.parquet" for birth, seed in self.born),
-            *(f"<results>/characters/{birth}.parquet" for birth in self.config["births"]),
-            *(f"<results>/tasks/{task}.parquet" for task in self.config["tasks"]),
-            *(f"<results>/data_sets/{name}.parquet" for name in self.config["data_sets"]),
-            *(f"<results>/activations/{model}/{corpus}/part-{part}.parquet" for model, corpus, part in observed),
-        ]
+    measurements = property(kept.measurements)
+    artifacts = property(kept.artifacts)
 
     def claim_results(self) -> None:
         """Refuse to run while another run writes to the same folder.

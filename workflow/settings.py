@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import birth_contradictions
 import birth_settings
 import yaml
 from jsonschema import Draft202012Validator
@@ -29,12 +30,12 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
         every contradiction.
     """
     schema = yaml.safe_load(SCHEMA.read_text())
-    births = config.get("births")
-    endless = birth_settings.inherit(births) if isinstance(births, dict) else []
-    faults = sorted(_filling_validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
-    messages = [*endless, *(message for fault in faults for message in _spell(fault))]
+    faults = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda fault: str(list(fault.absolute_path)))
+    messages = [message for fault in faults for message in _spell(fault)]
+    messages = messages or birth_settings.inherit(config.get("births", {}))
     if not messages:
-        birth_settings.fill(config["births"])
+        _filling_validator(schema).validate(config)
+        birth_settings.fill(config["births"], config["report"]["births"])
         for experiment in config["experiments"].values():
             experiment.setdefault("stride", experiment["window"])
             experiment.setdefault("metrics", ["perplexity"] if "corpus" in experiment else [])
@@ -173,7 +174,7 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if comparison["base"] == comparison["tuned"]:
             yield f"comparisons/{name}: '{comparison['base']}' is compared with itself; name two models"
     yield from _contradictions_of_export(config)
-    yield from birth_settings.contradictions(config)
+    yield from birth_contradictions.contradictions(config)
     for name, finetuning in config["finetunings"].items():
         if finetuning["n_seeds_removed"] > finetuning["n_seeds"]:
             yield (
