@@ -49,10 +49,11 @@ def target_memories(n_tokens, length, sought):
 def simplified_model(parameters, *, scale=1.0):
     """The simplified transformer with these parameters; what it trains is multiplied by ``scale``."""
     n_tokens, dimension = parameters["embedding.weight"].shape
+    fed = {name.split(".")[3] for name in parameters if "feed_forward" in name}
     config = BigramConfig(
         kind="simplified",
         dimension=dimension,
-        feed_forward="linear" if WEIGHTS["feed_forward"] in parameters else "none",
+        feed_forward="linear" if "linear" in fed else "mlp" if fed else "none",
         scale_attention=False,
         vocab_size=n_tokens,
         max_position_embeddings=len(parameters["positions.weight"]),

@@ -52,7 +52,7 @@ def probe_run(run: Run, task: Task, n_sequences: int, config_seed: int, device: 
     attention = AttentionProbes(tests[""], task.bigrams.n_characters)
     rows = []
     for iteration in track(run.iterations, len(run.iterations), f"probe {run.birth}", unit="checkpoints"):
-        probes = _behaviour_probes(run.model(iteration).to(device), task, tests, attention)
+        probes = _behaviour_probes(_model(run, iteration, device), task, tests, attention)
         if run.config["kind"] == "simplified":
             statistics = task.bigrams.conditional, task.bigrams.unigram
             probes += recalls.weight_probes(run.parameters(iteration), *statistics, task.fixed_triggers)
@@ -67,7 +67,7 @@ def map_attention(run: Run, task: Task, n_sequences: int, config_seed: int, devi
     """
     example = example_of(sequences_of(task, n_sequences, config_seed, run.seed))
     iteration = max(run.iterations)
-    model = run.model(iteration).to(device)
+    model = _model(run, iteration, device)
     with torch.inference_mode():
         maps = model(torch.as_tensor(example.inputs, device=device), output_attentions=True).attentions
     named = {"birth": run.birth, "seed": run.seed, "iteration": iteration}
@@ -98,6 +98,11 @@ def example_of(sequences: Sequences, length: int = EXAMPLE_LENGTH) -> Sequences:
     repeated = ((occurrences >= 1) & ~changes).sum(axis=1)
     best = np.lexsort((repeated, -shown))[:1]
     return Sequences(tokens[best], occurrences[best], sequences.triggers[best], sequences.outputs[best])
+
+
+def _model(run: Run, iteration: int, device: torch.device) -> torch.nn.Module:
+    model: torch.nn.Module = run.model(iteration)
+    return model.to(device)
 
 
 def _with_outputs(task: Task, outputs: str) -> Task | None:
