@@ -18,6 +18,9 @@ class Numbers:
         self.bos_token_id = bos
         self.before, self.after = list(before), list(after)
 
+    def num_special_tokens_to_add(self):
+        return len(self.before) + len(self.after)
+
     def __call__(self, text, add_special_tokens=True, **_):
         ids = [int(word) for word in text.split() if word != "a"] if text != "a" else [7]
         return SimpleNamespace(input_ids=[*self.before, *ids, *self.after] if add_special_tokens else ids)
@@ -129,9 +132,12 @@ def test_a_text_shorter_than_one_window_is_refused(cut):
 def test_special_tokens_of_real_tokenizers(tiny_bert, tiny_llama):
     from transformers import AutoTokenizer
 
+    from weightspectra.models import born
+
     bert, llama = AutoTokenizer.from_pretrained(tiny_bert), AutoTokenizer.from_pretrained(tiny_llama)
     assert special_tokens(bert) == ([bert.cls_token_id], [bert.sep_token_id])
     assert special_tokens(llama) == ([llama.bos_token_id], [])
+    assert special_tokens(born.tokenizer("\n xyz")) == ([], [])
 
 
 def test_a_tokenizers_own_truncation_and_padding_do_not_count(tiny_bert):

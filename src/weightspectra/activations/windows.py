@@ -180,6 +180,8 @@ def _room(window: int, before: list[int], after: list[int]) -> int:
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the tokens that a tokenizer puts before and after a text."""
+    if not tokenizer.num_special_tokens_to_add():
+        return [], []  # without a text to try: tokenizers of single characters may not know its letters
     bare = _tokens(tokenizer, "a")
     whole = list(tokenizer("a", truncation=False, padding=False).input_ids)
     for start in range(len(whole) - len(bare) + 1):
