@@ -213,6 +213,15 @@ class Plan:
         source = self.config["corpora"][wildcards.corpus]["source"]
         return [f"<results>/characters/{source['birth']['birth']}.parquet"] if "birth" in source else []
 
+    def corpus_task(self, wildcards: Wildcards) -> dict[str, Any] | None:
+        """Return the bigram task that a corpus is drawn from; other corpora have none."""
+        source = self.config["corpora"][wildcards.corpus]["source"]
+        return self.config["births"][source["birth"]["birth"]]["data"] if "birth" in source else None
+
+    def corpus_seed(self, wildcards: Wildcards) -> int | None:
+        """Return the seed of a corpus that is drawn; other corpora have none."""
+        return self.config["seed"] if "birth" in self.config["corpora"][wildcards.corpus]["source"] else None
+
     @property
     def controls(self) -> dict[str, str]:
         """From each random control to the model that it is made like.

@@ -126,7 +126,7 @@ def test_the_sampler_agrees_with_a_loop_over_tokens(options, bigrams):
 
 
 def test_random_triggers_are_drawn_one_after_another_without_replacement(bigrams):
-    made = task(bigrams, triggers="random", n_triggers=4, length=4).sample(20000, np.random.default_rng(7))
+    made = task(bigrams, triggers="random", n_triggers=6, length=4).sample(20000, np.random.default_rng(7))
     p = bigrams.unigram
     law = p[:, None] * p / (1 - p[:, None])
     np.fill_diagonal(law, 0)

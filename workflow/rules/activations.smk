@@ -28,6 +28,8 @@ rule fetch_corpus:
     params:
         code=plan.code("fetch_corpus"),
         entry=lookup(dpath="corpora/{corpus}", within=config),
+        data=plan.corpus_task,
+        seed=plan.corpus_seed,
     message:
         "Fetch the corpus {wildcards.corpus} and divide it into its two parts"
     script:

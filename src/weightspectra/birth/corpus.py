@@ -1,0 +1,35 @@
+"""Sequences of the bigram task as text, so that trained births are read as any language model is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from weightspectra.activations.corpora import Document
+from weightspectra.birth.characters import Bigrams
+from weightspectra.birth.task import Task
+
+
+def draw_documents(
+    data: Mapping[str, Any], bigrams: Bigrams, n_documents: int, rng: np.random.Generator
+) -> list[Document]:
+    """Draw sequences, each a document of T + 1 characters: as many as a model reads, and the last one's target.
+
+    Nothing is cut or stripped: line feeds and blanks are characters like any other.
+
+    Parameters
+    ----------
+    data, bigrams
+        What :meth:`Task.of` makes the task from; raises as that does.
+    n_documents : int
+    rng : Generator
+
+    Returns
+    -------
+    list of Document
+        Called ``sequence-00000`` and so on, each an origin of its own.
+    """
+    characters = np.array(bigrams.characters, object)
+    names = [f"sequence-{number:05d}" for number in range(n_documents)]
+    tokens = Task.of(data, bigrams).sample(n_documents, rng).tokens
+    return [Document(name, name, "".join(characters[row])) for name, row in zip(names, tokens, strict=True)]
