@@ -1,0 +1,25 @@
+"""Store memories as sums of outer products and by single gradient steps, draw after draw."""
+
+from functools import partial
+from pathlib import Path
+
+from weightspectra import contracts, job, progress, provenance
+from weightspectra.birth import characters, simulations
+
+
+def main(smk):
+    """Draw every setting once for each seed."""
+    settings, path = smk.params.memories, Path(smk.input[0])
+    text = characters.read(path.read_bytes())
+    draws = range(settings["n_seeds"])
+    rows = []
+    for draw in progress.track(draws, len(draws), "simulate memories", "draws"):
+        generator = partial(provenance.generator, smk.params.seed, "memories", f"draw {draw}")
+        sizes = settings["dimensions"], settings["n_tokens"]
+        rows.extend(simulations.rows(*sizes, draw, settings["n_samples"], text, generator))
+    sources = {"characters": {"kind": "text", "name": path.name, "sha256": provenance.file_sha256(path)}}
+    contracts.SIMULATIONS.write(rows, smk.output[0], job.stamp(smk, sources=sources))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
