@@ -10,10 +10,13 @@ probe_birth        in:  births/{birth}/seed-{seed}.parquet, characters/{birth}.p
 score_locator      in:  as probe_birth
                    out: locations/{birth}/seed-{seed}.parquet (LOCATIONS), knockouts/{birth}/seed-{seed}.parquet
                         (KNOCKOUTS)
-simulate_memories  out: simulations.parquet (SIMULATIONS)
+simulate_memories  in:  counts that come with the workflow
+                   out: simulations.parquet (SIMULATIONS)
 
 A seed is a wildcard, as a part is: runs of different seeds are jobs of their own.
 """
+
+from birth_settings import SHAKESPEARE
 
 
 localrules:
@@ -127,6 +130,8 @@ rule score_locator:
 
 
 rule simulate_memories:
+    input:
+        str(SHAKESPEARE),
     output:
         "<results>/simulations.parquet",
     log:
