@@ -45,7 +45,7 @@ def cross_entropy_gradient(
 
 
 def one_step(
-    outputs: np.ndarray, inputs: np.ndarray, n_samples: int, noise_std: float, rng: np.random.Generator
+    outputs: np.ndarray, inputs: np.ndarray, n_examples: float, noise_std: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the change of a matrix that is zero by one step of size N on noisy inputs.
 
@@ -53,8 +53,8 @@ def one_step(
     ----------
     outputs, inputs : ndarray of shape (N, d)
         w_U(k) and u_k.
-    n_samples : int
-        Examples x = u_y + noise of each class y.
+    n_examples : float
+        Of each class y: x = u_y + noise. Not whole where examples are divided among classes.
     noise_std : float
         Standard deviation of each component of the noise, which is Gaussian.
     rng : numpy.random.Generator
@@ -62,9 +62,9 @@ def one_step(
     Notes
     -----
     In expectation ``w_U(i)^T W u_k`` is 1 - 1/N for i = k and -1/N otherwise, exactly so for orthonormal embeddings.
-    The noise is not drawn example by example but as the mean of each class, of variance noise_std^2 / n_samples.
+    The noise is not drawn example by example but as the mean of each class, of variance noise_std^2 / n_examples.
     """
-    means = inputs + rng.standard_normal(inputs.shape) * noise_std / np.sqrt(n_samples)
+    means = inputs + rng.standard_normal(inputs.shape) * noise_std / np.sqrt(n_examples)
     return store(outputs, means - means.mean(axis=0))
 
 

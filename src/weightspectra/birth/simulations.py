@@ -1,6 +1,6 @@
 """Memories that are made without training, beside what theory says: the rows of ``contracts.SIMULATIONS``."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import nan
 from typing import Any
 
@@ -12,7 +12,7 @@ from weightspectra.birth.characters import Bigrams
 from weightspectra.birth.recalls import recall
 from weightspectra.birth.task import Task
 
-Found = Iterator[tuple[str, str, float, float]]
+Found = Iterable[tuple[str, str, float, float]]
 """Variant, quantity, value, expected."""
 
 Generator = Callable[..., np.random.Generator]
@@ -141,9 +141,7 @@ def one_step_of_text(coefficients: np.ndarray, variant: str, dimension: int, rng
     yield variant, "recall_without_interference", recall(coefficients[:n_tokens]), nan
 
 
-def three_steps_of(
-    dimensions: Sequence[int], n_samples: int, generator: Generator
-) -> Iterator[tuple[int, list[tuple[str, str, float, float]]]]:
+def three_steps_of(dimensions: Sequence[int], n_samples: int, generator: Generator) -> Iterator[tuple[int, Found]]:
     """Take three steps with orthonormal embeddings, in the fewest dimensions that hold them, and with Gaussian ones.
 
     Step sizes are the same for all embeddings: those by which orthonormal ones store the logits above.
