@@ -1,0 +1,29 @@
+"""Score the locator on the known memories of one run, and knock out what it finds."""
+
+from weightspectra import contracts, job
+from weightspectra.birth import characters, checkpoints, ground_truth, knockouts, locators, probes, task
+from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.models import devices
+
+
+def main(smk):
+    """Write two rows per iteration and matrix, and one per cut of the middle and the last checkpoint."""
+    run, params = checkpoints.Run.read(smk.input.checkpoints), smk.params
+    bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
+    learnt, device = task.Task.of(params.data, bigrams), devices.device(params.device)
+    shapes = {values.shape for name, values in run.parameters(0).items() if name in WEIGHTS.values()}
+    tables = locators.noise_tables(shapes, params.n_spectra, params.n_vectors, params.seed)
+    rows = ground_truth.score_run(run, learnt, params.training, tables, params.level, params.seed)
+    sequences = probes.sequences_of(learnt, params.probe["n_sequences"], params.seed, run.seed)
+    n_triggers = None if learnt.fixed_triggers is None else learnt.n_triggers
+    cuts = []
+    for iteration in knockouts.chosen(run.iterations):
+        located = ground_truth.n_located(rows, iteration)
+        cuts += knockouts.knock_out(run, iteration, located, sequences, n_triggers, device)
+    stamp = job.stamp(smk, device=devices.name(device))
+    contracts.LOCATIONS.write(rows, smk.output.locations, stamp)
+    contracts.KNOCKOUTS.write(cuts, smk.output.knockouts, stamp)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

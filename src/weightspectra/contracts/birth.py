@@ -109,7 +109,9 @@ LOCATIONS = Contract(
         Column("precision", pa.float64(), "n_true over n_located; NaN if nothing is located"),
         Column("recall", pa.float64(), "n_true over the smaller of n_memories and rank; NaN if there is none"),
         Column("n_visible", pa.int32(), "values of the change that should show above the bound (BBP)"),
-        Column("position_error", pa.float64(), "median relative distance of located values to where BBP puts them"),
+        Column(
+            "position_error", pa.float64(), "median over located values of their ratio to where BBP puts them, minus 1"
+        ),
         Column("overlap", pa.float64(), "mean share of located vectors in the span of as many of the change"),
         Column("overlap_expected", pa.float64(), "the same as BBP has it"),
         Column("kept", pa.float64(), "share of its initialisation that weight decay has left in the matrix"),
