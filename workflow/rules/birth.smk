@@ -121,7 +121,10 @@ rule score_locator:
         seed=config["seed"],
         device=config["device"],
         level=lookup(dpath="randomness/level", within=config),
+        n_spectra=lookup(dpath="randomness/n_spectra", within=config),
+        n_vectors=lookup(dpath="randomness/n_vectors", within=config),
         data=lookup(dpath="births/{birth}/data", within=config),
+        training=lookup(dpath="births/{birth}/training", within=config),
         probe=lookup(dpath="births/{birth}/probe", within=config),
     message:
         "Score the locator on the known memories of {wildcards.birth}, seed {wildcards.seed}"
