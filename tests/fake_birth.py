@@ -2,8 +2,9 @@
 
 Accuracy crosses one half at ``formed`` (ten iterations later with each further
 seed) or never, and a matrix's memories are located from ``visible`` on, whatever
-the seed. The blind locator finds one thing more than is there in W_K^1, and at
+the seed. The blind locator finds one thing more than is there in W_K^2, and at
 the initialisation one thing in W_O^2 of the last seed; the informed one errs never.
+Where there are as many memories as dimensions, nobody can tell true from false.
 """
 
 from collections.abc import Iterator, Mapping
@@ -204,49 +205,49 @@ def _locations(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind: bool) -> dict[str, Any]:
     d = birth.settings["model"]["dimension"]
     known = birth.n_memories(matrix) if iteration else 0
-    rank = min(known, d - 1)
-    n_true = birth.n_located(matrix, iteration)
+    rank, nan = min(known, d), float("nan")
+    n_found = birth.n_located(matrix, iteration)
     alarm = matrix == "output_2" and iteration == 0 and seed == birth.seeds[-1] and len(birth.seeds) > 1
-    n_false = int(blind and (alarm or (matrix == "key_1" and n_true > 0)))
-    n_located = n_true + n_false
+    n_wrong = int(blind and (alarm or (matrix == "key_2" and n_found > 0)))
+    n_located = n_found + n_wrong
+    n_true, n_false = (float(n_found), float(n_wrong)) if rank < d else (nan, nan)
     grid = np.linspace(0, 2, 2001)
     tau, bound = 3**-0.5, 1.06 * 2 * 3**-0.5
     values = tau * np.interp((np.arange(d) + 0.5) / d, marchenko_pastur.cdf(grid, 1.0), grid)[::-1]
     values[:n_located] = bound * np.linspace(1.5 + 1e-3 * iteration, 1.1, n_located)
     shares = np.full(d, rank / d)
-    shares[:n_true] = 0.9
-    memories = 0.1 / np.arange(1, known + 1)
+    shares[:n_found] = max(0.9, rank / d)
     return {
         "n_memories": known,
         "rank": rank,
-        "entry_std": (3 * d) ** -0.5,
+        "entry_std": (3 * d) ** -0.5 * (1 + 1e-3 * seed * blind),
         "bound": bound,
         "n_located": n_located,
         "n_true": n_true,
         "n_false": n_false,
-        "precision": n_true / n_located if n_located else float("nan"),
-        "recall": n_true / rank if rank else float("nan"),
-        "n_learned": n_true,
-        "n_aligned": n_true,
-        "n_visible": n_true + (n_true > 1),
-        "position_error": 0.02 if n_true else float("nan"),
-        "overlap": 0.9 if n_true else float("nan"),
-        "overlap_expected": 0.92 if n_true else float("nan"),
-        "kept": 0.98 if iteration else 1.0,
-        "initial_slope": 0.95 if iteration else 1.0,
+        "n_learned": n_found,
+        "n_aligned": n_true if known else nan,
+        "precision": n_true / n_located if n_located else nan,
+        "recall": n_true / rank if rank else nan,
+        "n_visible": n_found + (n_found > 1),
+        "position_error": 0.03 if n_located else nan,
+        "overlap": 0.8 if n_located else nan,
+        "overlap_expected": 0.85 if n_located else nan,
+        "kept": 1.0 - 1e-5 * iteration,
+        "initial_slope": 1.0 - 2e-5 * iteration,
         "singular_values": values,
-        "change_values": np.where(np.arange(d) < n_true, values, 0.01),
+        "change_values": np.where(np.arange(d) < n_found, values, 0.01 if iteration else 0.0),
         "left_shares": shares,
         "left_chance": rank / d,
         "right_shares": shares,
         "right_chance": rank / d,
-        "coefficients": memories,
-        "coefficient_noise": 0.005 if known else float("nan"),
-        "target_correlation": 0.8 if known else float("nan"),
-        "frequency_correlation": 0.9 if known and matrix != "key_1" else float("nan"),
-        "bulk_p_value": 0.5 if blind else float("nan"),
-        "gap_ratio_p_value": 0.5 if blind else float("nan"),
-        "n_structured_vectors": 0 if blind else -1,
+        "coefficients": 0.1 / np.arange(1, known + 1),
+        "coefficient_noise": 0.005 if known else nan,
+        "target_correlation": 0.7 if known else nan,
+        "frequency_correlation": 0.9 if known and matrix != "key_1" else nan,
+        "bulk_p_value": 0.4 if blind else nan,
+        "gap_ratio_p_value": 0.6 if blind else nan,
+        "n_structured_vectors": 2 * n_found if blind else -1,
     }
 
 

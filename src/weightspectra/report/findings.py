@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from weightspectra.report import (
+    birth_findings,
     copy_findings,
     costs,
     cut_findings,
@@ -33,6 +34,7 @@ def find(data: Measurements) -> list[Finding]:
         *(cut_findings.tasks(data), damage_findings.prediction(data), damage_findings.directions(data)),
         copy_findings.renoised(data),
         *(tuning_findings.finetuning(data), tuning_findings.difference(data), cut_findings.compression(data)),
+        *(birth_findings.formation(data), birth_findings.knockouts(data), birth_findings.locator(data)),
         rounding(data),
     ]
     return [finding for finding in candidates if finding is not None]

@@ -141,8 +141,15 @@ class Measurements:
             for path in files.get("published", ())
             for table, printed in yaml.safe_load(Path(path).read_text()).items()
         }
-        named = {"controls": controls, "titles": titles, "births": births or {}}
-        return cls(**frames, **named, origins=origins, copies=copies, published=published)
+        return cls(
+            **frames,
+            controls=controls,
+            titles=titles,
+            origins=origins,
+            copies=copies,
+            births=births or {},
+            published=published,
+        )
 
     @property
     def trained(self) -> list[str]:

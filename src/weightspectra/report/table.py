@@ -1,6 +1,6 @@
 """What a table is: numbers for machines, strings for people, and the notes that make both readable alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,11 +8,15 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Block:
-    """One rectangular part of a table: a heading, what its rows are called, and cells as people read them."""
+    """One rectangular part of a table: a heading, what its rows are called, and cells as people read them.
+
+    ``words`` names the columns that hold words rather than numbers.
+    """
 
     heading: str
     stub: str
     cells: pd.DataFrame
+    words: Collection[str] = ()
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from weightspectra.report import (
+    birth_tables,
     compressions,
     contrasts,
     cut_tables,
     differences,
     finetuning_tables,
+    locator_tables,
     noise_tables,
     predictions,
     published,
@@ -46,6 +48,10 @@ def make(name: str, data: Measurements) -> Table:
         "directions": lambda: predictions.directions(data),
         "finetuning": lambda: finetuning_tables.finetuning(data),
         "difference": lambda: differences.difference(data),
+        "births": lambda: birth_tables.births(data),
+        "locator": lambda: locator_tables.locator(data),
+        "knockouts": lambda: birth_tables.knockouts(data),
+        "memories": lambda: birth_tables.memories(data),
         "published": lambda: beside_published(data),
     }
     return makers[name]()

@@ -1,0 +1,269 @@
+"""Findings on trained births: when the induction head forms, what located values do, and how the locator scores."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from scipy import stats
+
+from weightspectra.report import birth_settings, wording
+from weightspectra.report.birth_summaries import (
+    FORMED,
+    MATRIX_TITLES,
+    RUN,
+    Spread,
+    distance,
+    final_probe,
+    formed_from,
+    last_of,
+    leads,
+    spell,
+    spread,
+)
+from weightspectra.report.birth_tables import CUTS, change, knockout_effects
+from weightspectra.report.finding import Finding
+from weightspectra.report.locator_tables import LOCATORS
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.wording import percent, share
+
+N_NAMED = 3
+"""Births of which a finding speaks one by one; of the others it gives counts and spreads."""
+
+LOCATOR = "blind"
+"""The locator of which findings on time speak: the one that sees no more than a user has."""
+
+
+def formation(data: Measurements) -> Finding | None:
+    """Say when the induction head forms, and whether located values come before it."""
+    if data.probes.empty:
+        return None
+    formed = formed_from(data.probes)
+    found = leads(known(data.locations), data.probes, LOCATOR)
+    told = found[found["formed"].notna()]
+    learned = [name for name in data.births if name in formed.index and formed.loc[[name]].notna().any()]
+    lines = [_birth_line(name, data, formed.loc[[name]], found[found["birth"] == name]) for name in learned[:N_NAMED]]
+    counts = {matrix: _order_of_events(rows) for matrix, rows in _by_matrix(told)}
+    n_runs = int(formed.notna().sum())
+    lines += [_counted(counts, n_runs, len(told[RUN].drop_duplicates()), distance(data.probes))] if counts else []
+    without = [name for name in data.births if name not in learned]
+    lines += [_without(without, len(formed) - n_runs, data)] if n_runs < len(formed) else []
+    numbers = {f"{matrix}/{kind}": float(n) for matrix, kinds in counts.items() for kind, n in kinds.items()}
+    for name in learned:
+        numbers[f"{name}/formed"] = spread(formed.loc[[name]]).mean
+        for matrix, rows in _by_matrix(found[found["birth"] == name]):
+            numbers[f"{name}/{matrix}/lead"] = spread(rows["lead"]).mean
+    return Finding(_formation_headline(formed, counts), lines, numbers)
+
+
+def _birth_line(name: str, data: Measurements, formed: pd.Series, found: pd.DataFrame) -> str:
+    accuracy = spell(spread(final_probe(data.probes, "in_context_accuracy").loc[[name]]))
+    text = (
+        f"{birth_settings.title(data.births, name)} ({wording.count(len(formed), 'run')}): accuracy in context is "
+        f"{FORMED:g} or more from iteration {spell(spread(formed))} on, and {accuracy} at last."
+    )
+    spelled = [_event(matrix, rows) for matrix, rows in _by_matrix(found)]
+    return f"{text} Located by the {LOCATOR} locator: {'; '.join(spelled)}." if spelled else text
+
+
+def _event(matrix: str, rows: pd.DataFrame) -> str:
+    """Spell when a matrix's values are located, and how long before the induction head."""
+    title, located, lead = MATRIX_TITLES.get(matrix, matrix), spread(rows["located"]), spread(rows["lead"])
+    if not located.n:
+        return f"{title} never"
+    text = f"{title} from {spell(located)} on"
+    if not lead.n:
+        return text
+    if lead.mean == 0:
+        return f"{text}, at the same checkpoint on average"
+    size = spell(lead._replace(mean=abs(lead.mean)))
+    return f"{text}, {size} iterations {'earlier' if lead.mean > 0 else 'later'}"
+
+
+def _order_of_events(rows: pd.DataFrame) -> dict[str, int]:
+    """Count the runs in which located values come before, with, and not before the induction head."""
+    first, same = int((rows["lead"] > 0).sum()), int((rows["lead"] == 0).sum())
+    return {"first": first, "same": same, "later": len(rows) - first - same}
+
+
+def _counted(counts: Mapping[str, Mapping[str, int]], n_runs: int, n_told: int, apart: float) -> str:
+    spelled = [
+        f"{MATRIX_TITLES.get(matrix, matrix)} in {found['first']}"
+        + (f" (in {found['same']} at the same checkpoint)" if found["same"] else "")
+        + (f" (in {found['later']} later or never)" if found["later"] else "")
+        for matrix, found in counts.items()
+    ]
+    some = "" if n_told == n_runs else f", of which {n_told} were searched"
+    return (
+        f"An induction head formed in {wording.count(n_runs, 'run')}{some}; located values came first for "
+        f"{wording.listing(spelled)}. Checkpoints lie up to {apart:,.0f} iterations apart there; what is located in "
+        "the initialisation does not count."
+    )
+
+
+def _without(births: Sequence[str], n_runs: int, data: Measurements) -> str:
+    names = [birth_settings.title(data.births, name) for name in births[:N_NAMED]]
+    more = [wording.count(len(births) - N_NAMED, "other birth")] if len(births) > N_NAMED else []
+    all_of = f", among them all of {wording.listing([*names, *more])}" if names else ""
+    return f"None formed in {wording.count(n_runs, 'run')}{all_of}."
+
+
+def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int]]) -> str:
+    n = int(formed.notna().sum())
+    if not n:
+        return f"No induction head formed in {wording.count(len(formed), 'run')}"
+    if not counts:
+        return f"An induction head formed in {n} of {wording.count(len(formed), 'run')}"
+    before = [
+        MATRIX_TITLES.get(matrix, matrix) for matrix, found in counts.items() if found["first"] == sum(found.values())
+    ]
+    others = [
+        MATRIX_TITLES.get(matrix, matrix) for matrix, found in counts.items() if found["first"] < sum(found.values())
+    ]
+    if not before:
+        return f"Outliers of no matrix appear before the induction head forms in every one of {wording.count(n, 'run')}"
+    runs = "in the one run in which it does" if n == 1 else f"in all {n} runs in which it does"
+    but = f", those of {wording.listing(others)} not in all" if others else ""
+    return f"Outliers of {wording.listing(before)} appear before the induction head forms {runs}{but}"
+
+
+def knockouts(data: Measurements) -> Finding | None:
+    """Say what keeping only located values, and removing them, does to births that learned."""
+    effects = knockout_effects(data.knockouts)
+    learned = effects[effects["untouched"] >= FORMED]
+    names = [name for name in data.births if (learned["birth"] == name).any()]
+    if not names:
+        return None
+    lines = [_knockout_line(name, learned[learned["birth"] == name], data) for name in names[:N_NAMED]]
+    whole = learned[learned["matrix"] == "all"]
+    left = {
+        cut: spread(rows["accuracy"] / rows["untouched"])
+        for cut, rows in ((cut, whole[whole["cut"] == cut]) for cut in CUTS)
+        if len(rows)
+    }
+    if len(names) > 1 and left:
+        told = [f"{CUTS[cut].lower()}, {_percents(found)} %" for cut, found in left.items()]
+        lines.append(
+            f"Left of the accuracy over {len(names)} births, all matrices at once: {'; '.join(told)} (mean ± standard "
+            "deviation over births)."
+        )
+    omitted = effects["birth"].nunique() - len(names)
+    if omitted:
+        lines.append(f"Left out: {wording.count(omitted, 'birth')} whose accuracy is below {FORMED:g}.")
+    numbers = {
+        f"{row['birth']}/{row['matrix']}/{row['cut']}": float(row["change"]) for row in learned.to_dict("records")
+    }
+    return Finding(_knockout_headline(left), lines, numbers)
+
+
+def _knockout_line(name: str, rows: pd.DataFrame, data: Measurements) -> str:
+    """Spell one birth: all matrices together, and what each alone loses without its located values."""
+    untouched = rows.iloc[0]
+    start = spell(Spread(*untouched[["untouched", "untouched_sd", "n", "n_runs"]]))
+    together = rows[rows["matrix"] == "all"].set_index("cut")
+    changes = [f"{change(together.loc[cut])} {words}" for cut, words in _DONE.items() if cut in together.index]
+    text = f"{birth_settings.title(data.births, name)}, accuracy {start}. "
+    text += f"All matrices together: {', '.join(changes)}. " if changes else ""
+    removed = rows[(rows["cut"] == "remove_located") & (rows["matrix"] != "all")].set_index("matrix")
+    alone = [
+        f"{change(removed.loc[matrix])} in {title}"
+        for matrix, title in MATRIX_TITLES.items()
+        if matrix in removed.index
+    ]
+    return text + (f"Without the located values of one matrix: {', '.join(alone)}." if alone else "")
+
+
+_DONE = {
+    "keep_located": "with nothing but located values",
+    "remove_located": "without them",
+    "remove_smallest": "without as many of the smallest",
+}
+
+
+def _percents(found: Spread) -> str:
+    return percent(found.mean) + (f" ± {percent(found.sd)}" if found.sd > 0 else "")
+
+
+def _knockout_headline(left: Mapping[str, Spread]) -> str:
+    if not {"keep_located", "remove_located"} <= left.keys():
+        return "What located singular values do"
+    kept, removed = left["keep_located"].mean, left["remove_located"].mean
+    return (
+        f"Located singular values alone keep {percent(kept)} % of the accuracy in context; without them "
+        f"{percent(removed)} % is left"
+    )
+
+
+def locator(data: Measurements) -> Finding | None:
+    """Score the locator against known memories: false alarms before training, precision and recall after it."""
+    if data.locations.empty:
+        return None
+    lines: list[str] = []
+    numbers: dict[str, float] = {}
+    spelled = {}
+    chance = float(data.bulk["level"].iloc[0]) / 2
+    for name in LOCATORS:
+        rows = data.locations[data.locations["locator"] == name]
+        if rows.empty:
+            continue
+        first, last = initial(rows), last_of(known(rows[rows["iteration"] > 0]))
+        alarms, told = int((first["n_located"] > 0).sum()), last[last["n_true"].notna()]
+        n_true, n_located = int(told["n_true"].sum()), int(told["n_located"].sum())
+        numbers |= {f"{name}/alarms": alarms, f"{name}/initial": len(first)}
+        numbers[f"{name}/precision"] = n_true / n_located if n_located else float("nan")
+        spelled[name] = (n_true, n_located, alarms, len(first))
+        runs = last[RUN].drop_duplicates()
+        lines.append(
+            f"{name.capitalize()}, at initialisation, where there is nothing to find: values located in "
+            f"{share(alarms, len(first))} of the random matrices, by chance in {100 * chance:g} % "
+            f"({_or_more(alarms, len(first), chance)}). After training, mean over {wording.count(len(runs), 'run')} of "
+            f"{wording.count(runs['birth'].nunique(), 'birth')}: {'; '.join(_scored(last))}."
+        )
+        for matrix, of_matrix in _by_matrix(last):
+            numbers |= {f"{name}/{matrix}/{what}": spread(of_matrix[what]).mean for what in ("precision", "recall")}
+    return Finding(_locator_headline(spelled), lines, numbers)
+
+
+def known(locations: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the matrices that hold known memories; a full model has others."""
+    return locations[locations["matrix"].isin(list(MATRIX_TITLES))]
+
+
+def initial(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each different random matrix: births of one seed and width begin with the same ones."""
+    first = rows[rows["iteration"] == 0]
+    return first.drop_duplicates(["seed", "matrix", "entry_std", "bound", "n_located"])
+
+
+def _or_more(alarms: int, n: int, chance: float) -> str:
+    """Spell the probability of as many false alarms as there are."""
+    return f"so many or more: {wording.probability(float(stats.binom.sf(alarms - 1, n, chance)))}"
+
+
+def _scored(last: pd.DataFrame) -> list[str]:
+    """Spell precision, recall and expected number of every matrix."""
+    parts = []
+    for matrix, rows in _by_matrix(last):
+        located, learned, visible = (spell(spread(rows[name])) for name in ("n_located", "n_learned", "n_visible"))
+        counts = f"{located} located, {learned} of them learned, {visible} expected"
+        precision, recall = spread(rows["precision"]), spread(rows["recall"])
+        if not rows["n_true"].notna().any():
+            counts += ", true or false cannot be told"
+        else:
+            counts += f", precision {spell(precision)}, recall {spell(recall)}"
+        parts.append(f"{MATRIX_TITLES.get(matrix, matrix)} {counts}")
+    return parts
+
+
+def _locator_headline(spelled: Mapping[str, tuple[int, int, int, int]]) -> str:
+    name = LOCATOR if LOCATOR in spelled else next(iter(spelled))
+    n_true, n_located, alarms, n_first = spelled[name]
+    held = f"{percent(n_true / n_located)} % of" if n_located else "None of"
+    return (
+        f"{held} the singular values that the {name} locator finds after training hold known memories; before it, "
+        f"false alarms in {alarms} of {n_first} random matrices"
+    )
+
+
+def _by_matrix(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Divide rows by matrix, in the order in which they learn."""
+    present = dict.fromkeys([*(name for name in MATRIX_TITLES if (rows["matrix"] == name).any()), *rows["matrix"]])
+    return [(name, rows[rows["matrix"] == name]) for name in present]

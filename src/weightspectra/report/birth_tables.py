@@ -1,0 +1,242 @@
+"""The tables of trained births: what they learned, what knocking out located values does, and memories in theory."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from weightspectra.report import birth_settings, wording
+from weightspectra.report.birth_summaries import (
+    FORMED,
+    MATRIX_TITLES,
+    Spread,
+    final_probe,
+    formed_from,
+    last_of,
+    spell,
+    spread,
+)
+from weightspectra.report.measurements import Measurements
+from weightspectra.report.table import Block, Table
+
+FINAL = {
+    "accuracy": ("in_context_accuracy", "Accuracy in context"),
+    "global_loss": ("global_loss", "Global loss, nats"),
+    "recall_output": ("recall_output", "Recall of W_O²"),
+    "recall_output_corrected": ("recall_output_corrected", "of W_O² through W_F"),
+    "recall_key_2": ("recall_key_2", "of W_K²"),
+    "recall_key_1": ("recall_key_1", "of W_K¹"),
+    "recall_key_1_early": ("recall_key_1_early", "of W_K¹, first positions"),
+}
+"""From the columns of the births' table to the probe behind each and what people read."""
+
+CUTS = {
+    "keep_located": "Only located kept",
+    "remove_located": "Located removed",
+    "remove_smallest": "As many smallest removed",
+}
+
+SIMULATIONS = {
+    "superposition": "Sums of outer products",
+    "spectrum": "Singular values of sums of outer products",
+    "one_step": "One gradient step",
+    "three_steps": "Three gradient steps, matrix after matrix",
+}
+"""From each simulation to what people read."""
+
+SPREAD = "± is the standard deviation from run to run; without it, all runs agree or there is one."
+
+
+def births(data: Measurements) -> Table:
+    """Tabulate the trained births, one a row: setting, and what was learned when."""
+    common, different = birth_settings.in_words(data.births)
+    formed = formed_from(data.probes)
+    finals = {name: final_probe(data.probes, probe) for name, (probe, _) in FINAL.items()}
+    rows, cells = [], []
+    for name, entry in data.births.items():
+        runs = pd.MultiIndex.from_product([[name], entry["seeds"]])
+        found = {"formed": spread(formed.reindex(runs))}
+        found |= {column: spread(values.reindex(runs)) for column, values in finals.items()}
+        n_iterations = entry["training"]["n_iterations"]
+        rows.append(
+            {
+                "birth": name,
+                "setting": different[name],
+                "n_seeds": len(runs),
+                "n_iterations": n_iterations,
+                **_flat(found),
+            }
+        )
+        spelled = {heading: spell(found[column]) for column, (_, heading) in FINAL.items()}
+        cells.append(
+            {
+                "Setting": different[name] or "as above",
+                "Runs": f"{len(runs)}",
+                "Iterations": f"{n_iterations:,}",
+                "Formed at": spell(found["formed"], none="never"),
+                **spelled,
+            }
+        )
+    titles = [birth_settings.title(data.births, name) for name in data.births]
+    shown = pd.DataFrame(cells, index=titles)
+    empty = [heading for column, (_, heading) in FINAL.items() if finals[column].empty]
+    heading = f"Setting, where nothing else is said: {common}"
+    blocks = [Block(heading, "Birth", shown.drop(columns=empty), ("Setting",))] if cells else []
+    notes = [
+        f"Mean over runs, one for each seed. {SPREAD} (2 of 3): so many runs have the number.",
+        "At the last checkpoint: accuracy in context is the share of triggers' predictable outputs predicted rightly, "
+        "the global loss the mean cross-entropy where the bigrams rule, a recall the share of a matrix's memories that "
+        f"its weights give back. {wording.NOTHING}: does not apply.",
+        f"Formed at: the first checkpoint from which on accuracy in context is {FORMED:g} or more at every later one.",
+    ]
+    return Table("births", "Transformers trained here", pd.DataFrame(rows), blocks, notes, [])
+
+
+def knockouts(data: Measurements) -> Table:
+    """Tabulate what keeping or removing located singular values does to the accuracy, matrix by matrix."""
+    effects = knockout_effects(data.knockouts)
+    blocks = []
+    for name, of_birth in _by_birth(effects, data):
+        cells = {}
+        for matrix in _in_order(of_birth["matrix"]):
+            rows = of_birth[of_birth["matrix"] == matrix].set_index("cut")
+            # A cut is missing where nothing is located.
+            cells[MATRIX_TITLES.get(matrix, matrix)] = {
+                "Located": spell(Spread(*rows.iloc[0][["n_values", "n_values_sd", "n", "n_runs"]])),
+                "Untouched": spell(Spread(*rows.iloc[0][["untouched", "untouched_sd", "n", "n_runs"]])),
+                **{heading: _effect(rows, cut) for cut, heading in CUTS.items()},
+            }
+        heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
+        blocks.append(Block(heading, "Matrix", pd.DataFrame.from_dict(cells, orient="index")))
+    notes = [
+        "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "
+        "untouched model on the same sequences.",
+        "± is the standard deviation of the change from run to run or, where that is larger or there is one run, the "
+        "standard error of the change over sequences of a run.",
+        "Located: singular values that the locator finds without being told the memories. For comparison, as many of "
+        "the smallest singular values are removed as were located.",
+    ]
+    return Table("knockouts", "Keeping and removing located singular values", effects, blocks, notes, [])
+
+
+def memories(data: Measurements) -> Table:
+    """Tabulate what was found in memories that are made without training, beside what theory says."""
+    key = ["simulation", "variant", "dimension", "n_tokens", "quantity"]
+    rows = []
+    for values, draws in data.simulations.groupby(key, sort=False):
+        found, expected = spread(draws["value"]), spread(draws["expected"])
+        rows.append(
+            {
+                **dict(zip(key, values, strict=True)),
+                "n_draws": found.n_runs,
+                "found": found.mean,
+                "found_sd": found.sd,
+                "expected": expected.mean,
+            }
+        )
+    summary = pd.DataFrame(rows, columns=[*key, "n_draws", "found", "found_sd", "expected"])
+    blocks = []
+    for (simulation, variant), part in summary.groupby(["simulation", "variant"], sort=False):
+        heading = SIMULATIONS.get(str(simulation), str(simulation))
+        blocks.append(Block(heading + (f", {variant}" if variant else ""), "Dimension, memories", _simulated(part)))
+    notes = [
+        "Found: mean ± standard deviation over draws of the embeddings. In round brackets: what theory says "
+        f"({wording.NOTHING}: it says nothing).",
+    ]
+    return Table("memories", "Associative memories made without training, beside theory", summary, blocks, notes, [])
+
+
+def knockout_effects(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average over runs what knocking out located values of the last checkpoint does.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ``contracts.KNOCKOUTS``.
+
+    Returns
+    -------
+    DataFrame
+        One row per birth, matrix and cut (a key of ``CUTS``): ``n_runs``, ``n`` of
+        them that have the cut, ``n_values`` with ``n_values_sd``, ``untouched`` with
+        ``untouched_sd``, ``accuracy``, ``change`` with ``change_sd``, and
+        ``change_error`` (root mean square over runs of the standard error over sequences).
+    """
+    last = last_of(rows)
+    untouched = last[last["cut"] == "none"].set_index(["birth", "seed"])["in_context_accuracy"]
+    located = last[last["cut"] == "keep_located"].set_index(["birth", "seed", "matrix"])["n_values"]
+    found = []
+    for (birth, matrix), of_matrix in last[last["matrix"] != ""].groupby(["birth", "matrix"], sort=False):
+        n_runs = of_matrix["seed"].nunique()
+        for cut in CUTS:
+            chosen = of_matrix[of_matrix["cut"] == cut]
+            if cut == "remove_smallest":
+                wanted = located.reindex(pd.MultiIndex.from_frame(chosen[["birth", "seed", "matrix"]])).to_numpy()
+                chosen = chosen[chosen["n_values"].to_numpy() == wanted]
+            chosen = chosen.drop_duplicates("seed")
+            if chosen.empty:
+                continue
+            of_runs = {
+                "n_values": chosen["n_values"],
+                "untouched": untouched.loc[[birth]],
+                "accuracy": chosen["in_context_accuracy"],
+                "change": chosen["accuracy_change"],
+            }
+            error = float((chosen["accuracy_change_error"] ** 2).mean() ** 0.5)
+            named = {"birth": birth, "matrix": matrix, "cut": cut, "n_runs": n_runs, "n": chosen["seed"].nunique()}
+            numbers = _flat({name: spread(values) for name, values in of_runs.items()}, counts=False)
+            found.append({**named, **numbers, "change_error": error})
+    columns = ["birth", "matrix", "cut", "n_runs", "n"]
+    columns += [f"{name}{end}" for name in ("n_values", "untouched", "accuracy", "change") for end in ("", "_sd")]
+    return pd.DataFrame(found, columns=[*columns, "change_error"])
+
+
+def change(row: pd.Series) -> str:
+    """Spell a change of accuracy with the larger of its spread over runs and its error over sequences."""
+    return wording.measurement(
+        row["change"], max(row["change_error"], row["change_sd"] if row["n"] > 1 else 0), signed=True
+    )
+
+
+def _effect(rows: pd.DataFrame, cut: str) -> str:
+    if cut not in rows.index:
+        return wording.NOTHING
+    row = rows.loc[cut]
+    some = f", {row['n']} of {row['n_runs']}" if row["n"] < row["n_runs"] else ""
+    return f"{row['accuracy']:.3f} ({change(row)}{some})"
+
+
+def _simulated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Spell one simulation: settings over quantities."""
+    told = rows.assign(
+        place=[f"d = {d:,}, N = {n:,}" for d, n in zip(rows["dimension"], rows["n_tokens"], strict=True)],
+        cell=[
+            f"{spell(Spread(*found, n, n))} ({_theory(expected)})"
+            for *found, n, expected in rows[["found", "found_sd", "n_draws", "expected"]].to_numpy()
+        ],
+        name=rows["quantity"].str.replace("_", " ").str.capitalize(),
+    )
+    cells = told.pivot_table(index="place", columns="name", values="cell", aggfunc="first", sort=False)
+    return cells.fillna(wording.NOTHING)
+
+
+def _theory(expected: float) -> str:
+    return wording.NOTHING if expected != expected else wording.number(expected)
+
+
+def _by_birth(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, pd.DataFrame]]:
+    """Divide rows by birth, in the order of the configuration."""
+    return [(name, rows[rows["birth"] == name]) for name in data.births if (rows["birth"] == name).any()]
+
+
+def _in_order(matrices: Iterable[str]) -> list[str]:
+    present = set(matrices)
+    return [*(name for name in MATRIX_TITLES if name in present), *sorted(present - set(MATRIX_TITLES))]
+
+
+def _flat(found: Mapping[str, Spread], *, counts: bool = True) -> dict[str, float]:
+    """Lay out means, spreads and numbers of runs as columns."""
+    return {
+        f"{name}{end}": value
+        for name, numbers in found.items()
+        for end, value in (("", numbers.mean), ("_sd", numbers.sd), *[("_n", numbers.n)] * counts)
+    }
