@@ -3,8 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weightspectra.birth.probe_names import probes_of
+
 if TYPE_CHECKING:
     from plan import Plan
+
+MAIN_PROBES = {
+    "simplified": (
+        *("in_context_accuracy", "recall_output", "recall_output_corrected"),
+        *("recall_key_2", "recall_key_1_early", "divergence_bigram"),
+    ),
+    "full": ("in_context_accuracy", "in_context_loss", "attends_previous", "attends_repeat"),
+}
+"""What the curves of a birth show if the configuration does not say, by the kind of its model, where it applies."""
+
+OF_ONE_BIRTH = ("timeline", "knockouts", "attention")
+"""Kinds of figures that show one birth; asked for several, there is one figure of each."""
 
 
 class Shown:
@@ -33,6 +47,10 @@ class Shown:
             "directions": self.plan.predicted if self.config["predict"]["n_directions"] else [],
             "finetuning": self.plan.finetuned,
             "difference": self.config["comparisons"],
+            "births": self.plan.born,
+            "locator": self.plan.located,
+            "knockouts": self.plan.located,
+            "memories": self.config["memories"]["dimensions"],
             "published": self.config["report"]["published"],
         }
         always = ["outliers", "share_outside", "randomness", "information", "tails"]
@@ -59,6 +77,8 @@ class Shown:
             **self._prediction_figures,
             **self._finetuning_figures,
             **self._difference_figures,
+            **self._birth_figures,
+            **self._memory_figures,
         }
 
     def _control_of(self, model: str) -> str | None:
@@ -156,6 +176,36 @@ class Shown:
         }
 
     @property
+    def _birth_figures(self) -> dict[str, dict[str, Any]]:
+        found = {}
+        for name, wanted in (self.config["report"]["births"] or self._usual_birth_figures).items():
+            settings = {key: wanted[key] for key in ("probes", "against") if key in wanted}
+            kind = f"birth_{wanted['kind']}"
+            if wanted["kind"] in OF_ONE_BIRTH and len(wanted["births"]) > 1:
+                found |= {f"births-{name}-{birth}": {"kind": kind, "births": [birth]} for birth in wanted["births"]}
+            else:
+                found[f"births-{name}"] = {"kind": kind, "births": list(wanted["births"]), **settings}
+        return found
+
+    @property
+    def _usual_birth_figures(self) -> dict[str, dict[str, Any]]:
+        """The figures of births if the configuration names none: what each learned, where it is, where it looks."""
+        found = {}
+        for name, birth in self.config["births"].items():
+            known = [*probes_of(birth["model"], birth["data"])]
+            probes = [probe for probe in MAIN_PROBES[birth["model"]["kind"]] if probe in known]
+            if birth["training"]["loss"] == "all":
+                probes.insert(1, "global_loss")
+            found[f"{name}-curves"] = {"kind": "curves", "births": [name], "probes": probes}
+            kinds = ["timeline", "knockouts", "attention"] if birth["probe"]["locate"] else ["attention"]
+            found |= {f"{name}-{kind}": {"kind": kind, "births": [name]} for kind in kinds}
+        return found
+
+    @property
+    def _memory_figures(self) -> dict[str, dict[str, Any]]:
+        return {"memories": {"kind": "birth_memories"}} if self.config["memories"]["dimensions"] else {}
+
+    @property
     def captions(self) -> list[str]:
         """The files that say how to read each kind of figure."""
         kinds = dict.fromkeys(figure["kind"] for figure in self.figures.values())
@@ -173,9 +223,10 @@ class Shown:
         names = (figure.get(name) for name in ("experiment", "corpus", "finetuning", "comparison"))
         subject = next(filter(None, names), None) or role or ("control" if figure.get("control") else "")
         block = figure.get("block")
+        births = [self.config["births"][birth].get("title", birth) for birth in figure.get("births", [])]
         return {
-            "figure": figure["kind"],
-            "model": self.plan.titles[figure["model"]],
+            "figure": figure["kind"].replace("_", " "),
+            "model": self.plan.titles[figure["model"]] if "model" in figure else ", ".join(births),
             "subject": subject,
             "block": "" if block is None else str(block),
         }

@@ -19,7 +19,7 @@ from weightspectra.report.birth_summaries import (
     spell,
     spread,
 )
-from weightspectra.report.birth_tables import CUTS, change, knockout_effects
+from weightspectra.report.birth_tables import CUTS, by_cut, change, knockout_effects
 from weightspectra.report.finding import Finding
 from weightspectra.report.locator_tables import LOCATORS
 from weightspectra.report.measurements import Measurements
@@ -156,19 +156,18 @@ def knockouts(data: Measurements) -> Finding | None:
 
 def _knockout_line(name: str, rows: pd.DataFrame, data: Measurements) -> str:
     """Spell one birth: all matrices together, and what each alone loses without its located values."""
-    untouched = rows.iloc[0]
-    start = spell(Spread(*untouched[["untouched", "untouched_sd", "n", "n_runs"]]))
-    together = rows[rows["matrix"] == "all"].set_index("cut")
-    changes = [f"{change(together.loc[cut])} {words}" for cut, words in _DONE.items() if cut in together.index]
-    text = f"{birth_settings.title(data.births, name)}, accuracy {start}. "
-    text += f"All matrices together: {', '.join(changes)}. " if changes else ""
-    removed = rows[(rows["cut"] == "remove_located") & (rows["matrix"] != "all")].set_index("matrix")
+    by_matrix = {matrix: by_cut(of_matrix) for matrix, of_matrix in _by_matrix(rows)}
+    together = by_matrix.pop("all", {})
+    changes = [f"{change(together[cut])} {words}" for cut, words in _DONE.items() if cut in together]
     alone = [
-        f"{change(removed.loc[matrix])} in {title}"
-        for matrix, title in MATRIX_TITLES.items()
-        if matrix in removed.index
+        f"{change(cuts['remove_located'])} in {MATRIX_TITLES.get(matrix, matrix)}"
+        for matrix, cuts in by_matrix.items()
+        if "remove_located" in cuts
     ]
-    return text + (f"Without the located values of one matrix: {', '.join(alone)}." if alone else "")
+    start = spell(Spread.of_row(rows.to_dict("records")[0], "untouched", "n"))
+    text = f"{birth_settings.title(data.births, name)}, accuracy {start}."
+    text += f" All matrices together: {', '.join(changes)}." if changes else ""
+    return text + (f" Without the located values of one matrix: {', '.join(alone)}." if alone else "")
 
 
 _DONE = {

@@ -1,7 +1,7 @@
 """Numbers of trained births: when things happen in a run, and means over runs with their spread."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,9 @@ import pandas as pd
 from weightspectra.report import wording
 
 RUN = ["birth", "seed"]
+
+Row = Mapping[Hashable, Any]
+"""One row of a summary, from the names of its columns."""
 
 MATRIX_TITLES = {"output_2": "W_O²", "key_2": "W_K²", "key_1": "W_K¹", "feed_forward": "W_F", "all": "all together"}
 """From the matrices that hold memories to what tables and sentences call them, in the order in which they learn."""
@@ -36,6 +39,11 @@ class Spread(NamedTuple):
     n: int
     n_runs: int
 
+    @classmethod
+    def of_row(cls, row: Row, name: str, n: str) -> "Spread":
+        """Take a column of a summary, its spread and numbers of runs (columns ``n`` and ``n_runs``) from one row."""
+        return cls(row[name], row[f"{name}_sd"], int(row[n]), int(row["n_runs"]))
+
 
 def spread(values: Iterable[float]) -> Spread:
     """Average over runs; those without a number (NaN) are counted, not averaged."""
@@ -56,7 +64,7 @@ def spell(found: Spread, *, none: str = wording.NOTHING, signed: bool = False) -
     whole = float(found.mean).is_integer() and not found.sd > 0
     text = f"{found.mean:{'+' if signed else ''},.0f}" if whole else wording.measurement(*found[:2], signed=signed)
     text = text.replace("-", wording.MINUS)
-    return text if found.n == found.n_runs else f"{text} ({int(found.n)} of {int(found.n_runs)})"
+    return text if found.n == found.n_runs else f"{text} ({found.n} of {found.n_runs})"
 
 
 def last_of(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The tables of trained births: what they learned, what knocking out located values does, and memories in theory."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -8,6 +9,7 @@ from weightspectra.report import birth_settings, wording
 from weightspectra.report.birth_summaries import (
     FORMED,
     MATRIX_TITLES,
+    Row,
     Spread,
     final_probe,
     formed_from,
@@ -98,12 +100,12 @@ def knockouts(data: Measurements) -> Table:
     for name, of_birth in _by_birth(effects, data):
         cells = {}
         for matrix in _in_order(of_birth["matrix"]):
-            rows = of_birth[of_birth["matrix"] == matrix].set_index("cut")
-            # A cut is missing where nothing is located.
+            rows = by_cut(of_birth[of_birth["matrix"] == matrix])
+            located = rows["keep_located"]
             cells[MATRIX_TITLES.get(matrix, matrix)] = {
-                "Located": spell(Spread(*rows.iloc[0][["n_values", "n_values_sd", "n", "n_runs"]])),
-                "Untouched": spell(Spread(*rows.iloc[0][["untouched", "untouched_sd", "n", "n_runs"]])),
-                **{heading: _effect(rows, cut) for cut, heading in CUTS.items()},
+                "Located": spell(Spread.of_row(located, "n_values", "n")),
+                "Untouched": spell(Spread.of_row(located, "untouched", "n")),
+                **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
         heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", pd.DataFrame.from_dict(cells, orient="index")))
@@ -177,7 +179,7 @@ def knockout_effects(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             of_runs = {
                 "n_values": chosen["n_values"],
-                "untouched": untouched.loc[[birth]],
+                "untouched": untouched[untouched.index.get_level_values("birth") == birth],
                 "accuracy": chosen["in_context_accuracy"],
                 "change": chosen["accuracy_change"],
             }
@@ -190,17 +192,20 @@ def knockout_effects(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*columns, "change_error"])
 
 
-def change(row: pd.Series) -> str:
+def by_cut(effects: pd.DataFrame) -> dict[str, Row]:
+    """Return the rows of one matrix of one birth by cut; one is missing where it would remove nothing."""
+    return {str(row["cut"]): row for row in effects.to_dict("records")}
+
+
+def change(row: Row) -> str:
     """Spell a change of accuracy with the larger of its spread over runs and its error over sequences."""
-    return wording.measurement(
-        row["change"], max(row["change_error"], row["change_sd"] if row["n"] > 1 else 0), signed=True
-    )
+    error = max(row["change_error"], row["change_sd"] if row["n"] > 1 else 0)
+    return wording.measurement(row["change"], error, signed=True)
 
 
-def _effect(rows: pd.DataFrame, cut: str) -> str:
-    if cut not in rows.index:
+def _effect(row: Row | None) -> str:
+    if row is None:
         return wording.NOTHING
-    row = rows.loc[cut]
     some = f", {row['n']} of {row['n_runs']}" if row["n"] < row["n_runs"] else ""
     return f"{row['accuracy']:.3f} ({change(row)}{some})"
 
@@ -210,8 +215,8 @@ def _simulated(rows: pd.DataFrame) -> pd.DataFrame:
     told = rows.assign(
         place=[f"d = {d:,}, N = {n:,}" for d, n in zip(rows["dimension"], rows["n_tokens"], strict=True)],
         cell=[
-            f"{spell(Spread(*found, n, n))} ({_theory(expected)})"
-            for *found, n, expected in rows[["found", "found_sd", "n_draws", "expected"]].to_numpy()
+            f"{spell(Spread(row['found'], row['found_sd'], row['n_draws'], row['n_draws']))} {_theory(row['expected'])}"
+            for row in rows.to_dict("records")
         ],
         name=rows["quantity"].str.replace("_", " ").str.capitalize(),
     )
@@ -220,7 +225,7 @@ def _simulated(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _theory(expected: float) -> str:
-    return wording.NOTHING if expected != expected else wording.number(expected)
+    return f"({wording.NOTHING if math.isnan(expected) else wording.number(expected)})"
 
 
 def _by_birth(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, pd.DataFrame]]:

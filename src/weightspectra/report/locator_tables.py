@@ -1,12 +1,11 @@
 """The ground-truth table: what the random-matrix locator finds in trained matrices, beside the memories it should."""
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from weightspectra.report import birth_settings, wording
-from weightspectra.report.birth_summaries import MATRIX_TITLES, Spread, located_from, spell, spread
+from weightspectra.report.birth_summaries import MATRIX_TITLES, Row, Spread, located_from, spell, spread
 from weightspectra.report.birth_tables import SPREAD
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import Block, Table
@@ -69,14 +68,15 @@ def scores(locations: pd.DataFrame) -> pd.DataFrame:
         mean, ``_sd`` and ``_n`` (runs that have the number).
     """
     found = []
-    start = located_from(locations).fillna(float("inf")).groupby(KEY).quantile(interpolation="higher")
+    medians = located_from(locations).fillna(float("inf")).groupby(KEY).quantile(interpolation="higher")
+    start = {place: float(first) for place, first in medians.items()}
     for (birth, matrix, found_by, iteration), rows in locations.groupby([*KEY, "iteration"], sort=False):
         numbers = {
             f"{name}{end}": value
             for name in COUNTS
             for end, value in zip(("", "_sd", "_n"), spread(rows[name])[:3], strict=True)
         }
-        first = float(start[(birth, matrix, found_by)])
+        first = start[(birth, matrix, found_by)]
         place = {"birth": birth, "matrix": matrix, "locator": found_by, "iteration": iteration, "n_runs": len(rows)}
         found.append({**place, "located_from": float("nan") if first == float("inf") else first, **numbers})
     columns = [*KEY, "iteration", "n_runs", "located_from"]
@@ -99,7 +99,7 @@ def _at_last(summary: pd.DataFrame) -> Iterator[Block]:
     cells = {}
     for (matrix, found_by), rows in last.groupby(["matrix", "locator"], sort=False):
         spreads = {heading: spread(rows[name]) for name, heading in COUNTS.items()}
-        cells[(matrix, found_by)] = {heading: spell(found) for heading, found in spreads.items()}
+        cells[(str(matrix), str(found_by))] = {heading: spell(found) for heading, found in spreads.items()}
     ordered = sorted(cells, key=lambda place: (_order(place[0]), place[1]))
     index = [f"{MATRIX_TITLES.get(matrix, matrix)}, {found_by}" for matrix, found_by in ordered]
     shown = pd.DataFrame([cells[place] for place in ordered], index=index)
@@ -117,8 +117,5 @@ def _course(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([_cells(row) for row in ordered], index=index)
 
 
-def _cells(row: Mapping[Hashable, Any]) -> dict[str, str]:
-    def one(name: str) -> str:
-        return spell(Spread(*(row[f"{name}{end}"] for end in ("", "_sd", "_n")), row["n_runs"]))
-
-    return {heading: one(name) for name, heading in COUNTS.items()}
+def _cells(row: Row) -> dict[str, str]:
+    return {heading: spell(Spread.of_row(row, name, f"{name}_n")) for name, heading in COUNTS.items()}
