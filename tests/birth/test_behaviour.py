@@ -75,12 +75,12 @@ def test_probes_count_the_right_positions():
                 hits.append(seen.predictions[i, t] == sequences.tokens[i, t + 1])
             if count != 1:
                 losses["in_context_loss" if count else "global_loss"].append(seen.losses[i, t])
-    (accuracy,) = behaviour.accuracy_probe(seen, sequences, 8, "bigram")
+    (accuracy,) = behaviour.accuracy_probe(seen, sequences, 1 / 8, "bigram")
     assert (accuracy.value, accuracy.n, accuracy.chance) == (pytest.approx(np.mean(hits)), len(hits), 1 / 8)
     assert (accuracy.probe, accuracy.outputs) == ("in_context_accuracy", "bigram")
-    for probe in behaviour.loss_probes(seen, sequences, 8):
+    for probe in behaviour.loss_probes(seen, sequences):
         assert probe.value == pytest.approx(np.mean(losses[probe.probe]))
-        assert (probe.n, probe.chance) == (len(losses[probe.probe]), pytest.approx(np.log(8)))
+        assert probe.n == len(losses[probe.probe])
 
 
 @pytest.mark.parametrize("triggers", ["frequent", "random"])
@@ -93,7 +93,7 @@ def test_induction_head_from_the_target_memories(triggers):
 
     def accuracy(weights):
         seen = behaviour.observe(simplified_model(weights, scale=100), sequences, attention=False)
-        return behaviour.accuracy_probe(seen, sequences, 16)[0].value
+        return behaviour.accuracy_probe(seen, sequences, 1 / 16)[0].value
 
     assert accuracy(parameters) == 1
     for matrix in ("output_2", "key_2", "key_1"):
@@ -112,5 +112,5 @@ def test_random_predictions_hit_by_chance():
         model = simplified_model(gaussian_parameters(rng, 8, 24, 16))
         with torch.no_grad():
             seen = behaviour.observe(model, sequences, attention=False)
-        values.append(behaviour.accuracy_probe(seen, sequences, 8)[0].value)
+        values.append(behaviour.accuracy_probe(seen, sequences, 1 / 8)[0].value)
     assert abs(np.mean(values) - 1 / 8) < 4 * np.std(values) / np.sqrt(len(values))

@@ -14,6 +14,7 @@ from weightspectra.birth.checkpoints import Run
 from weightspectra.birth.probe_names import probes_of
 from weightspectra.birth.task import Sequences
 from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer, initialised
+from weightspectra.provenance import derived_seed
 
 CPU = torch.device("cpu")
 
@@ -70,6 +71,7 @@ def test_a_run_that_becomes_an_induction_head():
 def test_test_outputs_have_their_own_sequences(monkeypatch):
     rng = np.random.default_rng(2)
     task = small_task(rng, outputs="bigram")
+    monkeypatch.setattr(probes, "N_RANDOM", 0)
     seen, observe = [], behaviour.observe
     monkeypatch.setattr(
         behaviour,
@@ -170,6 +172,35 @@ def test_example_shows_triggers_that_repeat():
     short = probes.example_of(sequences, length=3)
     np.testing.assert_array_equal(short.tokens, tokens[1:2, :4])
     np.testing.assert_array_equal(short.occurrences, occurrences[1:2, :3])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"kind": "simplified", "feed_forward": "linear"}, {"n_heads": 4}, {"tie_embeddings": True}]
+)
+def test_chance_is_what_random_models_reach(settings, monkeypatch):
+    monkeypatch.setattr(probes, "N_RANDOM", 40)
+    rng = np.random.default_rng(8)
+    task = small_task(rng, no_repeat=True)
+    config = full_model(**settings).config
+    models = [initialised(config, lambda name, draw=draw: derived_seed(draw, name)).eval() for draw in range(40)]
+    found = probed(checkpoints_of(models), task).groupby(["probe", "outputs"])
+    values, errors = found["value"].mean(), found["value"].sem()
+    chance = found["chance"].first()
+    exact = chance.index.get_level_values("probe").str.startswith("recall")
+    assert (np.abs(values - chance) < 4 * errors * np.where(exact, 1, np.sqrt(2))).all()
+    assert (errors < 0.2 * chance).all()  # or the comparison says nothing
+
+
+def test_best_of_several_random_heads_does_better_than_one():
+    rng = np.random.default_rng(9)
+    task = small_task(rng)
+    chance = {}
+    for n_heads in (1, 8):
+        found = probed(checkpoints_of([full_model(n_heads=n_heads)]), task).set_index("probe")["chance"]
+        chance[n_heads] = found["attends_previous"]
+    uniform = np.mean([1 / (t + 1) for t in range(1, 24)])
+    assert chance[1] == pytest.approx(uniform, rel=0.25)
+    assert chance[8] > 1.3 * chance[1]
 
 
 def test_same_run_same_rows():

@@ -23,26 +23,27 @@ class AttentionProbes:
     Parameters
     ----------
     sequences : Sequences
-    n_tokens : int
-        Tokens that there are.
+    prediction_chance : float
+        How often random weights predict a given token.
 
     Notes
     -----
-    The probes are those of the code of arXiv 2306.00802. Chance is that of
-    attention whose maximum falls on each position in view alike, with
-    probability ``1 / (t + 1)`` at position t; for predictions it is ``1 / n_tokens``.
+    The probes are those of the code of arXiv 2306.00802. No formula is given for
+    the chance of those that see attention alone. It is not that of a maximum
+    that falls on each position in view alike: scores of copies of a token have their part in
+    common, so that a token gets less than its share of the positions.
     """
 
     sequences: Sequences
-    n_tokens: int
+    prediction_chance: float = float("nan")
 
     def of(self, behaviour: Behaviour) -> list[Probe]:
         """Return the probes of one model; those that no position tests are absent.
 
         Of several heads the best one is probed: the one that most often looks one back,
         among all layers but the last; and the one that most often looks behind a copy, among
-        the layers after that. Chance is that of one head, and the best of several random
-        ones is above it; by how much, iteration 0 shows. A single layer has no probes of the
+        the layers after that. The best of several random heads does better than one, so that
+        chance has to be taken of models with as many. A single layer has no probes of the
         second head.
         """
         attended = behaviour.attended
@@ -63,17 +64,16 @@ class AttentionProbes:
         for layer in layers:
             for head in range(attended[layer].shape[1]):
                 hits = attended[layer][:, head] == self._positions - 1
-                yield from mean_over("attends_previous", hits, tested, self._uniform, at=(layer, head))
+                yield from mean_over("attends_previous", hits, tested, at=(layer, head))
 
     def _looking_behind_copies(self, attended: Sequence[np.ndarray], layers: Iterable[int]) -> Iterator[Probe]:
         """Yield, for each head, for how many triggers seen before it attends what followed an earlier one."""
-        inputs, occurrences = self.sequences.inputs, self.sequences.occurrences
+        inputs = self.sequences.inputs
         before = np.concatenate([np.full((len(inputs), 1), -1), inputs[:, :-1]], axis=1)
-        chance = (occurrences - 1) * self._uniform
         for layer in layers:
             for head in range(attended[layer].shape[1]):
                 hits = np.take_along_axis(before, attended[layer][:, head], axis=1) == inputs
-                yield from mean_over("attends_repeat", hits, occurrences >= 2, chance, at=(layer, head))
+                yield from mean_over("attends_repeat", hits, self.sequences.predictable, at=(layer, head))
 
     def _probes_of_first(self, first: np.ndarray, back: Probe) -> list[Probe]:
         """Return what else the head that looks one back does, from the positions that it attends."""
@@ -83,8 +83,8 @@ class AttentionProbes:
         hits = first == self._positions - 1
         answers = np.take_along_axis(inputs, first, axis=1) == targets
         return [
-            *mean_over("attends_previous_start", hits, after_first, self._uniform, at=at),
-            *mean_over("attends_answer_repeats_first", answers, self._repeats, self._answer_share, at=at),
+            *mean_over("attends_previous_start", hits, after_first, at=at),
+            *mean_over("attends_answer_repeats_first", answers, self._repeats, at=at),
         ]
 
     def _probes_of_second(
@@ -97,10 +97,10 @@ class AttentionProbes:
         reached = tested & (second > 0)
         early, late = (back.layer, back.head), (copies.layer, copies.head)
         return [
-            *mean_over("attends_previous_repeat", one_back, reached, 1 / (second + 1), at=early),
-            *mean_over("predicts_attended", predictions == tokens, tested, 1 / self.n_tokens, at=late),
-            *mean_over("attends_answer", tokens == targets, tested, self._answer_share, at=late),
-            *mean_over("attends_answer_repeats", tokens == targets, self._repeats, self._answer_share, at=late),
+            *mean_over("attends_previous_repeat", one_back, reached, at=early),
+            *mean_over("predicts_attended", predictions == tokens, tested, chance=self.prediction_chance, at=late),
+            *mean_over("attends_answer", tokens == targets, tested, at=late),
+            *mean_over("attends_answer_repeats", tokens == targets, self._repeats, at=late),
         ]
 
     @cached_property
@@ -108,25 +108,9 @@ class AttentionProbes:
         return np.arange(self.sequences.occurrences.shape[1])
 
     @cached_property
-    def _uniform(self) -> np.ndarray:
-        """The probability of each position in view, at every position."""
-        return 1 / (self._positions + 1)
-
-    @cached_property
     def _repeats(self) -> np.ndarray:
         """Where a trigger seen before is followed by itself: copying the last token answers these, too."""
         return self.sequences.predictable & (self.sequences.inputs == self.sequences.targets)
-
-    @cached_property
-    def _answer_share(self) -> np.ndarray:
-        """The share of positions in view that hold the token to be predicted, at every position."""
-        inputs, targets = self.sequences.inputs, self.sequences.targets
-        sequence, met = np.arange(len(inputs)), np.zeros((len(inputs), self.n_tokens))
-        share = np.empty(inputs.shape)
-        for position in self._positions:
-            met[sequence, inputs[:, position]] += 1
-            share[:, position] = met[sequence, targets[:, position]] / (position + 1)
-        return share
 
 
 def _best(probes: Iterable[Probe]) -> Probe | None:

@@ -65,7 +65,7 @@ def _observe_part(model: Any, inputs: np.ndarray, targets: np.ndarray, attention
     return Behaviour(output.logits.argmax(dim=-1).cpu().numpy(), losses.view_as(labels).cpu().numpy(), attended)
 
 
-def accuracy_probe(behaviour: Behaviour, sequences: Sequences, n_tokens: int, outputs: str = "") -> list[Probe]:
+def accuracy_probe(behaviour: Behaviour, sequences: Sequences, chance: float, outputs: str = "") -> list[Probe]:
     """Return the in-context accuracy: the share of outputs of triggers seen before that are predicted.
 
     Parameters
@@ -73,24 +73,16 @@ def accuracy_probe(behaviour: Behaviour, sequences: Sequences, n_tokens: int, ou
     behaviour : Behaviour
     sequences : Sequences
         Those that it was observed on.
-    n_tokens : int
-        Tokens to choose from. Chance is one in so many: the rows of a random unembedding can be exchanged.
+    chance : float
+        What random weights would give.
     outputs : str
         What the sequences' outputs are drawn from, or empty if it is as in training.
     """
     hits = behaviour.predictions == sequences.targets
-    return mean_over("in_context_accuracy", hits, sequences.predictable, 1 / n_tokens, outputs=outputs)
+    return mean_over("in_context_accuracy", hits, sequences.predictable, chance=chance, outputs=outputs)
 
 
-def loss_probes(behaviour: Behaviour, sequences: Sequences, n_tokens: int) -> list[Probe]:
-    """Return the in-context loss, at triggers seen before, and the global one, where there is no trigger.
-
-    Chance is the loss of equal probabilities, ``log(n_tokens)``; random weights
-    that prefer some tokens lose more.
-    """
+def loss_probes(behaviour: Behaviour, sequences: Sequences) -> list[Probe]:
+    """Return the in-context loss, at triggers seen before, and the global one, where there is no trigger."""
     tested = {"in_context_loss": sequences.predictable, "global_loss": sequences.global_}
-    return [
-        probe
-        for name, positions in tested.items()
-        for probe in mean_over(name, behaviour.losses, positions, float(np.log(n_tokens)))
-    ]
+    return [probe for name, positions in tested.items() for probe in mean_over(name, behaviour.losses, positions)]

@@ -17,7 +17,7 @@ class Probe(NamedTuple):
     value : float
         What was found.
     chance : float
-        What random weights would give.
+        What random weights would give; not a number where no formula tells.
     n : int
         Positions, or memories, that were tested.
     standard_error : float
@@ -30,8 +30,8 @@ class Probe(NamedTuple):
 
     probe: str
     value: float
-    chance: float
     n: int
+    chance: float = float("nan")
     standard_error: float = float("nan")
     outputs: str = ""
     layer: int = -1
@@ -42,8 +42,8 @@ def mean_over(
     name: str,
     values: np.ndarray,
     tested: np.ndarray,
-    chance: float | np.ndarray,
     *,
+    chance: float = float("nan"),
     outputs: str = "",
     at: tuple[int, int] = (-1, -1),
 ) -> list[Probe]:
@@ -56,9 +56,7 @@ def mean_over(
         Numbers, or truth values, whose mean is a share.
     tested : ndarray of bool, shape (n_sequences, length)
         Which positions count.
-    chance : float or ndarray of shape (n_sequences, length)
-        What random weights would give, at all positions or at each.
-    outputs : str
+    chance, outputs
         As in :class:`Probe`.
     at : tuple of int
         Layer and head of the probe.
@@ -75,7 +73,6 @@ def mean_over(
         return []
     sums = np.where(tested, values, 0).sum(axis=1, dtype=np.float64)
     counts = tested.sum(axis=1).astype(np.float64)
-    expected = float(np.broadcast_to(chance, tested.shape)[tested].mean(dtype=np.float64))
     found = statistics.estimate("mean", sums, counts)
     error = statistics.standard_error("mean", sums, counts)
-    return [Probe(name, found, expected, n, error, outputs, *at)]
+    return [Probe(name, found, n, chance, error, outputs, *at)]

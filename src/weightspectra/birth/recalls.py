@@ -61,7 +61,7 @@ def weight_probes(
     scores["recall_key_2"] = second_key_scores(weights, keys)
     first = first_key_scores(weights)
     scores |= {"recall_key_1": first, "recall_key_1_early": first[: EARLY - 1, : EARLY - 1]}
-    probes = [Probe(name, recall(found), 1 / len(found), len(found)) for name, found in scores.items()]
+    probes = [Probe(name, recall(found), len(found), chance=1 / len(found)) for name, found in scores.items()]
     left = np.setdiff1d(np.arange(n_tokens), [] if triggers is None else triggers)
     return probes + _divergence_probes(weights, conditional, frequencies, left)
 
@@ -121,13 +121,8 @@ def _divergence_probes(
     found = divergences(weights, conditional, tokens)
     if found is None:
         return []
-    n_tokens = len(conditional)
-    unlearned = _divergence(conditional[tokens], np.full((len(tokens), n_tokens), -np.log(n_tokens)))
     weighting = {"divergence_bigram": None, "divergence_bigram_weighted": frequencies[tokens]}
-    return [
-        Probe(name, float(np.average(found, weights=by)), float(np.average(unlearned, weights=by)), len(tokens))
-        for name, by in weighting.items()
-    ]
+    return [Probe(name, float(np.average(found, weights=by)), len(tokens)) for name, by in weighting.items()]
 
 
 def _divergence(target: np.ndarray, log_predicted: np.ndarray) -> np.ndarray:
