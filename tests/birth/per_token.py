@@ -5,15 +5,14 @@ import numpy as np
 from weightspectra.birth.task import Sequences
 
 
-def draw(task, n, rng, choose=None):
-    """Draw n sequences; ``choose`` draws one outcome from probabilities (default: the generator's ``choice``)."""
-    choose = choose or (lambda rng, probabilities: rng.choice(len(probabilities), p=probabilities))
-    drawn = [draw_sequence(task, rng, choose) for _ in range(n)]
+def draw(task, n, rng):
+    """Draw n sequences."""
+    drawn = [draw_sequence(task, rng) for _ in range(n)]
     tokens, occurrences, triggers, outputs = (np.array(part) for part in zip(*drawn, strict=True))
     return Sequences(tokens, occurrences.astype(np.int16), triggers, outputs)
 
 
-def draw_sequence(task, rng, choose):
+def draw_sequence(task, rng):
     """Draw one sequence: tokens, occurrences, triggers, outputs."""
     unigram, conditional = task.bigrams.unigram, task.bigrams.conditional
     n_characters = len(unigram)
@@ -27,16 +26,16 @@ def draw_sequence(task, rng, choose):
         law = conditional[trigger].copy() if task.outputs == "bigram" else np.full(n_characters, 1 / n_characters)
         if task.no_repeat:
             law[trigger] = 0
-        outputs.append(int(choose(rng, law / law.sum())))
+        outputs.append(int(rng.choice(n_characters, p=law / law.sum())))
     answer = dict(zip(triggers, outputs, strict=True))
     met = dict.fromkeys(triggers, 0)
-    tokens, occurrences = [int(choose(rng, unigram))], []
+    tokens, occurrences = [int(rng.choice(n_characters, p=unigram))], []
     for _ in range(task.length):
         last = tokens[-1]
         if last in answer:
             met[last] += 1
             tokens.append(answer[last])
         else:
-            tokens.append(int(choose(rng, conditional[last])))
+            tokens.append(int(rng.choice(n_characters, p=conditional[last])))
         occurrences.append(met.get(last, 0))
     return tokens, occurrences, triggers, outputs

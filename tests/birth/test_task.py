@@ -131,6 +131,9 @@ def test_random_triggers_are_drawn_one_after_another_without_replacement(bigrams
     law = p[:, None] * p / (1 - p[:, None])
     np.fill_diagonal(law, 0)
     agree(np.bincount(made.triggers[:, 0] * 8 + made.triggers[:, 1], minlength=64), law.ravel())
+    wide = characters.count("".join(chr(48 + i) * (1 + i) for i in range(60)))
+    made = Task(wide, n_triggers=20, triggers="random", length=40).sample(4000, np.random.default_rng(10))
+    agree(np.bincount(made.triggers[:, 0], minlength=60), wide.unigram)
     everything = task(bigrams, triggers="random", n_triggers=8).sample(20, np.random.default_rng(8))
     assert (np.sort(everything.triggers, axis=1) == np.arange(8)).all()
 
