@@ -132,8 +132,8 @@ def one_step_of_text(coefficients: np.ndarray, variant: str, dimension: int, rng
     tokens = np.arange(n_tokens)
     expected = memory.predicted_recall_of(
         coefficients,
-        three_steps.overlap_variances(n_inputs // 2, dimension, FIRST_LAYER_SCALE, n_maps=1),
-        np.full((n_tokens, n_tokens), 1 / dimension),
+        three_steps.direction_overlaps(n_inputs // 2, dimension, FIRST_LAYER_SCALE, n_maps=1),
+        memory.overlap_variances(n_tokens, dimension),
         tokens,
         tokens,
     )
@@ -209,8 +209,8 @@ def _of_three(
 def _expected_of_two(exact: three_steps.Tables, dimension: int) -> tuple[float, float]:
     """Return the recalls of W_O^2 and W_K^2 that interference leaves of what orthonormal embeddings store."""
     n, tokens = len(exact.key_1), np.arange(LENGTH)
-    values, directions = (three_steps.overlap_variances(n, dimension, 1.0, n_maps=maps) for maps in (1, 0))
-    outputs = np.full((LENGTH, LENGTH), 1 / dimension)
+    values, directions = (three_steps.direction_overlaps(n, dimension, 1.0, n_maps=maps) for maps in (1, 0))
+    outputs = memory.overlap_variances(LENGTH, dimension)
     return (
         memory.predicted_recall_of(exact.output_2.T, values, outputs, tokens, tokens),
         memory.predicted_recall_of(exact.key_2, directions, directions, tokens, n + tokens),

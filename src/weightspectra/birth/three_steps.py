@@ -1,7 +1,7 @@
 r"""The theorem of three gradient steps, as far as it can be tried: W_O^2, then W_K^2, then W_K^1, each from zero.
 
-The task: T uniform tokens, the last one a trigger q that occurred once before; what followed it then is the target. The
-transformer is the simplified one with
+The task: T uniform tokens, the last one a trigger q that occurred once before, though not first; what followed it then
+is the target. The transformer is the simplified one with
 
 .. math:: h_t = x_t + \Phi \sum_s a_{ts} x_s, \quad x_t = w_E(z_t) + p_t, \quad \Phi = W_O^1 W_V^1,
 
@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weightspectra.birth.associative_memory import embeddings
+from weightspectra.birth.associative_memory import embeddings, overlap_variances
 from weightspectra.birth.gradient_steps import softmax
 from weightspectra.birth.recalls import recall
 
@@ -49,11 +49,15 @@ class Sample(NamedTuple):
 
 
 def draw(n: int, n_tokens: int, length: int, rng: np.random.Generator) -> Sample:
-    """Draw n sequences of a given length: other tokens than the trigger are uniform and never the trigger."""
+    """Draw n sequences of a given length.
+
+    Other tokens than the trigger are uniform and never the trigger. That is never the first token, which sees but
+    itself and would seem to have followed itself.
+    """
     trigger = rng.integers(n_tokens, size=n)
     tokens = rng.integers(n_tokens - 1, size=(n, length))
     tokens += tokens >= trigger[:, None]
-    answers = 1 + rng.integers(length - 2, size=n)
+    answers = 2 + rng.integers(length - 3, size=n)
     tokens[np.arange(n), answers - 1] = trigger
     tokens[:, -1] = trigger
     return Sample(tokens, tokens[np.arange(n), answers], answers)
@@ -87,13 +91,13 @@ def memories(tables: Tables) -> Tables:
     """Return the blocks of the induction head's memories, each of them on its diagonal.
 
     Tokens out by tokens in; queries' tokens by the first layer's tokens; positions that can hold an answer, which are
-    all but the first and the last, by those before them.
+    all but two at the beginning and one at the end, by those before them.
     """
     n_tokens, n = len(tables.output_2), len(tables.key_1)
     return Tables(
         tables.output_2[:, :n_tokens],
         tables.key_2[:n_tokens, n : n + n_tokens],
-        tables.key_1[n_tokens + 1 : -1, n_tokens:-2],
+        tables.key_1[n_tokens + 2 : -1, n_tokens + 1 : -2],
     )
 
 
@@ -137,8 +141,8 @@ class Overlaps:
         )
 
 
-def overlap_variances(n_inputs: int, dimension: int, scale: float, n_maps: int) -> np.ndarray:
-    """Return the variances of the overlaps of different directions among x and Phi x, after more random maps.
+def direction_overlaps(n_inputs: int, dimension: int, scale: float, n_maps: int) -> np.ndarray:
+    """Return the variances of the inner products of the directions x and Phi x, after more random maps.
 
     Parameters
     ----------
@@ -156,11 +160,13 @@ def overlap_variances(n_inputs: int, dimension: int, scale: float, n_maps: int) 
 
     Notes
     -----
-    To leading order, unit vectors overlap by a variance of 1/d, and each random map that both pass adds as much.
+    To leading order, unit vectors overlap with variance 1/d, and each random map that both pass adds as much; the
+    variances of squared lengths are twice as large.
     """
     maps_of_both = np.kron([[0, 0], [0, 1]], np.ones((n_inputs, n_inputs)))
     lengths = np.repeat([1.0, scale], n_inputs)
-    return (1 + n_maps + maps_of_both) * np.outer(lengths, lengths) ** 2 / dimension
+    once = overlap_variances(2 * n_inputs, dimension)
+    return (1 + n_maps + maps_of_both) * np.outer(lengths, lengths) ** 2 * once
 
 
 class Forward(NamedTuple):
@@ -261,7 +267,8 @@ def recalled(scores: Tables, matrix: str) -> float:
         block = block.T
     elif matrix == "key_1":
         n_tokens = len(scores.output_2)
-        block = scores.key_1[n_tokens + 1 : -1, n_tokens:]
+        # The first position, the right one of none, goes to the end.
+        block = np.roll(scores.key_1[n_tokens + 2 : -1, n_tokens:], -1, axis=1)
     return recall(block)
 
 
