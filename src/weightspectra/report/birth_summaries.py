@@ -78,9 +78,9 @@ def final_probe(probes: pd.DataFrame, name: str) -> pd.Series:
     return last_of(rows).set_index(RUN)["value"]
 
 
-def formed_from(probes: pd.DataFrame) -> pd.Series:
-    """Return from which checkpoint on in-context accuracy is ``FORMED`` or more, by birth and seed; NaN: never."""
-    rows = probes[(probes["probe"] == "in_context_accuracy") & (probes["outputs"] == "")]
+def formed_from(probes: pd.DataFrame, name: str = "in_context_accuracy") -> pd.Series:
+    """Return from which checkpoint on a probe is ``FORMED`` or more, by birth and seed; NaN: never."""
+    rows = probes[(probes["probe"] == name) & (probes["outputs"] == "")]
     return _lasting(rows, rows["value"] >= FORMED, RUN)
 
 

@@ -7,7 +7,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from weightspectra.ablation.finetuning_effects import finetuning_effects
-from weightspectra.report import compressions, contrasts, costs, differences, figures, noise_summaries, panels
+from weightspectra.report import (
+    birth_figures,
+    compressions,
+    contrasts,
+    costs,
+    differences,
+    figures,
+    noise_summaries,
+    panels,
+)
 from weightspectra.report import predictions as predicted
 from weightspectra.report.close_ups import close_up
 from weightspectra.report.cost_figure import cost_figure
@@ -33,6 +42,7 @@ SECTIONS = {
     "predicted": "Predicted damage",
     "finetuning": "Removing singular values before or after fine-tuning",
     "difference": "What changed between two models",
+    **birth_figures.SECTIONS,
 }
 """From each kind of figure to the heading under which the page shows it, in the order of the page."""
 
@@ -43,7 +53,8 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
     Parameters
     ----------
     wanted : mapping
-        ``kind`` (one of ``SECTIONS``) and what it needs: always ``model``; for
+        ``kind`` (one of ``SECTIONS``) and what it needs: of births, see
+        :func:`weightspectra.report.birth_figures.draw`; else always ``model``; for
         "controls", ``control`` and ``block``; for "information", ``control``; for
         "matrix", ``control``, ``block``, ``role`` and ``window``; for "spectra",
         ``control``, ``block`` and ``corpus``; for "damage", "contrasts" and "compression",
@@ -53,6 +64,8 @@ def draw(wanted: Wanted, data: Measurements) -> Figure:
         leaves the place beside the model empty.
     data : Measurements
     """
+    if wanted["kind"] in birth_figures.SECTIONS:
+        return birth_figures.draw(wanted, data)
     return _DRAWERS[wanted["kind"]](wanted, data)
 
 
@@ -144,6 +157,8 @@ _COSTS = {
 
 def describe(wanted: Wanted, data: Measurements) -> str:
     """Say in one line what a figure shows."""
+    if wanted["kind"] in birth_figures.SECTIONS:
+        return birth_figures.describe(wanted, data)
     model = data.titles[wanted["model"]]
     if wanted["kind"] in _COSTS:
         untouched = costs.untouched(_evaluations(data, wanted))
