@@ -18,7 +18,7 @@ from weightspectra.report.birth_summaries import (
     spread,
 )
 from weightspectra.report.measurements import Measurements
-from weightspectra.report.table import Block, Table
+from weightspectra.report.table import N_OPEN, Block, Table
 
 FINAL = {
     "accuracy": ("in_context_accuracy", "Accuracy in context"),
@@ -108,7 +108,8 @@ def knockouts(data: Measurements) -> Table:
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
         heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
-        blocks.append(Block(heading, "Matrix", pd.DataFrame.from_dict(cells, orient="index")))
+        shown = pd.DataFrame.from_dict(cells, orient="index")
+        blocks.append(Block(heading, "Matrix", shown, folded=len(blocks) >= N_OPEN))
     notes = [
         "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "
         "untouched model on the same sequences.",

@@ -8,7 +8,7 @@ from weightspectra.report import birth_settings, wording
 from weightspectra.report.birth_summaries import MATRIX_TITLES, Row, Spread, located_from, spell, spread
 from weightspectra.report.birth_tables import SPREAD
 from weightspectra.report.measurements import Measurements
-from weightspectra.report.table import Block, Table
+from weightspectra.report.table import N_OPEN, Block, Table
 
 LOCATORS = ("blind", "informed")
 
@@ -38,7 +38,7 @@ def locator(data: Measurements) -> Table:
             if len(rows):
                 heading = f"{birth_settings.title(data.births, name)}, {found_by} locator"
                 heading += f" ({wording.count(int(rows['n_runs'].max()), 'run')})"
-                blocks.append(Block(heading, "Matrix, iteration", _course(rows)))
+                blocks.append(Block(heading, "Matrix, iteration", _course(rows), folded=len(blocks) >= N_OPEN))
     notes = [
         "The blind locator sees the trained matrix alone and fits the scale of its noise; the informed one also knows "
         "the random initialisation. Neither is told the memories.",

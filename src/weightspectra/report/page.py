@@ -77,9 +77,17 @@ def _lead(data: Measurements) -> str:
     names = wording.listing([data.titles[model] for model in data.trained])
     n_values = int(data.bulk.loc[data.bulk["model"].isin(data.trained), "n_values"].sum())
     n_matrices = int(data.bulk["model"].isin(data.trained).sum())
-    return (
+    text = (
         f"{n_values:,} singular values of {n_matrices:,} weight matrices of {names}, held against random matrices, "
         "against the data, and against what removing them costs."
+    )
+    n_runs = sum(len(birth["seeds"]) for birth in data.births.values())
+    if not n_runs:
+        return text
+    settings = f" with {wording.count(len(data.births), 'setting')}" if len(data.births) > 1 else ""
+    return (
+        f"{text} Beside them {wording.count(n_runs, 'small transformer')}{settings}, trained here on a task whose "
+        "memories are known."
     )
 
 
@@ -89,11 +97,14 @@ def _with_lines(table: Table) -> dict[str, Any]:
             "heading": block.heading,
             "stub": block.stub,
             "cells": block.cells,
+            "words": [name in block.words for name in block.cells.columns],
             "lines": list(zip(block.cells.index, block.cells.to_numpy(), strict=True)),
+            "folded": block.folded,
         }
         for block in table.blocks
     ]
-    return {"name": table.name, "title": table.title, "notes": table.notes, "blocks": blocks}
+    shown, folded = ([block for block in blocks if block["folded"] is held] for held in (False, True))
+    return {"name": table.name, "title": table.title, "notes": table.notes, "blocks": shown, "folded": folded}
 
 
 def _models(

@@ -10,13 +10,14 @@ import pandas as pd
 class Block:
     """One rectangular part of a table: a heading, what its rows are called, and cells as people read them.
 
-    ``words`` names the columns that hold words rather than numbers.
+    ``words`` names the columns that hold words rather than numbers. A page shows ``folded`` blocks when asked to.
     """
 
     heading: str
     stub: str
     cells: pd.DataFrame
     words: Collection[str] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Table:
     blocks: Sequence[Block]
     notes: Sequence[str]
     warnings: Sequence[str]
+
+
+N_OPEN = 4
+"""Blocks of one table that a page shows unasked, where each birth has one or two."""
 
 
 def by_model(rows: pd.DataFrame, titles: Mapping[str, str]) -> list[tuple[str, pd.DataFrame]]:

@@ -1,0 +1,110 @@
+import numpy as np
+import pandas as pd
+import pytest
+from fake_birth import FINAL, LOST, FakeBirth, frames, settings
+from fake_run import FakeModel, measurements
+
+from weightspectra.report import birth_tables, tables, writers
+
+SMALL = FakeBirth("small", title="Small one")
+SILENT = FakeBirth("silent", formed=None, model={"feed_forward": "linear"})
+FULL = FakeBirth("full", model={"kind": "full"}, seeds=(7,))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return measurements(FakeModel("trained", n_layers=1), births=[SMALL, SILENT, FULL])
+
+
+def test_a_birth_is_a_row_with_means_over_its_runs(data):
+    table = tables.make("births", data)
+    [block] = table.blocks
+    cells = block.cells
+    assert list(cells.index) == ["Small one", "silent", "full"]
+    assert cells.loc["Small one", "Setting"] == "as above"
+    assert cells.loc["Small one", "Accuracy in context"] == "0.950 ± 0.010"
+    assert cells.loc["silent", "Formed at"] == "never"
+    assert cells.loc["full", "Recall of W_O²"] == "–"
+    assert cells.loc["full", "Runs"] == "1"
+    assert cells.loc["silent", "of W_O² through W_F"] == "0.727"
+    assert cells.loc["Small one", "of W_O² through W_F"] == "–"
+    row = table.data.set_index("birth").loc["small"]
+    expected = [FINAL - 0.01 * seed for seed in range(3)]
+    assert row["accuracy"] == pytest.approx(np.mean(expected), abs=1e-3)
+    assert row["accuracy_sd"] == pytest.approx(np.std(expected, ddof=1), abs=1e-3)
+    assert row["accuracy_n"] == row["n_seeds"] == 3
+    assert row["recall_key_2"] == 1
+
+
+def test_a_run_without_probes_is_counted_and_not_hidden(data):
+    probes = data.probes[(data.probes["birth"] == "small") & (data.probes["seed"] != 2)]
+    [block] = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks
+    assert block.cells.loc["Small one", "Accuracy in context"].endswith(" (2 of 3)")
+
+
+def test_columns_that_apply_to_no_birth_are_left_out():
+    [block] = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
+    assert "of W_O² through W_F" not in block.cells
+    assert "of W_K¹" in block.cells
+
+
+def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
+    table = tables.make("knockouts", data)
+    small = table.blocks[0]
+    assert small.heading == "Small one (3 runs)"
+    assert list(small.cells.index) == ["W_O²", "W_K²", "W_K¹", "all together"]
+    assert small.cells.loc["W_K²", "Located"] == "5"
+    assert small.cells.loc["W_K²", "Untouched"] == "0.950 ± 0.010"
+    assert small.cells.loc["W_K²", "Located removed"] == f"{0.95 - LOST['key_2']:.3f} (−0.6000 ± 0.0040)"
+    # Removing everything costs each run its own accuracy: here the runs' spread is larger than the error.
+    assert small.cells.loc["all together", "Located removed"] == "0.003 (−0.9467 ± 0.0058)"
+
+
+def test_effects_are_those_of_the_last_checkpoint_and_of_as_many_smallest_as_located(data):
+    rows = frames(SMALL)["knockouts"]
+    earlier = rows.assign(iteration=1, in_context_accuracy=0.0, accuracy_change=-1.0)
+    effects = birth_tables.knockout_effects(pd.concat([rows, earlier])).set_index(["matrix", "cut"])
+    assert effects.loc[("key_2", "keep_located"), "change"] == pytest.approx(-0.01)
+    assert effects.loc[("key_2", "remove_smallest"), "n_values"] == 5
+    assert effects.loc[("key_2", "remove_smallest"), "change"] == pytest.approx(0.001)
+    assert effects.loc[("all", "remove_located"), "n_values"] == 8 + 5 + 8
+    assert effects["n_runs"].eq(3).all()
+
+
+def test_where_nothing_was_located_there_is_nothing_to_remove(data):
+    rows = frames(SMALL)["knockouts"]
+    none = rows[~((rows["matrix"] == "key_1") & (rows["cut"].isin(["remove_smallest", "keep_largest"])))]
+    table = birth_tables.knockouts(measurements(FakeModel("trained", n_layers=1), births=[SMALL], knockouts=none))
+    assert table.blocks[0].cells.loc["W_K¹", "As many smallest removed"] == "–"
+
+
+def test_simulations_stand_beside_theory(data):
+    table = tables.make("memories", data)
+    headings = [block.heading for block in table.blocks]
+    assert headings[0] == "Sums of outer products"
+    assert "One gradient step, uniform data" in headings
+    [spread] = table.data.query("quantity == 'off_diagonal_std' and dimension == 16 and n_tokens == 11").to_dict(
+        "records"
+    )
+    assert spread["found"] == pytest.approx(spread["expected"])
+    assert spread["n_draws"] == 5
+    cells = table.blocks[0].cells
+    assert cells.loc["d = 16, N = 65", "Recall"].endswith("(–)")
+    assert cells.loc["d = 16, N = 11", "Off diagonal std"] == "0.4098 ± 0.0080 (0.4098)"
+
+
+@pytest.mark.parametrize("name", ["births", "knockouts", "memories", "locator"])
+def test_every_table_can_be_written_and_hides_no_missing_number(data, name):
+    table = tables.make(name, data)
+    assert len(pd.read_csv(pd.io.common.StringIO(writers.to_csv(table)))) == len(table.data)
+    for text in (writers.to_markdown(table), writers.to_latex(table)):
+        assert "nan" not in text.lower()
+    assert "W\\_O²" in writers.to_latex(tables.make("births", data))
+
+
+def test_births_whose_locator_is_off_have_no_knock_outs():
+    data = measurements(FakeModel("trained", n_layers=1))
+    assert birth_tables.births(data).blocks == []
+    assert birth_tables.knockouts(data).blocks == []
+    assert birth_tables.memories(data).blocks == []
+    assert settings() == {}
