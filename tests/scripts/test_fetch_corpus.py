@@ -94,12 +94,12 @@ def test_sequences_of_the_bigram_task_are_whole_documents_whatever_a_document_is
     rows = draw(tmp_path, tmp_path / "a.parquet")
     assert list(rows["part"]) == 6 * ["observe"] + 6 * ["evaluate"]
     assert rows["document"].is_unique
-    assert set(rows["text"].str.len()) == {41}
+    assert set(rows["text"].str.len()) == {40}
     assert rows["text"].str.contains("\n\n").any()
     assert (rows["text"].str.strip() != rows["text"]).any()
     characters = counted.characters
     for text in rows["text"]:
-        assert len({text[at + 1] for at in range(40) if text[at] == " "}) <= 1  # the most frequent one is the trigger
+        assert len({text[at + 1] for at in range(39) if text[at] == " "}) <= 1  # the most frequent one is the trigger
         for one, other in pairwise(text):
             assert one == " " or counted.followers[characters.index(one), characters.index(other)]
     for unit in ("paragraph", "article"):

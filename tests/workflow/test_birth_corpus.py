@@ -28,9 +28,9 @@ def drawn(workflow, tmp_path_factory):
     return folder, config
 
 
-def test_each_sequence_is_a_document_of_one_character_more_than_the_model_reads(drawn):
+def test_each_sequence_is_a_document_of_as_many_characters_as_the_model_reads(drawn):
     found = contracts.CORPUS.read(drawn[0] / "results/corpora/bigrams.parquet")
-    assert list(found["text"].str.len()) == [9] * 4
+    assert list(found["text"].str.len()) == [8] * 4
     assert set("".join(found["text"])) <= set("one two\n")
 
 

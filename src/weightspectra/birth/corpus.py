@@ -13,9 +13,10 @@ from weightspectra.birth.task import Task
 def draw_documents(
     data: Mapping[str, Any], bigrams: Bigrams, n_documents: int, rng: np.random.Generator
 ) -> list[Document]:
-    """Draw sequences, each a document of T + 1 characters: as many as a model reads, and the last one's target.
+    """Draw sequences, each a document of T characters: as many as a model has positions for, one full window.
 
-    Nothing is cut or stripped: line feeds and blanks are characters like any other.
+    Nothing is cut or stripped: line feeds and blanks are characters like any other. The
+    target of the last position is left out, or it would be a window of its own.
 
     Parameters
     ----------
@@ -31,5 +32,5 @@ def draw_documents(
     """
     characters = np.array(bigrams.characters, object)
     names = [f"sequence-{number:05d}" for number in range(n_documents)]
-    tokens = Task.of(data, bigrams).sample(n_documents, rng).tokens
-    return [Document(name, name, "".join(characters[row])) for name, row in zip(names, tokens, strict=True)]
+    inputs = Task.of(data, bigrams).sample(n_documents, rng).inputs
+    return [Document(name, name, "".join(characters[row])) for name, row in zip(names, inputs, strict=True)]
