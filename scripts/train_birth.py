@@ -1,0 +1,36 @@
+"""Train one transformer on the bigram task; keep its parameters at chosen iterations, and the loss of every batch."""
+
+from pathlib import Path
+
+import torch
+
+from weightspectra import contracts, job, provenance
+from weightspectra.birth.characters import Bigrams
+from weightspectra.birth.resuming import Kept, train
+from weightspectra.birth.task import Task
+from weightspectra.birth.training import Recipe, Trainer, new_model
+from weightspectra.models import devices
+from weightspectra.models.bigram_transformer import BigramConfig
+
+
+def main(smk):
+    """Go on after the last checkpoint that an earlier, interrupted job has finished."""
+    torch.set_num_threads(smk.threads)  # sums over more threads have other bits
+    run, device = {"birth": smk.wildcards.birth, "seed": int(smk.wildcards.seed)}, devices.device(smk.params.device)
+    bigrams, recipe = Bigrams.of(contracts.CHARACTERS.read(smk.input[0])), Recipe.of(smk.params.training)
+    task, characters = Task.of(smk.params.data, bigrams), "".join(bigrams.characters)
+    sizes = {"vocab_size": len(characters), "max_position_embeddings": task.length, "characters": characters}
+    seeds = smk.params.seed, run["seed"]
+    model = new_model(BigramConfig(**smk.params.model, **sizes), *seeds).to(device)
+    stamp = job.stamp(smk, device=devices.name(device))
+    key = provenance.digest([stamp, run, contracts.read_provenance(smk.input[0]), smk.threads])
+    output = Path(smk.output.checkpoints)
+    kept = Kept(output.with_name(f".{output.stem}.kept"), key)
+    train(Trainer(model, task, recipe, seeds), kept, run)
+    contracts.CHECKPOINTS.write(kept.checkpoints(), output, stamp)
+    contracts.LEARNING.write([{**run, **row} for row in kept.learning], smk.output.learning, stamp)
+    kept.remove()
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -71,6 +71,11 @@ class BigramConfig(PreTrainedConfig):
             self.first_feed_forward = self.tie_embeddings = False
         super().__post_init__(**kwargs)
 
+    @property
+    def attention_scale(self) -> float:
+        """What the inner products of queries and keys are multiplied with."""
+        return (self.dimension // self.n_heads) ** -0.5 if self.scale_attention else 1.0
+
 
 class SinusoidalPositions(nn.Embedding):
     """A table of positions whose columns are waves of falling frequency (Vaswani et al. 2017, section 3.5)."""
@@ -87,7 +92,7 @@ class Attention(nn.Module):
         super().__init__()
         width = config.dimension
         self.n_heads = config.n_heads
-        self.scale = (width // config.n_heads) ** -0.5 if config.scale_attention else 1.0
+        self.scale = config.attention_scale
         self.query = nn.Identity() if config.kind == "simplified" else nn.Linear(width, width, bias=False)
         self.key, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(3))
 
