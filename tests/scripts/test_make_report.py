@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import fake_ablation
+import fake_birth
 import make_figures
 import make_report
 import make_tables
@@ -21,6 +22,7 @@ from weightspectra.report.measurements import KEY, Measurements
 
 ROOT = Path(make_tables.__file__).resolve().parents[1]
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
+BORN = ["births", "locator", "knockouts", "memories"]
 CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
 CONFIG = {
     "models": {
@@ -46,6 +48,8 @@ CONFIG = {
     "predict": {"models": ["trained"], "corpora": ["prose"]},
     "finetunings": {"century": {"models": ["trained"], "data_set": "centuries"}},
     "comparisons": {"tuned": {"base": "trained", "tuned": "control"}},
+    "births": {"small": {"data": {"length": 24}, "model": {"dimension": 16}, "seeds": [0, 1]}},
+    "memories": {"dimensions": [16]},
     "report": {"matrices": [{"model": "trained", "layer": 1, "role": "up"}]},
 }
 
@@ -89,6 +93,7 @@ def run(tmp_path):
         "directions": fake_ablation.directions(),
         "finetunings": fake_ablation.finetunings(),
         "comparisons": fake_ablation.comparison(),
+        **fake_birth.frames(fake_birth.FakeBirth("small", seeds=(0, 1))),
     }
     plan = Plan(deepcopy(CONFIG), root=str(ROOT))
 
@@ -107,6 +112,8 @@ def run(tmp_path):
                 rows = data[name].query("model == @model") if "model" in data[name] else data[name]
             if name == "evaluations":
                 rows = rows.query("experiment == @stems[-1]")
+            if "birth" in rows:
+                rows = rows[rows["birth"].isin(stems) & (rows["seed"] == int(stems[-1].removeprefix("seed-")))]
             sources = {model: {"kind": "path", "name": model}}
             known[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
     return plan, place, inputs
@@ -133,7 +140,7 @@ def present(plan, place, inputs):
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     plan, place, inputs = run
-    assert plan.shown.tables == [*ALWAYS, "overlap", *CUTTING]
+    assert plan.shown.tables == [*ALWAYS, "overlap", *CUTTING, *BORN]
     assert list(plan.shown.figures) == [
         "controls-control",
         "information-trained",
@@ -147,6 +154,8 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
         "predicted-trained-prose",
         "finetuning-trained-century",
         "difference-tuned",
+        *(f"births-small-{kind}" for kind in ("curves", "timeline", "knockouts", "attention")),
+        "memories",
     ]
     first = present(plan, place, inputs)
     n_tables, n_figures = len(plan.shown.tables), len(plan.shown.figures)
@@ -167,11 +176,28 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     plan = Plan({"models": {"trained": {"source": {"path": "models/trained"}}}}, root=str(ROOT))
     few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
     cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons")
-    few |= {name: [] for name in ("overlaps", *cutting)}
+    born = [contract.name for contract in fake_birth.CONTRACTS]
+    few |= {name: [] for name in ("overlaps", *cutting, *born)}
     made = present(plan, place, few)
     assert plan.shown.tables == ALWAYS
     assert list(plan.shown.figures) == ["information-trained", "spectra-trained"]
     assert len(made) == 5 * 3 + 2 * 2 + 2
+
+
+def test_births_alone_are_presented_beside_the_checkpoints_that_are_analysed(run):
+    _, place, inputs = run
+    born = {
+        name: {"source": {"birth": {"birth": "small", "seed": 0, "iteration": iteration}}}
+        for name, iteration in (("control", 0), ("trained", 400))
+    }
+    plan = Plan({"models": born, "births": deepcopy(CONFIG["births"])}, root=str(ROOT))
+    cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons", "simulations")
+    made = present(plan, place, {**inputs, **{name: [] for name in ("overlaps", *cutting)}})
+    assert plan.controls == {"control": "trained"}
+    assert plan.shown.tables == [*ALWAYS, "births", "locator", "knockouts"]
+    page = made[place("<results>/report.html")].decode()
+    assert "2 small transformers, trained here on a task whose memories are known" in page
+    assert b"before the induction head forms" in made[place("<results>/findings.md")].replace(b"\n   ", b" ")
 
 
 def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
@@ -190,6 +216,8 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
     assert "p_above" not in asked["bulk"]
     assert "row_mean_squares" not in asked["matrices"]
     assert asked["vector_tests"] == {*KEY, "side", "q_value", "participation_q_value"}
+    assert "singular_values" not in asked["locations"]
+    assert {"learning", "attention_maps"}.isdisjoint(asked)
     assert data.spectra.empty
     assert data.shown_vectors.empty
 
@@ -203,6 +231,21 @@ def test_figures_read_vectors_and_levels_of_the_matrices_shown_and_of_their_cont
     assert len(data.shown_vectors) == 2 * 2 * 48
     counted = data.vector_counts.groupby("model")["n_vectors"].sum()
     assert counted["trained"] == counted["control"] == 2 * 2 * (2 * 48 + 2 * 16 + 3 * 48)
+
+
+def test_figures_read_attention_of_the_births_whose_attention_they_show(run):
+    plan, _, inputs = run
+    figures = {name: figure for name, figure in plan.shown.figures.items() if name.startswith("births")}
+    named = {"controls": plan.controls, "titles": plan.titles, "births": plan.config["births"]}
+    data = Measurements.read(inputs, **named, figures=figures.values())
+    assert set(data.attention_maps["seed"]) == {0, 1}
+    assert data.locations["singular_values"].map(len).eq(16).all()
+    del figures["births-small-attention"]
+    without = Measurements.read(inputs, **named, figures=figures.values())
+    assert without.attention_maps.empty
+    assert len(without.learning) == 2 * 400
+    others = [{**figure, "births": ["another"]} for figure in figures.values()]
+    assert Measurements.read(inputs, **named, figures=others).locations.empty
 
 
 def test_presenting_loads_no_deep_learning_library():
