@@ -156,7 +156,7 @@ def _of_figure(where: str, figure: Section, births: Section) -> Iterator[str]:
         if len(set(found.values())) < 2:
             values = ", ".join(f"{value} ({name})" for name, value in found.items())
             yield f"{where}/births: a scaling needs two values of {against} or more, found {values}"
-    if kind in ("timeline", "knockouts"):
+    if kind in ("timeline", "knockouts", "capacity"):
         for name in (name for name in names if not births[name]["probe"]["locate"]):
             yield f"{where}/births: the locator is not scored on births/{name} (probe/locate); leave it out"
 

@@ -37,6 +37,7 @@ OF_FIGURE: dict[str, dict[str, Any]] = {
     "scaling": {"probes": ["in_context_accuracy"], "against": "dimension"},
     "timeline": {},
     "knockouts": {},
+    "capacity": {},
     "attention": {},
 }
 """The same of each kind of figure."""

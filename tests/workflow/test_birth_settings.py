@@ -205,7 +205,7 @@ def test_births_do_not_share_their_defaults():
         ),
         (
             {"births__base__data__length": 3},
-            "births/base/data/length: found 3, expected at least 4. Tokens of a sequence",
+            "births/base/data/length: found 3, expected 4 to 32767. Tokens of a sequence",
         ),
         ({"births__base__data__text": "/none.txt"}, "births/base/data/text: there is no file /none.txt"),
         (

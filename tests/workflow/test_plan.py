@@ -1,13 +1,12 @@
 """Dry runs: what would run, without a network, and what a change makes run again."""
 
-import copy
 import fcntl
 import re
 import subprocess
 
 import pytest
 import yaml
-from snake import ROOT, copy_workflow, plan, run, write_config
+from snake import ROOT, copy_workflow, plan, run, seem_finished, with_value, write_config
 
 from weightspectra.provenance import digest
 
@@ -31,13 +30,7 @@ experiments:
 
 
 def changed(path, value):
-    config = copy.deepcopy(CONFIG)
-    *folders, name = path.split("/")
-    place = config
-    for folder in folders:
-        place = place.setdefault(folder, {})
-    place[name] = value
-    return config
+    return with_value(CONFIG, path, value)
 
 
 SECTIONS = {
@@ -49,8 +42,14 @@ SECTIONS = {
     "tasks": {"fetch_task"},
     "finetunings": {"finetune"},
     "comparisons": {"compare_models"},
+    "births": {"count_characters", "train_birth", "probe_birth", "score_locator"},
+    "memories": {"simulate_memories"},
 }
 """From a section of the configuration to the rules that it asks for."""
+
+
+def is_control(source):
+    return "random" in source or source.get("birth", {}).get("iteration") == 0
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
@@ -61,7 +60,7 @@ def test_the_configurations_here_can_be_planned_without_a_network(path, tmp_path
     models, observe = config["models"].values(), config.get("observe", {"models": [], "corpora": []})
     parts = sum(model.get("parts", 1) for model in models)
     assert counts["fetch_model"] == counts["fit_bulk"] == len(models)
-    assert counts["simulate_nulls"] == sum("random" not in model["source"] for model in models)
+    assert counts["simulate_nulls"] == sum(not is_control(model["source"]) for model in models)
     assert counts["extract_weights"] == counts["decompose"] == parts
     assert counts.get("measure_overlap", 0) == len(observe["models"]) * len(observe["corpora"])
     assert counts.get("evaluate_cuts", 0) == sum(len(e["models"]) for e in config.get("experiments", {}).values())
@@ -96,17 +95,7 @@ def test_a_wrong_configuration_is_refused_in_a_sentence(tmp_path):
 def finished(tmp_path_factory):
     """A folder in which every job of CONFIG seems to have run, on empty files, and a copy of the workflow."""
     folder = tmp_path_factory.mktemp("finished")
-    root = copy_workflow(folder / "workflow copy")
-    config = write_config(folder / "config.yaml", CONFIG)
-    code, output = run(folder, "--configfile", config, "--summary", root=root)
-    assert code == 0, output
-    for line in output.splitlines():
-        if line.startswith("results/"):
-            path = folder / line.split("\t")[0]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-    code, output = run(folder, "--configfile", config, "--touch", "--forceall", root=root)
-    assert code == 0, output
+    seem_finished(folder, copy_workflow(folder / "workflow copy"), CONFIG)
     return folder
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import settings
+import snake
 import yaml
 from jsonschema import Draft202012Validator
 from settings import SettingsError, complete
@@ -28,13 +29,7 @@ HASH = "0" * 64
 
 def with_value(path, value):
     """Return the smallest configuration with one value replaced or added."""
-    config = copy.deepcopy(SMALLEST)
-    *folders, name = path.split("/")
-    place = config
-    for folder in folders:
-        place = place[int(folder)] if isinstance(place, list) else place.setdefault(folder, {})
-    place[name] = value
-    return config
+    return snake.with_value(SMALLEST, path, value)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +185,10 @@ def test_the_configurations_here_are_valid(path):
     complete(yaml.safe_load(path.read_text()))
 
 
-def test_the_examples_in_the_guide_are_valid():
+def test_the_examples_in_the_guide_are_valid(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "mine.txt").write_text("to be or not to be")
     guide = (ROOT / "config" / "README.md").read_text()
     whole, *pieces = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
     sections = [piece for piece in pieces if piece.keys() <= SCHEMA["properties"].keys()]
@@ -198,11 +196,12 @@ def test_the_examples_in_the_guide_are_valid():
         whole[name] = {**whole.get(name, {}), **entries}
     complete(whole)
     entries = [piece for piece in pieces if piece not in sections]
+    base = SMALLEST | {"births": whole["births"]}
     for piece in entries:
         if "observe" in piece:
-            complete(SMALLEST | {"corpora": {"text": piece}})
+            complete(base | {"corpora": {"text": piece}})
         else:
-            complete(SMALLEST | {"models": {"bert": piece, "another-model-of-this-file": {"source": {"path": "x"}}}})
+            complete(base | {"models": {"bert": piece, "another-model-of-this-file": {"source": {"path": "x"}}}})
     sources = SCHEMA["$defs"]["model_source"]["properties"], SCHEMA["$defs"]["corpus"]["properties"]["source"]
     assert {kind for piece in entries for kind in piece["source"]} == {*sources[0], *sources[1]["properties"]}
 
