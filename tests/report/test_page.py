@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import fake_ablation
+import fake_birth
 import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
@@ -30,6 +31,19 @@ FIGURES = {
     "predicted-trained-prose": {"kind": "predicted", "model": "trained", "corpus": "prose"},
     "finetuning-trained-century": {"kind": "finetuning", "model": "trained", "finetuning": "century"},
     "difference-tuned": {"kind": "difference", "model": "trained", "comparison": "tuned"},
+    "births-curves": {"kind": "birth_curves", "births": ["small", "wide"], "probes": ["in_context_accuracy"]},
+    "births-timeline": {"kind": "birth_timeline", "births": ["small"]},
+    "births-knockouts": {"kind": "birth_knockouts", "births": ["small"]},
+    "births-capacity": {"kind": "birth_capacity", "births": ["small", "wide"]},
+    "births-scaling": {
+        "kind": "birth_scaling",
+        "births": ["small", "wide"],
+        "probes": ["recall_output"],
+        "against": "dimension",
+    },
+    "births-transfer": {"kind": "birth_transfer", "births": ["small", "wide"]},
+    "births-attention": {"kind": "birth_attention", "births": ["small"]},
+    "memories": {"kind": "birth_memories"},
 }
 CAPTIONS = {kind: f"How to read {kind}." for kind in gallery.SECTIONS}
 IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quantisation": None}
@@ -53,6 +67,7 @@ def data():
         directions=fake_ablation.directions(),
         finetunings=fake_ablation.finetunings(),
         comparisons=fake_ablation.comparison(),
+        births=[fake_birth.FakeBirth("small"), fake_birth.FakeBirth("wide", model={"dimension": 64})],
     )
 
 
