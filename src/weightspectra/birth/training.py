@@ -21,7 +21,7 @@ _REMEMBERED = {"momentum_buffer": "momentum", "exp_avg": "momentum", "exp_avg_sq
 """From PyTorch's words for what an optimiser remembers to those of :class:`Snapshot`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train: ``births/{birth}/training`` of the configuration, defaults filled in.
 
@@ -48,21 +48,22 @@ class Recipe:
 
     optimiser: str
     learning_rate: float
-    momentum: float
-    betas: tuple[float, ...]
     weight_decay: float
     batch_size: int
     n_iterations: int
     loss: str
     frozen_until: Mapping[str, int]
     checkpoints: tuple[int, ...]
+    momentum: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
 
     @classmethod
     def of(cls, wanted: Mapping[str, Any]) -> "Recipe":
         """Take the recipe from the configuration."""
-        taken = {field.name: wanted[field.name] for field in fields(cls)}
-        checkpoints = sorted({0, *wanted["checkpoints"], wanted["n_iterations"]})
-        return cls(**{**taken, "betas": tuple(wanted["betas"]), "checkpoints": tuple(checkpoints)})
+        taken = {field.name: wanted[field.name] for field in fields(cls) if field.name in wanted}
+        if "betas" in taken:
+            taken["betas"] = tuple(taken["betas"])
+        return cls(**{**taken, "checkpoints": tuple(sorted({0, *wanted["checkpoints"], wanted["n_iterations"]}))})
 
 
 class Snapshot(NamedTuple):
@@ -114,8 +115,7 @@ class Trainer:
         if recipe.optimiser == "sgd":
             self._optimiser = torch.optim.SGD(values, lr=rate, momentum=recipe.momentum, weight_decay=decay)
         else:
-            betas = recipe.betas[0], recipe.betas[1]
-            self._optimiser = torch.optim.AdamW(values, lr=rate, betas=betas, weight_decay=decay)
+            self._optimiser = torch.optim.AdamW(values, lr=rate, betas=recipe.betas, weight_decay=decay)
 
     def step(self, iteration: int) -> dict[str, Any]:
         """Make the step after so many others; return what the batch said before.
