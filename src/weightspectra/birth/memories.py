@@ -23,8 +23,8 @@ Parameters = Mapping[str, np.ndarray]
 TOLERANCE = 1e-5
 """Relative singular value from which on directions that are stored in float32 count as independent."""
 
-N_DIRECTIONS = 4000
-"""Random directions behind a p-value of an alignment; it errs by a few percent at 0.001."""
+N_DIRECTIONS = 1000
+"""Random directions behind a p-value of an alignment, which they leave with an error of some percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +39,19 @@ class Memories:
         Directions that it should read, one for each memory.
     target : ndarray of shape (n_outputs, n_inputs)
         How much of each output belongs to each input, up to a factor; NaN where nothing can be said.
-        The identity where memories are pairs.
+        The identity where memories are pairs; columns sum to zero where outputs are relative.
     tokens : ndarray of shape (n_inputs,)
         Whose memories these are; empty if they are of positions.
+    relative : bool
+        Whether outputs compete, so that what is added to all of them alike is nothing: a softmax has no use for a
+        logit that all tokens share.
     """
 
     outputs: np.ndarray
     inputs: np.ndarray
     target: np.ndarray
     tokens: np.ndarray
+    relative: bool = False
 
     @property
     def n_memories(self) -> int:
@@ -61,8 +65,8 @@ class Memories:
 
     @cached_property
     def output_basis(self) -> np.ndarray:
-        """Orthonormal rows that span the outputs."""
-        return basis(self.outputs)
+        """Orthonormal rows that span the outputs, or their differences from the mean if they are relative."""
+        return basis(self.outputs - self.outputs.mean(axis=0) if self.relative else self.outputs)
 
     @cached_property
     def input_basis(self) -> np.ndarray:
@@ -77,8 +81,8 @@ class Memories:
 
     @property
     def separable(self) -> bool:
-        """Whether each coefficient can be told from the others: directions are independent but for a common mean."""
-        return len(self.input_basis) == len(self.inputs) and len(self.output_basis) >= len(self.outputs) - 1
+        """Whether each coefficient can be told from the others: all directions are independent."""
+        return all(len(basis(directions)) == len(directions) for directions in (self.outputs, self.inputs))
 
     def coefficients(self, matrix: np.ndarray) -> np.ndarray:
         """Return how much of each pair of directions there is in a matrix.
@@ -121,13 +125,12 @@ class Memories:
 
         Notes
         -----
-        Where the target's columns sum to zero, outputs compete and only differences count: the same is taken off
-        all outputs of an input.
+        Where outputs are relative, coefficients are taken from their mean over those of which the target tells.
         """
         told = np.isfinite(self.target)
         target = np.where(told, self.target, 0)
         found = np.where(told, coefficients, 0)
-        if np.allclose(target.sum(axis=0), 0):
+        if self.relative:
             found = np.where(told, found - found.sum(axis=0) / told.sum(axis=0), 0)
         strengths = (found * target).sum(axis=0) / (target**2).sum(axis=0)
         n_others = told.sum() - len(strengths)
@@ -199,29 +202,29 @@ def of_matrices(parameters: Parameters, conditional: np.ndarray, triggers: np.nd
     -----
     With w_1(k) = W_O^1 W_V^1 w_E(k) for what the first layer writes where it attends token k:
 
-    - W_O^2: w_U(k) (W_V^2 w_E(k))^T for every token. Outputs are centred, because a softmax has no use for a logit that
-      all tokens share; after a linear W_F they are (1 + W_F)^T w_U(k).
+    - W_O^2: w_U(k) (W_V^2 w_E(k))^T for every token. Outputs are relative: gradients of a softmax's loss sum to
+      zero over them, so that what is learned has a rank of N - 1 at most. A linear W_F makes them (1 + W_F)^T w_U(k).
     - W_K^2: w_E(k) w_1(k)^T for every trigger (every token, if any can be a trigger).
     - W_K^1: p_t p_(t-1)^T for every position but the first.
-    - W_F: sum_j log pi_b(j|i) w_U(j) w_E(i)^T for every token i, centred as above.
+    - W_F: sum_j log pi_b(j|i) w_U(j) w_E(i)^T for every token i, relative as well.
     """
     exact = {name: np.asarray(values, dtype=np.float64) for name, values in parameters.items()}
     embedding, positions = exact["embedding.weight"], exact["positions.weight"]
     every = np.arange(len(embedding))
     sought = every if triggers is None else np.asarray(triggers)
-    unembedding = exact["unembedding.weight"] - exact["unembedding.weight"].mean(axis=0)
+    unembedding = exact["unembedding.weight"]
     read_out = unembedding
     if WEIGHTS["feed_forward"] in exact:
         read_out = unembedding + unembedding @ exact[WEIGHTS["feed_forward"]]
     first = embedding @ _through(exact, 0).T
     centring = np.eye(len(every)) - 1 / len(every)
     found = {
-        "output_2": Memories(read_out, embedding @ exact["layers.1.attention.value.weight"].T, centring, every),
+        "output_2": Memories(read_out, embedding @ exact["layers.1.attention.value.weight"].T, centring, every, True),
         "key_2": Memories(embedding[sought], first[sought], np.eye(len(sought)), sought),
         "key_1": Memories(positions[1:], positions[:-1], np.eye(len(positions) - 1), every[:0]),
     }
     if WEIGHTS["feed_forward"] in exact:
-        found["feed_forward"] = Memories(unembedding, embedding, _log_odds(conditional), every)
+        found["feed_forward"] = Memories(unembedding, embedding, _log_odds(conditional), every, True)
     return found
 
 
