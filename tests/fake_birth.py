@@ -287,7 +287,8 @@ def _knockouts(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _simulations() -> Iterator[dict[str, Any]]:
-    """Superpositions and spectra that are on average as theory has them; steps that recall all there is."""
+    """Superpositions, spectra and steps that are on average as theory has them, where it says anything."""
+    nan = float("nan")
     for seed, error in enumerate(stats.norm.ppf((np.arange(5) + 0.5) / 5)):
 
         def row(simulation, dimension, n_tokens, quantity, value, expected, variant="", seed=seed):
@@ -298,10 +299,20 @@ def _simulations() -> Iterator[dict[str, Any]]:
             for n_tokens in (11, 65):
                 spread = (2 / dimension + n_tokens / dimension**2) ** 0.5
                 found = min(1.0, dimension**2 / (n_tokens * np.log(n_tokens) * 8) * (1 + 0.02 * error))
-                yield row("superposition", dimension, n_tokens, "recall", found, float("nan"))
+                yield row("superposition", dimension, n_tokens, "recall", found, nan)
                 yield row("superposition", dimension, n_tokens, "off_diagonal_std", spread * (1 + 0.02 * error), spread)
-            largest = 2.11
-            yield row("spectrum", dimension, dimension // 2, "largest", largest + 0.02 * error, largest)
-        yield row("one_step", 64, 65, "recall", 0.3 + 0.01 * error, float("nan"), "uniform data")
-        for step in ("output_2", "key_2", "key_1"):
-            yield row("three_steps", 64, 16, f"recall of {step}", 1.0, 1.0, "orthonormal embeddings")
+            for end, edge in (("largest", 2.11), ("smallest", 0.16)):
+                yield row("spectrum", dimension, dimension // 2, end, edge + 0.02 * error, edge)
+            yield row("one_step", dimension, 11, "recall", 0.3 + 0.01 * error, 0.3, "Gaussian")
+            yield row("one_step", dimension, 65, "recall", 0.11 + 0.01 * error, nan, "text")
+            for matrix in ("output_2", "key_2"):
+                yield row("three_steps", dimension, 16, f"recall_of_{matrix}", 0.9 + 0.01 * error, 0.9, "Gaussian")
+            for logit in (0.1, 8):
+                for quantity in ("recall_of_key_1", "accuracy", "accuracy_rescaled", "accuracy_of_memories"):
+                    yield row(
+                        "three_steps", dimension, 16, quantity, 0.5 + 0.01 * error, nan, f"Gaussian, logit {logit:g}"
+                    )
+        for matrix in ("output_2", "key_2"):
+            yield row("three_steps", 64, 16, f"recall_of_{matrix}", 1.0, 1.0, "orthonormal")
+        for logit in (0.1, 8):
+            yield row("three_steps", 64, 16, "recall_of_key_1", 1.0, 1.0, f"orthonormal, logit {logit:g}")

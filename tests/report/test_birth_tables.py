@@ -80,17 +80,19 @@ def test_where_nothing_was_located_there_is_nothing_to_remove(data):
 
 def test_simulations_stand_beside_theory(data):
     table = tables.make("memories", data)
-    headings = [block.heading for block in table.blocks]
-    assert headings[0] == "Sums of outer products"
-    assert "One gradient step, uniform data" in headings
+    sums, spectra, one, three = (block.cells for block in table.blocks)
+    assert list(spectra.columns) == ["Largest", "Smallest"]
+    assert one.loc["d = 16, N = 65, text", "Recall"] == "0.1100 ± 0.0098 (–)"
+    assert three.loc["d = 64, N = 16, orthonormal", "Recall of W_O²"] == "1 (1.000)"
+    assert three.loc["d = 64, N = 16, orthonormal", "Recall of W_K¹"] == "–"
+    assert "Accuracy of memories" in three
     [spread] = table.data.query("quantity == 'off_diagonal_std' and dimension == 16 and n_tokens == 11").to_dict(
         "records"
     )
     assert spread["found"] == pytest.approx(spread["expected"])
     assert spread["n_draws"] == 5
-    cells = table.blocks[0].cells
-    assert cells.loc["d = 16, N = 65", "Recall"].endswith("(–)")
-    assert cells.loc["d = 16, N = 11", "Off diagonal std"] == "0.4098 ± 0.0080 (0.4098)"
+    assert sums.loc["d = 16, N = 65", "Recall"].endswith("(–)")
+    assert sums.loc["d = 16, N = 11", "Off diagonal std"] == "0.4098 ± 0.0080 (0.4098)"
 
 
 @pytest.mark.parametrize("name", ["births", "knockouts", "memories", "locator"])

@@ -138,9 +138,8 @@ def memories(data: Measurements) -> Table:
         )
     summary = pd.DataFrame(rows, columns=[*key, "n_draws", "found", "found_sd", "expected"])
     blocks = []
-    for (simulation, variant), part in summary.groupby(["simulation", "variant"], sort=False):
-        heading = SIMULATIONS.get(str(simulation), str(simulation))
-        blocks.append(Block(heading + (f", {variant}" if variant else ""), "Dimension, memories", _simulated(part)))
+    for simulation, part in summary.groupby("simulation", sort=False):
+        blocks.append(Block(SIMULATIONS.get(str(simulation), str(simulation)), "Setting", _simulated(part)))
     notes = [
         "Found: mean ± standard deviation over draws of the embeddings. In round brackets: what theory says "
         f"({wording.NOTHING}: it says nothing).",
@@ -214,15 +213,26 @@ def _effect(row: Row | None) -> str:
 def _simulated(rows: pd.DataFrame) -> pd.DataFrame:
     """Spell one simulation: settings over quantities."""
     told = rows.assign(
-        place=[f"d = {d:,}, N = {n:,}" for d, n in zip(rows["dimension"], rows["n_tokens"], strict=True)],
+        place=[
+            f"d = {row['dimension']:,}, N = {row['n_tokens']:,}" + (f", {row['variant']}" if row["variant"] else "")
+            for row in rows.to_dict("records")
+        ],
         cell=[
             f"{spell(Spread(row['found'], row['found_sd'], row['n_draws'], row['n_draws']))} {_theory(row['expected'])}"
             for row in rows.to_dict("records")
         ],
-        name=rows["quantity"].str.replace("_", " ").str.capitalize(),
+        name=[_quantity(name) for name in rows["quantity"]],
     )
     cells = told.pivot_table(index="place", columns="name", values="cell", aggfunc="first", sort=False)
     return cells.fillna(wording.NOTHING)
+
+
+def _quantity(name: str) -> str:
+    """Spell the name of a quantity for people: ``"recall_of_key_2"`` is ``"Recall of W_K²"``."""
+    spelled = name.replace("_", " ").capitalize()
+    for matrix, title in MATRIX_TITLES.items():
+        spelled = spelled.replace(f"of {matrix.replace('_', ' ')}", f"of {title}")
+    return spelled
 
 
 def _theory(expected: float) -> str:
