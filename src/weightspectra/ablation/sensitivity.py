@@ -1,4 +1,27 @@
-"""How a model's predictions answer to each singular value: one forward pass and a few backward passes."""
+"""How a model's predictions answer to each singular value: one forward pass and a few backward passes.
+
+Let value k go from W = sum_k s_k u_k v_k'. The output of the matrix at
+token t then changes by -s_k u_k (v_k . x_t), and a function f of all outputs
+whose gradient there is d_t, to first order, by -c_k with
+``c_k = sum_t s_k (v_k . x_t) (u_k . d_t)``: the inner product of two
+projections, so that no gradient of a weight is ever formed.
+
+With f the loss, -c_k is the *first order*. For the *second order* f is a
+probe ``g . z``: logits z of all scored tokens, with g drawn afresh from a
+Gaussian of covariance ``diag(p) - p p'`` at each token (p the predicted
+probabilities; g = sqrt(p) e - p (sqrt(p) . e) with e standard normal). The
+mean of ``c_k^2`` over g is the step's Fisher information, which is the
+Gauss-Newton matrix of the loss (Martens, J. Mach. Learn. Res. 21(146),
+section 9), and half of it is the Kullback-Leibler divergence of the
+predictions before and after, to second order. Drawing classes from p and
+taking gradients of their log-probabilities has the same mean; Gaussian
+probes have no rare large draws. Probes of different sequences are independent, so
+every sequence gives one square for each backward pass.
+
+Memory beside the model: the stored vectors in float32; for one batch, the
+graph of activations, one number per token and singular value, and four
+tables of logits.
+"""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,30 +121,6 @@ def respond(
     Returns
     -------
     dict from MatrixKey to Response
-
-    Notes
-    -----
-    Let value k go from W = sum_k s_k u_k v_k'. The output of the matrix at
-    token t then changes by -s_k u_k (v_k . x_t), and a function f of all outputs
-    whose gradient there is d_t, to first order, by -c_k with
-    ``c_k = sum_t s_k (v_k . x_t) (u_k . d_t)``: the inner product of two
-    projections, so that no gradient of a weight is ever formed.
-
-    With f the loss, -c_k is the *first order*. For the *second order* f is a
-    probe ``g . z``: logits z of all scored tokens, with g drawn afresh from a
-    Gaussian of covariance ``diag(p) - p p'`` at each token (p the predicted
-    probabilities; g = sqrt(p) e - p (sqrt(p) . e) with e standard normal). The
-    mean of ``c_k^2`` over g is the step's Fisher information, which is the
-    Gauss-Newton matrix of the loss (Martens, J. Mach. Learn. Res. 21(146),
-    section 9), and half of it is the Kullback-Leibler divergence of the
-    predictions before and after, to second order. Drawing classes from p and
-    taking gradients of their log-probabilities has the same mean; Gaussian
-    probes have no rare large draws. Probes of different sequences are independent, so
-    every sequence gives one square for each backward pass.
-
-    Memory beside the model: the stored vectors in float32; for one batch, the
-    graph of activations, one number per token and singular value, and four
-    tables of logits.
     """
     matrices = subject.matrices
     recorders = [_Recorder(key, matrices[key], subject.vectors(key)) for key in _hooked_keys(matrices)]

@@ -1,9 +1,25 @@
-"""Noisier copies: a model with the estimated noise of its quantisation added once more."""
+"""Noisier copies: a model with the estimated noise of its quantisation added once more.
+
+A format with a scale and an offset for each block (GGUF's Q4_1) stores the
+numbers ``m + d q`` with ``q = 0 ... 2^bits - 1``, and the quantiser chooses
+``m`` and ``d`` such that both ends occur. The dequantised values alone thus
+give the step back, ``d = (max - min) / (2^bits - 1)``; in SmolLM2-135M that is
+the file's own scale in each of 3,317,760 blocks. Rounding to such a grid leaves
+an error uniform over one step; another one, ``U(-d/2, d/2)``, independent for
+every entry, is added. Its mean square is ``d^2 / 12``, as large again as
+the error that is there already, so that both together are 1.41 times as
+large: what depends on the quantiser's noise moves, and what does not, stays
+(B. Widrow and I. Kollar, Quantization Noise, Cambridge 2008, chapter 5).
+
+llama.cpp permutes the rows of query and key matrices. Blocks lie within
+rows, so that this changes nothing here.
+"""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,42 +62,16 @@ def write_renoised(
     UserError
         When the rows of a matrix do not divide into blocks, or a tensor's
         number format is unknown.
-
-    Notes
-    -----
-    A format with a scale and an offset for each block (GGUF's Q4_1) stores the
-    numbers ``m + d q`` with ``q = 0 ... 2^bits - 1``, and the quantiser chooses
-    ``m`` and ``d`` such that both ends occur. The dequantised values alone thus
-    give the step back, ``d = (max - min) / (2^bits - 1)``; in SmolLM2-135M that is
-    the file's own scale in each of 3,317,760 blocks. Rounding to such a grid leaves
-    an error uniform over one step; another one, ``U(-d/2, d/2)``, independent for
-    every entry, is added. Its mean square is ``d^2 / 12``, as large again as
-    the error that is there already, so that both together are 1.41 times as
-    large: what depends on the quantiser's noise moves, and what does not, stays.
-
-    llama.cpp permutes the rows of query and key matrices. Blocks lie within
-    rows, so that this changes nothing here.
-
-    References
-    ----------
-    B. Widrow and I. Kollar, Quantization Noise (Cambridge 2008), chapter 5.
     """
     tensors = checkpoints.tensors(like)
-    slots: dict[str, list[Slot]] = {}
-    for slot in claims.claim(checkpoints.config(like), {name: held.shape for name, held in tensors.items()}).values():
-        slots.setdefault(slot.tensor, []).append(slot)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in folders.companions([path.name for path in like.iterdir()], code=trust_remote_code):
-        shutil.copyfile(like / name, folder / name)
-    config = {**checkpoints.config(like), "dtype": "float32"}
-    config.pop("torch_dtype", None)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    ordered = dict(sorted(tensors.items()))
+    slots = _slots_by_tensor(checkpoints.config(like), tensors)
+    tensors = dict(sorted(tensors.items()))
+    _copy_companions(like, folder, trust_remote_code)
     checkpoints.write_safetensors(
         folder / "model.safetensors",
-        {name: ("F32" if name in slots else held.format, held.shape) for name, held in ordered.items()},
-        _contents(ordered, slots, seed, bits, block, like.name),
-        _described(ordered, slots, bits, block, like.name),
+        {name: ("F32" if name in slots else held.format, held.shape) for name, held in tensors.items()},
+        _contents(tensors, slots, seed, bits, block, like.name),
+        _described(tensors, slots, bits, block, like.name),
     )
 
 
@@ -108,6 +98,23 @@ def steps_of_blocks(matrix: np.ndarray, bits: int, block: int) -> np.ndarray:
         raise UserError(f"rows of {n_in} values do not divide into blocks of {block}; set the block of their format")
     blocks = matrix.reshape(n_out, n_in // block, block)
     return (blocks.max(axis=2) - blocks.min(axis=2)) / (2**bits - 1)
+
+
+def _slots_by_tensor(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> Slots:
+    found: dict[str, list[Slot]] = {}
+    for slot in claims.claim(config, {name: held.shape for name, held in tensors.items()}).values():
+        found.setdefault(slot.tensor, []).append(slot)
+    return found
+
+
+def _copy_companions(like: Path, folder: Path, trust_remote_code: bool) -> None:
+    """Copy what stands beside the weights, and say in the configuration that these are float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in folders.companions([path.name for path in like.iterdir()], code=trust_remote_code):
+        shutil.copyfile(like / name, folder / name)
+    config = {**checkpoints.config(like), "dtype": "float32"}
+    config.pop("torch_dtype", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _contents(
