@@ -118,6 +118,7 @@ def test_edited_probes_train_nothing(finished):
     original = path.read_text()
     try:
         path.write_text(original + "\nANOTHER_NUMBER = 1\n")
-        assert planned(finished, CONFIG, root=root) == {"probe_birth": 5, **dict.fromkeys(PRESENTATION, 1)}
+        found = set(planned(finished, CONFIG, root=root))
+        assert {"probe_birth", *PRESENTATION} <= found <= OF_RUNS
     finally:
         path.write_text(original)
