@@ -79,6 +79,15 @@ def test_w_f_stores_what_follows_each_token(drawn, conditional):
     assert abs(wrong[2]) < 0.5
 
 
+def test_a_token_that_one_other_always_follows_says_nothing_of_strengths(drawn):
+    conditional = np.full((N_TOKENS, N_TOKENS), 1 / N_TOKENS) + np.eye(N_TOKENS) / 10
+    conditional[4] = np.eye(N_TOKENS)[2]
+    found = memories.of_matrices(drawn, conditional, None)["feed_forward"]
+    strengths, noise, _ = found.strengths(found.coefficients(0.7 * found.operator))
+    assert np.flatnonzero(np.isnan(strengths)).tolist() == [4]
+    assert noise == pytest.approx(0, abs=1e-9)
+
+
 def test_after_w_f_tokens_are_read_out_elsewhere(drawn, conditional):
     """The logit that a change x of W_O^2's output makes is w_U (1 + W_F) x."""
     found = memories.of_matrices(drawn, conditional, None)["output_2"]

@@ -4,7 +4,7 @@ Does it find them, all of them, and nothing else? :mod:`weightspectra.birth.memo
 :mod:`weightspectra.birth.locators` what is found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,56 +168,68 @@ def verdicts(
     against noise.
     """
     left, right = whole.left[:n_located], whole.right[:n_located]
-    limit = level / max(n_located, 1)
-
-    def aligned(operator: np.ndarray) -> int:
-        found = known.alignments(left, right, operator)
-        return int(np.count_nonzero(known.alignment_p_values(found, operator, rng) <= limit))
-
-    n_learned = 0 if change.is_nothing else aligned(change.change / np.linalg.norm(change.change))
+    n_learned = count_aligned(left, right, change.change, level, rng)
     if memories is None:
         nothing = dict.fromkeys(("n_true", "n_false", "n_aligned", "precision", "recall"), np.nan)
         return {"n_memories": 0, "rank": 0, "n_learned": n_learned, **nothing}
-    n_memories, rank = (0, 0) if change.is_nothing else (memories.n_memories, memories.rank)
-    n_true: float = 0.0
-    if n_memories:
-        n_true = float(np.count_nonzero(_memory_p_values(left, right, memories, level) <= limit))
-        if not testable(memories, level):
-            n_true = np.nan
+    n_memories, rank, n_true, n_aligned = 0, 0, 0.0, 0
+    if not change.is_nothing:
+        n_memories, rank = memories.n_memories, memories.rank
+        spaces = memories.output_basis, memories.input_basis
+        found = [shares(vectors, space) for vectors, space in zip((left, right), spaces, strict=True)]
+        n_true = count_true(found[0], found[1], [len(space) for space in spaces], whole.shape, level)
+        n_aligned = count_aligned(left, right, memories.operator, level, rng)
     return {
         "n_memories": n_memories,
         "rank": rank,
         "n_learned": n_learned,
         "n_true": n_true,
         "n_false": n_located - n_true,
-        "n_aligned": float(aligned(memories.operator)) if n_memories else 0.0,
+        "n_aligned": float(n_aligned),
         "precision": n_true / n_located if n_located else np.nan,
         "recall": n_true / min(n_memories, rank) if n_memories else np.nan,
     }
 
 
-def testable(memories: Memories, level: float) -> bool:
-    """Say whether vectors can be told to lie in the memories' spaces.
+def count_true(
+    left_shares: np.ndarray, right_shares: np.ndarray, dimensions: Sequence[int], shape: Sequence[int], level: float
+) -> float:
+    """Count the directions that lie in two spaces beyond chance, at ``level`` for all of them together.
 
-    They cannot if a random vector's share is so large that one halfway between it and 1 is not significant.
+    Parameters
+    ----------
+    left_shares, right_shares : ndarray of shape (n_located,)
+        Of their vectors in the memories' output and input spaces.
+    dimensions : sequence of two int
+        Of these spaces.
+    shape : sequence of two int
+        Of the matrix.
+    level : float
+
+    Returns
+    -------
+    float
+        NaN if a space is so large that a vector can hardly be told to lie in it: if a share halfway between a random
+        vector's and 1 is not significant.
     """
-    sizes = memories.outputs.shape[1], memories.inputs.shape[1]
-    dimensions = len(memories.output_basis), len(memories.input_basis)
-    halfway = [
-        known.share_p_values(np.array((1 + dimension / size) / 2), dimension, size)
-        for dimension, size in zip(dimensions, sizes, strict=True)
-    ]
-    return all(p <= level for p in halfway)
+    sides = list(zip((left_shares, right_shares), dimensions, shape, strict=True))
+    halfway = [known.share_p_values(np.array((1 + m / n) / 2), m, n) for _, m, n in sides]
+    if not all(p <= level for p in halfway):
+        return np.nan
+    p_values = [np.maximum(known.share_p_values(found, m, n), SMALLEST_P) for found, m, n in sides]
+    return float(np.count_nonzero(cleaning.combine_sides(*p_values) <= level / max(len(left_shares), 1)))
 
 
-def _memory_p_values(left: np.ndarray, right: np.ndarray, memories: Memories, level: float) -> np.ndarray:
-    if not testable(memories, level) or not len(left):
-        return np.ones(len(left))
-    sides = [
-        known.share_p_values(shares(vectors, space), len(space), vectors.shape[1])
-        for vectors, space in ((left, memories.output_basis), (right, memories.input_basis))
-    ]
-    return cleaning.combine_sides(*(np.maximum(p_values, SMALLEST_P) for p_values in sides))
+def count_aligned(
+    left: np.ndarray, right: np.ndarray, operator: np.ndarray, level: float, rng: np.random.Generator
+) -> int:
+    """Count the pairs of vectors (rows) that are aligned with a matrix beyond chance, at ``level`` for all together."""
+    norm = np.linalg.norm(operator)
+    if norm == 0 or not len(left):
+        return 0
+    unit = operator / norm
+    p_values = known.alignment_p_values(known.alignments(left, right, unit), unit, rng)
+    return int(np.count_nonzero(p_values <= level / len(left)))
 
 
 def _shares(whole: Triplets, memories: Memories | None) -> dict[str, Any]:
@@ -240,8 +252,9 @@ def _stored(change: np.ndarray, memories: Memories | None, frequencies: np.ndarr
         return {"coefficients": [], **nothing}
     strengths, noise, correlation = memories.strengths(memories.coefficients(change))
     ranked = np.nan
-    if len(memories.tokens) > 2 and np.ptp(strengths) > 0:
-        ranked = float(spearmanr(strengths, frequencies[memories.tokens]).statistic)
+    told = np.isfinite(strengths[: len(memories.tokens)])
+    if told.sum() > 2 and np.ptp(strengths[told]) > 0:
+        ranked = float(spearmanr(strengths[told], frequencies[memories.tokens][told]).statistic)
     return {
         "coefficients": strengths,
         "coefficient_noise": noise,

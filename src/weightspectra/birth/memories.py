@@ -117,7 +117,8 @@ class Memories:
         Returns
         -------
         strengths : ndarray of shape (n_inputs,)
-            How many times its target each memory is stored: the diagonal, if memories are pairs.
+            How many times its target each memory is stored: the diagonal, if memories are pairs. NaN for those of
+            whose outputs the target prefers none.
         noise : float
             Root mean square of the rest, which is of no memory; NaN if there is no rest.
         correlation : float
@@ -132,9 +133,12 @@ class Memories:
         found = np.where(told, coefficients, 0)
         if self.relative:
             found = np.where(told, found - found.sum(axis=0) / told.sum(axis=0), 0)
-        strengths = (found * target).sum(axis=0) / (target**2).sum(axis=0)
-        n_others = told.sum() - len(strengths)
-        rest = ((found - target * strengths)[told] ** 2).sum()
+        energies = (target**2).sum(axis=0)
+        strengths = np.divide(
+            (found * target).sum(axis=0), energies, out=np.full(len(energies), np.nan), where=energies > 0
+        )
+        n_others = told.sum() - np.count_nonzero(energies)
+        rest = ((found - target * np.nan_to_num(strengths))[told] ** 2).sum()
         noise = float(np.sqrt(rest / n_others)) if n_others else np.nan
         if not (np.ptp(found[told]) and np.ptp(target[told])):
             return strengths, noise, np.nan
