@@ -9,6 +9,7 @@ import simulate_memories
 from stand_in import Files, job
 
 from weightspectra import contracts
+from weightspectra.birth import associative_memory
 
 COUNTS = Path(__file__).parents[2] / "config" / "published" / "tiny_shakespeare.csv"
 SETTINGS = {"dimensions": [8, 24], "n_tokens": [10, 20], "n_seeds": 2, "n_samples": 64}
@@ -45,6 +46,13 @@ def test_what_theory_says_is_there_and_near(found):
     recalls = found[found["quantity"] == "recall"]
     assert recalls["expected"].between(0, 1).all()
     assert (recalls["value"] - recalls["expected"]).abs().mean() < 0.15
+
+
+def test_noise_of_one_step_counts_the_less_the_more_examples_there_are(tmp_path):
+    """With 10 examples of each class, a tenth is left of noise that is as long as the input."""
+    many = simulate(tmp_path / "many", dimensions=[24], n_tokens=[20], n_samples=200)
+    expected = many.query("variant == 'Gaussian' and quantity == 'recall'")["expected"].unique()
+    assert expected == pytest.approx([associative_memory.predicted_recall(24, 20, 0.1)])
 
 
 def test_same_seed_same_bytes_and_other_settings_do_not_change_what_is_found(found, tmp_path):

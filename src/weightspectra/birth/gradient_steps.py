@@ -17,7 +17,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from weightspectra.birth.associative_memory import store
 from weightspectra.birth.task import Sequences
 
 
@@ -45,7 +44,7 @@ def cross_entropy_gradient(
 
 
 def one_step(
-    outputs: np.ndarray, inputs: np.ndarray, n_examples: float, noise_std: float, rng: np.random.Generator
+    outputs: np.ndarray, inputs: np.ndarray, n_examples: int, noise_std: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the change of a matrix that is zero by one step of size N on noisy inputs.
 
@@ -53,8 +52,8 @@ def one_step(
     ----------
     outputs, inputs : ndarray of shape (N, d)
         w_U(k) and u_k.
-    n_examples : float
-        Of each class y: x = u_y + noise. Not whole where examples are divided among classes.
+    n_examples : int
+        Of each class y: x = u_y + noise.
     noise_std : float
         Standard deviation of each component of the noise, which is Gaussian.
     rng : numpy.random.Generator
@@ -62,10 +61,12 @@ def one_step(
     Notes
     -----
     In expectation ``w_U(i)^T W u_k`` is 1 - 1/N for i = k and -1/N otherwise, exactly so for orthonormal embeddings.
-    The noise is not drawn example by example but as the mean of each class, of variance noise_std^2 / n_examples.
+    What noise is left with each u_k has the squared length d noise_std^2 / n_examples.
     """
-    means = inputs + rng.standard_normal(inputs.shape) * noise_std / np.sqrt(n_examples)
-    return store(outputs, means - means.mean(axis=0))
+    targets = np.tile(np.arange(len(inputs)), n_examples)
+    noisy = inputs[targets] + noise_std * rng.standard_normal((len(targets), inputs.shape[1]))
+    zero = np.zeros((outputs.shape[1], inputs.shape[1]))
+    return -len(inputs) * cross_entropy_gradient(zero, outputs, noisy, targets)
 
 
 def output_coefficients(batches: Iterable[Sequences], n_tokens: int) -> np.ndarray:

@@ -98,7 +98,7 @@ def spectrum(dimension: int, n_memories: int, rng: np.random.Generator) -> Found
 
 def one_step(dimension: int, n_tokens: int, n_samples: int, rng: np.random.Generator) -> Found:
     """Take one step from zero on inputs with independent noise as long as they are; classes are equally frequent."""
-    each = n_samples / n_tokens
+    each = max(n_samples // n_tokens, 1)
     for variant, orthonormal in {"Gaussian": False, "orthonormal": True}.items():
         if orthonormal and n_tokens > dimension:
             continue
