@@ -55,6 +55,16 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
                 "n_train": 16,
             }
         },
+        "births": {
+            "birth": {
+                "seeds": [0],
+                "data": {"length": 16, "n_triggers": 2},
+                "model": {"dimension": 8, "feed_forward": "linear"},
+                "training": {"batch_size": 8, "n_iterations": 4, "checkpoints": [2]},
+                "probe": {"n_sequences": 8},
+            }
+        },
+        "memories": {"dimensions": [8], "n_tokens": [4], "n_seeds": 2, "n_samples": 64},
         "comparisons": {"training": {"base": "llama_random", "tuned": "llama"}},
         "randomness": {"n_spectra": 20, "n_vectors": 1000, "n_permutations": 3},
         "experiments": {
