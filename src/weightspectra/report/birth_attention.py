@@ -50,7 +50,7 @@ def attention_figure(attention_maps: pd.DataFrame) -> Figure:
             line, column = divmod(number, n_columns)
             place = (LEFT + column * (size + GAP), TOP + line * (size + BETWEEN), size, size)
             axes = birth_axes.place(figure, *place)
-            axes.set_title(_title(layer, layers[-1], head if len(heads) > 1 else None))
+            axes.set_title(f"Layer {layer}, head {head}" if len(heads) > 1 else f"Layer {layer}")
             _draw(axes, found.head(n_shown), last=layer == layers[-1])
             _name(axes, found.head(n_shown), size)
             if column == 0:
@@ -59,10 +59,6 @@ def attention_figure(attention_maps: pd.DataFrame) -> Figure:
                 axes.set_xlabel("is looked at")
         _explain(figure)
     return figure
-
-
-def _title(layer: int, last: int, head: int | None) -> str:
-    return f"Layer {layer + 1} of {last + 1}" + ("" if head is None else f", head {head + 1}")
 
 
 def last_of_first_seed(attention_maps: pd.DataFrame) -> pd.DataFrame:

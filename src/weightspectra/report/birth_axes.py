@@ -74,7 +74,8 @@ def root_ticks(last: float, *, gap: float, with_last: bool = False) -> list[int]
     With ``with_last`` the last number is one of them if it has no more than two digits that are not zero.
     """
     end = max(int(last), 1)
-    steps = [digit * 10**power for power in range(len(str(end)), -1, -1) for digit in (5, 2, 1)]
+    powers = [10**power for power in range(len(str(end)), -1, -1)]
+    steps = [*(digit * power for power in powers for digit in (5, 2, 1)), *(3 * power for power in powers)]
     rounded = [end] if with_last and end == float(f"{end:.1e}") else []
     chosen: list[int] = [0]
     for tick in [*rounded, *(step for step in steps if step <= end)]:
@@ -87,6 +88,12 @@ def share_axis(axes: Axes) -> None:
     """Give shares their whole range, with room for a line at either end."""
     axes.set_ylim(-0.03, 1.04)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+
+
+def tell_if_empty(axes: Axes, rows: pd.DataFrame) -> None:
+    """Write in the middle of axes that there is nothing to draw, if so."""
+    if rows.empty:
+        axes.text(0.5, 0.5, "not measured for these", transform=axes.transAxes, ha="center", color=style.MUTED)
 
 
 def mark_releases(axes: Axes, marks: Sequence[tuple[float, str]]) -> None:

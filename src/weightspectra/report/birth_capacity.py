@@ -37,6 +37,7 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
     """
     rows = locations[(locations["matrix"] == MATRIX) & (locations["locator"] == "blind")]
     rows = last_of(rows[rows["birth"].isin(births)])
+    rows = rows[rows["n_memories"] > 0]
     if rows.empty:
         return style.message_figure(missing(["locations of W_O^2"]))
     rows = _with_strengths(rows, births)

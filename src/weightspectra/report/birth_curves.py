@@ -68,8 +68,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, births: Births) -> None:
         marks += [(iteration, colour) for iteration in released(birth)]
     birth_axes.mark_releases(axes, marks)
     _draw_chance(axes, rows, births)
-    if rows.empty:
-        axes.text(0.5, 0.5, "not measured for these", transform=axes.transAxes, ha="center", color=style.MUTED)
+    birth_axes.tell_if_empty(axes, rows)
 
 
 def _draw_chance(axes: Axes, rows: pd.DataFrame, births: Births) -> None:

@@ -70,6 +70,7 @@ def scaling_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str], 
             axes.set_title(probe(name).title)
             for turn, members in enumerate(series.values()):
                 _draw(axes, rows[rows["probe"] == name], members, against, turn)
+            birth_axes.tell_if_empty(axes, rows[rows["probe"] == name])
             _finish(axes, births, against, name)
             if column == 0 or probe(name).unit != probe(wanted[number - 1]).unit:
                 axes.set_ylabel(UNITS[probe(name).unit])
