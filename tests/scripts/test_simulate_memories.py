@@ -9,10 +9,18 @@ import simulate_memories
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth import associative_memory
+from weightspectra.birth import associative_memory, simulations
 
 COUNTS = Path(__file__).parents[2] / "config" / "published" / "tiny_shakespeare.csv"
 SETTINGS = {"dimensions": [8, 24], "n_tokens": [10, 20], "n_seeds": 2, "n_samples": 64}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_sequences():
+    """Try the transformers of three steps on few sequences, which takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulations, "N_TEST", 100)
+        yield
 
 
 def simulate(path, seed=3, **changed):
