@@ -29,7 +29,7 @@ def contradictions(config: Section) -> Iterator[str]:
         yield from (f"births/{name}/{line}" for line in told[name] if line not in inherited)
     for name, model in config["models"].items():
         if "birth" in model["source"]:
-            yield from _of_model(f"models/{name}/source/birth", model["source"]["birth"], births)
+            yield from _of_model(f"models/{name}", model, births)
     for name, corpus in config["corpora"].items():
         if "birth" in corpus["source"]:
             yield from _of_corpus(f"corpora/{name}", corpus)
@@ -104,12 +104,16 @@ def _foreign(where: str, key: str, section: Section, table: Mapping[str, Section
             yield f"{where}/{name}: belongs to {key} {' or '.join(others)}, found {key} {section[key]}; leave it out"
 
 
-def _of_model(where: str, spec: Section, births: Section) -> Iterator[str]:
+def _of_model(where: str, model: Section, births: Section) -> Iterator[str]:
+    spec = model["source"]["birth"]
     birth = births[spec["birth"]]
     for key, known in (("seed", birth["seeds"]), ("iteration", birth["training"]["checkpoints"])):
         if spec[key] not in known:
             kept = ", ".join(map(str, known))
-            yield f"{where}/{key}: found {spec[key]}; births/{spec['birth']} keeps {kept}"
+            yield f"{where}/source/birth/{key}: found {spec[key]}; births/{spec['birth']} keeps {kept}"
+    n_layers = birth["model"].get("n_layers", 2)
+    if model["parts"] > n_layers:
+        yield f"{where}/parts: found {model['parts']}; births/{spec['birth']} has {n_layers} layers; use no more"
 
 
 def _of_corpus(where: str, corpus: Section) -> Iterator[str]:

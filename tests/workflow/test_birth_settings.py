@@ -262,6 +262,7 @@ def test_births_do_not_share_their_defaults():
             {"models__last__source__birth__iteration": 99},
             "models/last/source/birth/iteration: found 99; births/base keeps 0, 1, 4, 9, 16, 25, 36, 49, 64, 81, 90",
         ),
+        ({"models__last__parts": 3}, "models/last/parts: found 3; births/base has 2 layers; use no more"),
         (
             {"models__last__source__birth__birth": "bases"},
             "models/last/source/birth/birth: there is no birth 'bases'; did you mean 'base'?",
@@ -285,7 +286,7 @@ def test_every_parameter_of_every_model_can_be_frozen():
         {"kind": "full", "n_layers": 1, "tie_embeddings": True, "norm": "post"},
         {"kind": "full", "n_layers": 3, "first_feed_forward": False, "feed_forward": "linear"},
     ):
-        config = with_values(births={"base": {"seeds": [0, 1], "model": model}})
+        config = with_values(births={"base": {"seeds": [0, 1], "model": model}}, models__last__parts=1)
         whole = complete(copy.deepcopy(config))["births"]["base"]["model"]
         config["births"]["base"]["training"] = {"frozen_until": dict.fromkeys(trained_parameters(whole), 10)}
         complete(config)
