@@ -8,7 +8,7 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
 # Last: a benchmark may have the name of the script that it times.
-sys.path.extend([str(BENCH), str(BENCH / "calibration"), str(BENCH / "damage")])
+sys.path.extend([str(BENCH), str(BENCH / "calibration"), str(BENCH / "damage"), str(BENCH / "ground_truth")])
 
 
 @pytest.fixture
