@@ -68,6 +68,7 @@ def test_best_heads_are_probed():
     positions = np.arange(24)
     seen.attended[1][:, 2] = np.maximum(positions - 1, 0)
     seen.attended[2][:, 1] = behind_copies(sequences)
+    seen.attended[1][:, 0] = behind_copies(sequences)  # not behind the head that looks one back
     found = {probe.probe: probe for probe in AttentionProbes(sequences).of(seen)}
     assert {(found[name].layer, found[name].head) for name in EARLY} == {(1, 2)}
     assert {(found[name].layer, found[name].head) for name in LATE} == {(2, 1)}

@@ -61,6 +61,8 @@ def by_loops(weights, triggers):
 def test_recalls_are_those_of_loops_over_all_pairs(triggers):
     rng = np.random.default_rng(1)
     weights = gaussian_parameters(rng, N_TOKENS, LENGTH, 12, feed_forward="linear")
+    for name in ("embedding.weight", "unembedding.weight"):  # or rows and columns would have the same winners
+        weights[name] *= rng.lognormal(0, 0.7, size=(N_TOKENS, 1))
     embedding, positions = weights["embedding.weight"], weights["positions.weight"]
     weights[KEY_1] += 0.1 * positions[1:].T @ positions[:-1]  # or nearly nothing would be recalled, and all would agree
     weights[OUTPUT] += 0.2 * weights["unembedding.weight"].T @ embedding @ weights["layers.1.attention.value.weight"].T
