@@ -4,6 +4,7 @@ The quantiles lie strictly inside the bulk and have the law's own median, so tha
 the counts outside are exactly those planted, whatever the size of the matrix.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -137,7 +138,7 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
         "largest_entry": 5 * fitted.entry_std,
         "row_mean_squares": np.full(n_out, mean_square),
         "column_mean_squares": np.full(n_in, mean_square),
-        "sha256": "0" * 64,
+        "sha256": hashlib.sha256(str(sorted(name.items())).encode()).hexdigest(),
     }
     spectrum = {
         **name,

@@ -41,6 +41,30 @@ def test_sign_test_is_exact():
     assert above.numbers["trained/p_above"] == pytest.approx(0.5**42)
 
 
+def test_a_handful_of_matrices_is_no_negative_result():
+    few = {"query": (48, 48), "value": (48, 48)}
+    trained, control = FakeModel("trained", few, n_layers=3), FakeModel("control", few, n_layers=3, n_above=0)
+    data = measurements(trained, control, controls={"control": "trained"})
+    above = noise_findings.above_bulk(data)
+    assert above.headline == "Some singular values lie above the bulk (too few matrices to test against random ones)"
+    assert "More than the control in 6 of 6 matrices (sign test, too few to be significant, p = 0.016)" in text_of(
+        above
+    )
+    ends = noise_findings.informative_ends(data)
+    assert ends.headline.endswith("(too few matrices to test against random ones)")
+
+
+def test_matrices_that_training_never_touched_say_nothing():
+    data = full()
+    first = data.matrices["layer"] == 0
+    data.matrices.loc[first, "sha256"] = data.matrices.loc[first, "role"]
+    assert len(data.unchanged("trained")) == 7
+    assert "More than the control in 35 of 35 matrices that training changed" in text_of(
+        noise_findings.above_bulk(data)
+    )
+    assert full().unchanged("trained") == set()
+
+
 def test_a_model_like_its_control_is_a_negative_result():
     above, below, ends, *_ = findings.find(full(n_above=0, n_below=0))
     assert ends.headline == "Noise explains the ends of trained spectra as well as those of random ones"

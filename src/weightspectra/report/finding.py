@@ -1,7 +1,8 @@
 """What a finding is, and how trained matrices are compared with their random control's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pandas as pd
 from scipy import stats
@@ -10,6 +11,11 @@ from weightspectra.report.wording import probability
 
 LEVEL = 0.01
 """Error rate below which a finding calls something significant; corrected by Holm where it makes several tests."""
+
+Key = tuple[int, str, int]
+"""Layer, role and expert of a matrix."""
+
+KEY = ["layer", "role", "expert"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,45 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def more_than_control(rows: pd.DataFrame, random: pd.DataFrame, column: str) -> tuple[str, float]:
-    """Compare trained and random matrices pair by pair: one-sided sign test, ties left out.
+class Comparison(NamedTuple):
+    """Trained matrices against random ones.
 
-    Returns
-    -------
+    Attributes
+    ----------
     sentence : str
     p_value : float
+        Of the one-sided sign test; 1 if there is nothing to test.
+    verdict : bool or None
+        Whether it is significant; None if so few matrices could never be.
     """
-    key = ["layer", "role", "expert"]
-    pairs = rows.set_index(key)[column].align(random.set_index(key)[column], join="inner")
-    more, fewer = int((pairs[0] > pairs[1]).sum()), int((pairs[0] < pairs[1]).sum())
+
+    sentence: str
+    p_value: float
+    verdict: bool | None
+
+
+def more_than_control(
+    rows: pd.DataFrame, random: pd.DataFrame, column: str, unchanged: Collection[Key] = ()
+) -> Comparison:
+    """Compare trained and random matrices pair by pair: one-sided sign test, ties left out.
+
+    Parameters
+    ----------
+    rows, random : DataFrame
+        One row per matrix: layer, role, expert and the column.
+    column : str
+        What is compared.
+    unchanged : collection of (layer, role, expert)
+        Matrices that are the same in both, which say nothing.
+    """
+    one, other = rows.set_index(KEY)[column].align(random.set_index(KEY)[column], join="inner")
+    kept = [key not in unchanged for key in one.index]
+    one, other = one[kept], other[kept]
+    more, fewer, n = int((one > other).sum()), int((one < other).sum()), len(one)
     p = float(stats.binomtest(more, more + fewer, alternative="greater").pvalue) if more + fewer else 1.0
-    verdict = probability(p) if p < LEVEL else f"not significant, {probability(p)}"
+    verdict = p < LEVEL if 0.5**n < LEVEL else None
+    told = {True: "", False: "not significant, ", None: "too few to be significant, "}[verdict]
+    changed = " that training changed" if len(kept) > n else ""
     less = f", fewer in {fewer}" if fewer else ""
-    return f"More than the control in {more} of {len(pairs[0])} matrices{less} (sign test, {verdict}).", p
+    sentence = f"More than the control in {more} of {n} matrices{changed}{less} (sign test, {told}{probability(p)})."
+    return Comparison(sentence, p, verdict)

@@ -161,6 +161,13 @@ class Measurements:
         """Return the first random control of a model, if there is one."""
         return next((name for name, like in self.controls.items() if like == model), None)
 
+    def unchanged(self, model: str) -> set[tuple[int, str, int]]:
+        """Return layer, role and expert of the matrices that a model has in common with its control."""
+        key = ["layer", "role", "expert"]
+        one, other = (self.matrices[self.matrices["model"] == name] for name in (model, self.control_of(model)))
+        same = one[[*key, "sha256"]].merge(other[[*key, "sha256"]])
+        return set(same[key].itertuples(index=False, name=None))
+
     @property
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from weightspectra.report.finding import LEVEL, Finding, more_than_control
+from weightspectra.report.finding import Finding, more_than_control
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.wording import ROLE_TITLES, percent, share
 
@@ -35,10 +35,10 @@ def _outside(data: Measurements, side: str) -> Finding | None:
         control = data.control_of(model)
         random = data.bulk[data.bulk["model"] == control]
         if len(random):
-            compared, p = more_than_control(rows, random, column)
+            compared, p, verdict = more_than_control(rows, random, column, data.unchanged(model))
             n_random = int(random[column].sum())
             numbers |= {f"{control}/n_{side}": n_random, f"{model}/p_{side}": p}
-            verdicts.append(p < LEVEL)
+            verdicts.append(verdict)
             line += f"; its random control: {share(n_random, int(random['n_values'].sum()))}. {compared}"
         line += "" if line.endswith(".") else "."
         if n:
@@ -82,22 +82,27 @@ def _by_chance(data: Measurements, side: str) -> str:
     return text + "."
 
 
-def _outside_headline(side: str, verdicts: Sequence[bool], numbers: Mapping[str, float]) -> str:
-    if not verdicts:
+def _outside_headline(side: str, verdicts: Sequence[bool | None], numbers: Mapping[str, float]) -> str:
+    told = [verdict for verdict in verdicts if verdict is not None]
+    if not told:
         found = any(value for name, value in numbers.items() if name.endswith(f"/n_{side}"))
-        return f"{'Some' if found else 'No'} singular values lie {side} the bulk (no random control to compare with)"
-    if all(verdicts):
+        return f"{'Some' if found else 'No'} singular values lie {side} the bulk ({_untested(verdicts)})"
+    if all(told):
         return f"More singular values lie {side} the bulk in trained matrices than in random ones"
-    if any(verdicts):
+    if any(told):
         return f"Some models, not all, have more singular values {side} the bulk than their random controls"
     return f"Trained matrices have no more singular values {side} the bulk than random ones"
+
+
+def _untested(verdicts: Sequence[bool | None]) -> str:
+    return "too few matrices to test against random ones" if verdicts else "no random control to compare with"
 
 
 def informative_ends(data: Measurements) -> Finding | None:
     """Say which ends of the spectra hold directions that noise does not explain, in which roles, and which vectors."""
     lines: list[str] = []
     numbers: dict[str, float] = {}
-    verdicts: dict[str, list[bool]] = {region: [] for region in ENDS}
+    verdicts: dict[str, list[bool | None]] = {region: [] for region in ENDS}
     for model in data.trained:
         for region in ENDS:
             rows, random = (_map_of(data, name, region) for name in (model, data.control_of(model)))
@@ -106,9 +111,9 @@ def informative_ends(data: Measurements) -> Finding | None:
             numbers[f"{model}/{region}"] = float(rows["information"].mean())
             line = f"{data.titles[model]}: {_end_sentence(rows, region)}"
             if len(random):
-                compared, p = more_than_control(rows, random, "information")
+                compared, p, verdict = more_than_control(rows, random, "information", data.unchanged(model))
                 numbers |= {f"{model}/{region}/random": float(random["information"].mean()), f"{model}/{region}/p": p}
-                verdicts[region].append(p < LEVEL)
+                verdicts[region].append(verdict)
                 mean = percent(random["information"].mean())
                 line += f"; random control {mean} %, beyond 0 in {_told(random)}. {compared}"
             lines.append(line + ("" if line.endswith(".") else "."))
@@ -156,11 +161,13 @@ def _vector_sentence(data: Measurements, model: str) -> list[str]:
     ]
 
 
-def _ends_headline(verdicts: Mapping[str, Sequence[bool]]) -> str:
-    """Say which ends differ from the random controls in every model."""
-    if not any(verdicts.values()):
-        return "What noise does not explain at both ends of the spectra (no random control to compare with)"
-    told = [ENDS[region] for region, found in verdicts.items() if found and all(found)]
+def _ends_headline(verdicts: Mapping[str, Sequence[bool | None]]) -> str:
+    """Say which ends differ from the random controls in every model that has matrices enough to test."""
+    tested = {region: [told for told in found if told is not None] for region, found in verdicts.items()}
+    if not any(tested.values()):
+        why = _untested([told for found in verdicts.values() for told in found])
+        return f"What noise does not explain at both ends of the spectra ({why})"
+    told = [ENDS[region] for region, found in tested.items() if found and all(found)]
     if len(told) == len(ENDS):
         return "At both ends of the spectra, trained matrices have directions that noise does not explain"
     if told:
@@ -168,6 +175,6 @@ def _ends_headline(verdicts: Mapping[str, Sequence[bool]]) -> str:
         return (
             f"The {told[0]} singular values hold directions that noise does not explain; the {rest} not in every model"
         )
-    if any(any(found) for found in verdicts.values()):
+    if any(any(found) for found in tested.values()):
         return "Some models, not all, have directions at the ends of their spectra that noise does not explain"
     return "Noise explains the ends of trained spectra as well as those of random ones"
