@@ -189,3 +189,29 @@ def test_a_report_without_corpora_controls_and_experiments():
         provenances=[{}],
     )
     assert "Alone" in Page(html).text
+
+
+def test_births_are_counted_in_the_lead_and_many_are_folded():
+    births = [fake_birth.FakeBirth(f"b{n}", seeds=(0,)) for n in range(6)]
+    data = measurements(FakeModel("alone", n_layers=1), overlaps=False, births=births)
+    shown = [tables.make(name, data) for name in ("births", "knockouts")]
+    html = render(data, [], tables=shown, provenances=[{}])
+    found = Page(html)
+    assert "Beside them 6 small transformers with 6 settings, trained here" in found.text
+    assert "2 more" in found.text
+    assert html.index("b3 (1 run)") < html.index("2 more") < html.index("b4 (1 run)")
+    assert '<td class="words">as above</td>' in html
+    assert "small transformers" not in render(measurements(FakeModel("alone")), [], tables=[], provenances=[{}])
+
+
+def test_texts_whose_characters_were_counted_are_listed_once(data):
+    text = {"kind": "text", "name": "poem.txt", "sha256": "ab" * 32}
+    other = {**text, "sha256": "cd" * 32}
+    named = {"characters:small": text, "characters:wide": text, "characters:other": other}
+    provenances = [{"rule": "train_birth", "sources": {name: identity}} for name, identity in named.items()]
+    found = Page(render(data, [], tables=[], provenances=provenances)).text
+    assert "characters of small and wide" in found
+    assert "characters of other" in found
+    assert found.count("ab" * 32) == found.count("cd" * 32) == 1
+    assert "train_birth small" in found
+    assert "characters:" not in found

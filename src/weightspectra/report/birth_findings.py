@@ -100,7 +100,12 @@ def _counted(counts: Mapping[str, Mapping[str, int]], n_runs: int, n_told: int, 
 
 
 def _without(births: Sequence[str], n_runs: int, data: Measurements) -> str:
-    names = [birth_settings.title(data.births, name) for name in births[:N_NAMED]]
+    last = final_probe(data.probes, "in_context_accuracy")
+    names = [
+        f"{birth_settings.title(data.births, name)} (accuracy {spell(spread(last.loc[[name]]))} at last)"
+        for name in births[:N_NAMED]
+        if name in last.index
+    ]
     more = [wording.count(len(births) - N_NAMED, "other birth")] if len(births) > N_NAMED else []
     all_of = f", among them all of {wording.listing([*names, *more])}" if names else ""
     return f"None formed in {wording.count(n_runs, 'run')}{all_of}."
@@ -197,18 +202,18 @@ def locator(data: Measurements) -> Finding | None:
         return None
     lines: list[str] = []
     numbers: dict[str, float] = {}
-    spelled = {}
+    headline = ""
     chance = float(data.bulk["level"].iloc[0]) / 2
     for name in LOCATORS:
         rows = data.locations[data.locations["locator"] == name]
         if rows.empty:
             continue
         first, last = initial(rows), last_of(known(rows[rows["iteration"] > 0]))
-        alarms, told = int((first["n_located"] > 0).sum()), last[last["n_true"].notna()]
-        n_true, n_located = int(told["n_true"].sum()), int(told["n_located"].sum())
+        alarms = int((first["n_located"] > 0).sum())
         numbers |= {f"{name}/alarms": alarms, f"{name}/initial": len(first)}
-        numbers[f"{name}/precision"] = n_true / n_located if n_located else float("nan")
-        spelled[name] = (n_true, n_located, alarms, len(first))
+        numbers[f"{name}/located"] = int(last["n_located"].sum())
+        numbers[f"{name}/learned"] = int(last["n_learned"].sum())
+        headline = headline or _locator_headline(name, first, last)
         runs = last[RUN].drop_duplicates()
         lines.append(
             f"{name.capitalize()}, at initialisation, where there is nothing to find: values located in "
@@ -218,7 +223,7 @@ def locator(data: Measurements) -> Finding | None:
         )
         for matrix, of_matrix in _by_matrix(last):
             numbers |= {f"{name}/{matrix}/{what}": spread(of_matrix[what]).mean for what in ("precision", "recall")}
-    return Finding(_locator_headline(spelled), lines, numbers)
+    return Finding(headline, lines, numbers)
 
 
 def known(locations: pd.DataFrame) -> pd.DataFrame:
@@ -252,13 +257,23 @@ def _scored(last: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _locator_headline(spelled: Mapping[str, tuple[int, int, int, int]]) -> str:
-    name = LOCATOR if LOCATOR in spelled else next(iter(spelled))
-    n_true, n_located, alarms, n_first = spelled[name]
-    held = f"{percent(n_true / n_located)} % of" if n_located else "None of"
+def _locator_headline(name: str, first: pd.DataFrame, last: pd.DataFrame) -> str:
+    """Say what is located for a reason: because it was learned, and because it is a known memory."""
+    told = last[last["n_true"].notna() & (last["n_located"] > 0)]
+    n_located, n_learned = int(last["n_located"].sum()), int(last["n_learned"].sum())
+    alarms = f"in random matrices before it, false alarms in {int((first['n_located'] > 0).sum())} of {len(first)}"
+    if not n_located:
+        return f"The {name} locator finds nothing after training; {alarms}"
+    held = ""
+    if len(told):
+        # Where memories fill the whole space, nobody can say what is one.
+        share_held = percent(told["n_true"].sum() / told["n_located"].sum())
+        held = f", and {share_held} % hold known memories" + (
+            " where that can be told" if len(told) < len(last) else ""
+        )
     return (
-        f"{held} the singular values that the {name} locator finds after training hold known memories; before it, "
-        f"false alarms in {alarms} of {n_first} random matrices"
+        f"Of the singular values that the {name} locator finds after training, {percent(n_learned / n_located)} % were "
+        f"learned{held}; {alarms}"
     )
 
 

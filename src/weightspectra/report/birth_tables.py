@@ -96,7 +96,7 @@ def births(data: Measurements) -> Table:
 def knockouts(data: Measurements) -> Table:
     """Tabulate what keeping or removing located singular values does to the accuracy, matrix by matrix."""
     effects = knockout_effects(data.knockouts)
-    blocks = []
+    blocks: list[Block] = []
     for name, of_birth in _by_birth(effects, data):
         cells = {}
         for matrix in _in_order(of_birth["matrix"]):
@@ -137,9 +137,10 @@ def memories(data: Measurements) -> Table:
             }
         )
     summary = pd.DataFrame(rows, columns=[*key, "n_draws", "found", "found_sd", "expected"])
-    blocks = []
-    for simulation, part in summary.groupby("simulation", sort=False):
-        blocks.append(Block(SIMULATIONS.get(str(simulation), str(simulation)), "Setting", _simulated(part)))
+    blocks = [
+        Block(SIMULATIONS.get(str(simulation), str(simulation)), "Setting", _simulated(part))
+        for simulation, part in summary.groupby("simulation", sort=False)
+    ]
     notes = [
         "Found: mean ± standard deviation over draws of the embeddings. In round brackets: what theory says "
         f"({wording.NOTHING}: it says nothing).",

@@ -43,8 +43,9 @@ def locator(data: Measurements) -> Table:
         "The blind locator sees the trained matrix alone and fits the scale of its noise; the informed one also knows "
         "the random initialisation. Neither is told the memories.",
         "Located: singular values above what noise reaches. Learned: of them, those that the change since the "
-        "initialisation made. True: of them, those whose vectors lie in the space of the known memories beyond chance; "
-        f"False: the others ({wording.NOTHING}: the memories fill the whole space, so that nothing can be told). "
+        "initialisation made; the others are false alarms of a test against noise. True: those located whose vectors "
+        "lie in the space of the known memories beyond chance; False: the others, which may have been learned all the "
+        f"same ({wording.NOTHING}: the memories fill the whole space, so that nothing can be told). "
         "Expected: values of the change that should rise out of the initialisation's bulk (Baik, Ben Arous and Péché).",
         "Precision: true of located. Recall: true of as many as the memories have dimensions, weak ones included that "
         "are expected to stay inside the bulk. At iteration 0 nothing is stored, and whatever is located is a false "

@@ -13,6 +13,9 @@ from weightspectra.report.finding import Finding
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import Table
 
+_TEXTS = ("corpus:", "characters:")
+"""How the names of texts begin in a file's provenance."""
+
 
 def render(
     template: str,
@@ -132,19 +135,26 @@ def _models(
 
 
 def _corpora(provenances: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    return [(name, _facts(identity)) for name, identity in _identities(provenances)["corpus"].items()]
+    """List texts: those that models read, and those whose characters others are trained on, equal ones once."""
+    found = _identities(provenances)
+    counted: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for name, identity in found["characters"].items():
+        counted.setdefault(tuple(_facts(identity)), []).append(name)
+    corpora = [(name, _facts(identity)) for name, identity in found["corpus"].items()]
+    return [*corpora, *((f"characters of {wording.listing(names)}", list(facts)) for facts, names in counted.items())]
 
 
 def _identities(provenances: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Collect what the files say about the models and corpora that they come from.
+    """Collect what the files say about the models and texts that they come from, by kind.
 
-    A corpus is named ``corpus:name`` there, so that it may share a model's name.
+    A corpus is named ``corpus:name`` there, and the text of a birth
+    ``characters:name``, so that they may share a model's name.
     """
-    found: dict[str, dict[str, Mapping[str, Any]]] = {"model": {}, "corpus": {}}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {"model": {}, "corpus": {}, "characters": {}}
     for provenance in provenances:
         for name, identity in provenance.get("sources", {}).items():
-            kind = "corpus" if name.startswith("corpus:") else "model"
-            found[kind].setdefault(name.removeprefix("corpus:"), identity)
+            kind, bare = name.split(":", 1) if name.startswith(_TEXTS) else ("model", name)
+            found[kind].setdefault(bare, identity)
     return found
 
 
@@ -164,7 +174,8 @@ def _steps(provenances: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """List each rule once for every code, configuration and subject, in the order in which they were read."""
     found = {}
     for provenance in provenances:
-        subject = ", ".join(name.removeprefix("corpus:") for name in provenance.get("sources", {}))
+        sources = provenance.get("sources", {})
+        subject = ", ".join(name.split(":", 1)[1] if name.startswith(_TEXTS) else name for name in sources)
         step = {
             "rule": str(provenance.get("rule", wording.NOTHING)),
             "subject": subject,
