@@ -66,9 +66,7 @@ def overlaps(strengths: ArrayLike, noise_std: float, n_out: int, n_in: int) -> t
     return np.where(hidden, 0, left), np.where(hidden, 0, right)
 
 
-def _squares(
-    strengths: ArrayLike, noise_std: float, n_out: int, n_in: int
-) -> tuple[np.ndarray, tuple[float, float]]:
+def _squares(strengths: ArrayLike, noise_std: float, n_out: int, n_in: int) -> tuple[np.ndarray, tuple[float, float]]:
     """Return squared strengths, NaN up to the transition, and what noise adds to them from rows and columns."""
     values = np.asarray(strengths, dtype=np.float64)
     visible = values > transition(noise_std, n_out, n_in)
