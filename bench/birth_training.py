@@ -16,7 +16,7 @@ both should agree to rounding. With seeds of their own, theirs should lie within
 """
 
 import argparse
-import os
+import contextlib
 import statistics
 import sys
 import time
@@ -58,16 +58,16 @@ class Authors(NamedTuple):
 
     model: Any
     data: Any
+    folder: Path
 
     @classmethod
     def load(cls, folder: Path) -> "Authors":
-        """Import what the folder holds; their data set reads its counts from the working directory."""
+        """Import what the folder holds."""
         sys.path.insert(0, str(folder))
-        os.chdir(folder)
         import ihead_basic_model
         import ihead_data
 
-        return cls(ihead_basic_model, ihead_data)
+        return cls(ihead_basic_model, ihead_data, folder)
 
     def new(self, seed: int) -> "TheirTraining":
         """Return their model, optimiser and data, begun with a seed."""
@@ -75,7 +75,8 @@ class Authors(NamedTuple):
         sizes = {"vocab_size": 65, "dim": WIDTH, "max_length": LENGTH}
         model = self.model.Transformer(self.model.ModelArgs(**sizes, freeze_embeddings=True, freeze_output=True))
         optimiser = torch.optim.SGD(model.parameters(), lr=RATE, weight_decay=DECAY, momentum=MOMENTUM)
-        data = self.data.Dataset(self.data.DataArgs(k=5, seq_length=LENGTH, fixed_special_toks=True))
+        with contextlib.chdir(self.folder):  # where the data set looks for its counts
+            data = self.data.Dataset(self.data.DataArgs(k=5, seq_length=LENGTH, fixed_special_toks=True))
         return TheirTraining(model, optimiser, data, np.random.default_rng([42, seed]))
 
 
