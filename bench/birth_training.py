@@ -130,7 +130,6 @@ def our_training(batch_size: int, seed: int) -> tuple[Trainer, Given]:
         optimiser="sgd",
         learning_rate=RATE,
         momentum=MOMENTUM,
-        betas=(),
         weight_decay=DECAY,
         batch_size=batch_size,
         n_iterations=0,

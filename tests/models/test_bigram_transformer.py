@@ -219,3 +219,10 @@ def test_the_simplified_model_has_one_shape():
 def test_the_auto_classes_know_it():
     for kind in (AutoModel, AutoModelForCausalLM):
         assert isinstance(kind.from_config(BigramConfig(**SIZES)), BigramTransformer)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_embedding_begins_with_unit_variance_also_where_it_unembeds(tied):
+    made = initialised(BigramConfig(**{**FULL, "n_heads": 4, "dimension": 64, "tie_embeddings": tied}), len)
+    assert made.embedding.weight.std().item() == pytest.approx(1, abs=0.1)
+    assert (made.unembedding.weight is made.embedding.weight) == tied

@@ -321,9 +321,10 @@ def initialised(config: BigramConfig, seed_of: Callable[[str], int]) -> BigramTr
     with torch.random.fork_rng(devices=[]):
         model = BigramTransformer(config)
         for name, module in model.named_modules():
+            if module is model.unembedding and config.tie_embeddings:
+                continue  # it is the embedding, which has begun as one
             torch.manual_seed(seed_of(name))
             model._init_weights(module)
-        model.tie_weights()
     return model
 
 
