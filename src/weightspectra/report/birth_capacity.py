@@ -13,7 +13,7 @@ from weightspectra.report.birth_summaries import last_of
 from weightspectra.report.birth_words import MATRICES, Births, missing
 
 MATRIX = "output_2"
-OPEN, PALE = "#8a8a8a", "#e8a57a"
+GREY, PALE = "#8a8a8a", "#e8a57a"
 LEFT, RIGHT, TOP, GAP, HEIGHT, BOTTOM = 0.55, 0.12, 0.26, 0.55, 1.75, 0.78
 
 
@@ -23,7 +23,7 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
     Parameters
     ----------
     locations : DataFrame
-        Rows of ``contracts.LOCATIONS`` of these births; the blind locator's are drawn.
+        Rows of ``contracts.LOCATIONS`` of these births.
     probes : DataFrame
         Rows of ``contracts.PROBES`` of these births.
     births : mapping
@@ -33,9 +33,11 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
     -----
     Strengths are the singular values of the change: the largest, the median and
     the smallest of as many as the memories span. A change below tau (entry_std
-    times the root of d) leaves no value outside the bulk (BBP).
+    times the root of d) leaves no value outside the bulk (BBP). Expected counts
+    and tau come from the informed locator, which knows the noise: where memories
+    deform the bulk, the blind one takes part of them for noise.
     """
-    rows = locations[(locations["matrix"] == MATRIX) & (locations["locator"] == "blind")]
+    rows = locations[locations["matrix"] == MATRIX]
     rows = last_of(rows[rows["birth"].isin(births)])
     rows = rows[rows["n_memories"] > 0]
     if rows.empty:
@@ -78,10 +80,12 @@ def _with_strengths(rows: pd.DataFrame, births: Births) -> pd.DataFrame:
 
 def _draw_counts(axes: Axes, rows: pd.DataFrame) -> None:
     colour, marker = MATRICES[MATRIX].colour, MATRICES[MATRIX].marker
-    _line(axes, rows, "n_located", colour, marker, "located")
-    _line(axes, rows, "n_visible", OPEN, "^", "expected (BBP)", open_=True)
+    blind, informed = (rows[rows["locator"] == locator] for locator in ("blind", "informed"))
+    _line(axes, blind, "n_located", colour, marker, "located")
+    _line(axes, informed, "n_located", colour, marker, "noise known", open_=True)
+    _line(axes, informed, "n_visible", GREY, "^", "expected", open_=True)
     rank = rows.groupby("load")["rank"].mean()
-    axes.plot(rank.index, rank, color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, label="rank of memories")
+    axes.plot(rank.index, rank, color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, label="rank")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("number")
 
@@ -95,7 +99,7 @@ def _draw_recall(axes: Axes, recalls: pd.DataFrame) -> None:
 
 
 def _draw_strengths(axes: Axes, rows: pd.DataFrame) -> None:
-    colour = MATRICES[MATRIX].colour
+    colour, rows = MATRICES[MATRIX].colour, rows[rows["locator"] == "informed"]
     for name, (shade, marker) in {"largest": (PALE, "v"), "median": (PALE, "D"), "smallest": (colour, "o")}.items():
         _line(axes, rows, name, shade, marker, name)
     tau = rows.groupby("load")["tau"].mean()
@@ -108,7 +112,8 @@ def _draw_strengths(axes: Axes, rows: pd.DataFrame) -> None:
         label=r"least to be seen, $\tau$",
     )
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("singular value of the change")

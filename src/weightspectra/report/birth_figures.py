@@ -56,14 +56,15 @@ def describe(wanted: Wanted, data: Measurements) -> str:
     """Say in one line what a figure of births shows."""
     named = titles(_births(wanted, data))
     who = wording.listing(named) if len(named) <= MAX_NAMED else f"{len(named)} trainings"
-    probes = wording.listing([plain(probe(name).title) for name in wanted.get("probes", [])])
+    named = [plain(probe(name).title) for name in wanted.get("probes", [])]
+    probes = wording.listing([name[0].lower() + name[1:] for name in named])
     return {
-        "birth_curves": f"{probes} over the iterations: {who}",
+        "birth_curves": f"{who}: {probes} over the iterations",
         "birth_timeline": f"{who}: located values, skills and singular values over the iterations",
         "birth_knockouts": f"{who}: what is left of accuracy after cuts of trained matrices",
-        "birth_capacity": f"Located values, recall and strengths against memories per dimension: {who}",
-        "birth_scaling": f"{probes} against {SETTINGS.get(wanted.get('against', ''), '')}: {who}",
-        "birth_transfer": f"In-context accuracy on uniform and on bigram outputs: {who}",
+        "birth_capacity": f"{who}: located values, recall and strengths against memories per dimension",
+        "birth_scaling": f"{who}: {probes} against {SETTINGS.get(wanted.get('against', ''), '')}",
+        "birth_transfer": f"{who}: in-context accuracy on uniform and on bigram outputs",
         "birth_attention": f"{who}: attention in the beginning of a sequence",
         "birth_memories": "Sums of outer products and single gradient steps, beside what theory says",
     }[wanted["kind"]]

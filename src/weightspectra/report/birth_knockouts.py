@@ -142,7 +142,7 @@ def _draw_largest(axes: Axes, rows: pd.DataFrame, matrices: list[str], width: fl
     axes.set_xlabel("largest values kept")
     axes.set_ylabel("in-context accuracy")
     if len(kept):
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.02), labelspacing=0.3)
+        axes.legend(loc="best", labelspacing=0.3)
 
 
 def _handles() -> list[Line2D]:

@@ -98,18 +98,19 @@ def _colour(matrices: list[str]) -> str:
 
 def _draw_counts(axes: Axes, located: pd.DataFrame, matrices: list[str]) -> None:
     """Draw the number of located values, and of the matrices with fewest memories how many there are to find."""
-    highest = float(located["n_located"].max())
+    highest, told = float(located["n_located"].max()), False
     for matrix in matrices:
         rows = located[located["matrix"] == matrix]
         birth_axes.draw_band(axes, rows, "n_located", colour=MATRICES[matrix].colour, marks=True)
         n_memories = int(rows["n_memories"].max())
         if 0 < n_memories <= highest:
+            told = True
             axes.axhline(n_memories, color=MATRICES[matrix].colour, linewidth=0.7, linestyle=birth_axes.DOTTED)
     birth_axes.root_axis(axes, highest, COUNTS)
     axes.set_ylabel("values located")
     handles = [_line(MATRICES[matrix].colour, f"located in {MATRICES[matrix].title}") for matrix in matrices]
     dotted = birth_axes.handle("memories it holds", color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DOTTED)
-    _legend(axes, [*handles, dotted])
+    _legend(axes, [*handles, dotted] if told else handles)
 
 
 def _draw_skills(axes: Axes, skills: pd.DataFrame, matrices: list[str]) -> None:
