@@ -152,6 +152,15 @@ def test_what_does_not_last_is_no_moment():
     assert set(found.loc[found["event"] == "located", "matrix"]) == {"output_2", "key_1"}
 
 
+def test_a_recall_that_chance_began_with_is_no_moment():
+    data = read(SMALL)
+    recall = data.probes["probe"] == "recall_key_2"
+    data.probes.loc[recall, "value"] = data.probes.loc[recall, "iteration"].map(lambda t: 0.6 if t < 100 else 0.8)
+    found = first_moments(data.locations[data.locations["locator"] == "blind"], data.probes)
+    rows = found[(found["event"] == "recalled") & (found["matrix"] == "key_2")]
+    assert rows["iteration"].tolist() == [100] * 3
+
+
 def test_the_timeline_counts_what_the_blind_locator_finds_in_each_matrix():
     figure = draw("timeline", SMALL)
     data = read(SMALL).locations.query("locator == 'blind'")

@@ -78,18 +78,27 @@ def first_moments(located: pd.DataFrame, skills: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``event`` ("located": there are more values above the bound than at
-        initialisation; "recalled" and "accurate": the probe is one half or more),
+        initialisation; "recalled" and "accurate": the probe is one half or more,
+        and for a recall, which has few values, also more than at initialisation),
         ``matrix`` ('' for accuracy), ``seed`` and ``iteration``; nothing of what
         never came.
     """
     wanted = {recall_of(matrix, skills): matrix for matrix in present_matrices(located)}
     by_event = [("accurate", "", formed_from(skills))]
-    by_event += [("recalled", matrix, formed_from(skills, name)) for name, matrix in wanted.items() if name]
+    risen = _risen(skills)
+    by_event += [("recalled", matrix, formed_from(risen, name)) for name, matrix in wanted.items() if name]
     parts = [moments.rename("iteration").reset_index().assign(event=e, matrix=m) for e, m, moments in by_event]
     parts.append(located_from(located).rename("iteration").reset_index().assign(event="located"))
     columns = ["event", "matrix", "seed", "iteration"]
     found = pd.concat([part[columns] for part in parts], ignore_index=True)
     return found.dropna(subset="iteration").reset_index(drop=True)
+
+
+def _risen(probes: pd.DataFrame) -> pd.DataFrame:
+    """Return probes with 0 in place of what is no more than at the first checkpoint."""
+    ordered = probes.sort_values("iteration", kind="stable")
+    first = ordered.groupby(["birth", "seed", "probe", "outputs"])["value"].transform("first")
+    return ordered.assign(value=ordered["value"].where(ordered["value"] > first, 0.0))
 
 
 def _colour(matrices: list[str]) -> str:
