@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from weightspectra import contracts, job, provenance
+from weightspectra.ablation.training import seeded
 from weightspectra.birth.characters import Bigrams
 from weightspectra.birth.resuming import Kept, train
 from weightspectra.birth.task import Task
@@ -26,7 +27,8 @@ def main(smk):
     key = provenance.digest([stamp, run, contracts.read_provenance(smk.input[0]), smk.threads])
     output = Path(smk.output.checkpoints)
     kept = Kept(output.with_name(f".{output.stem}.kept"), key)
-    train(Trainer(model, task, recipe, seeds), kept, run)
+    with seeded(run["seed"], device):  # nothing is drawn, but a GPU must repeat its bits
+        train(Trainer(model, task, recipe, seeds), kept, run)
     contracts.CHECKPOINTS.write(kept.checkpoints(), output, stamp)
     contracts.LEARNING.write([{**run, **row} for row in kept.learning], smk.output.learning, stamp)
     kept.remove()

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from weightspectra.birth import gradients, simplified_gradients
+from weightspectra.birth import gradients, simplified_gradients, token_attention
 from weightspectra.birth.gradients import Batch, differentiate, sums_by_autograd
 from weightspectra.birth.parameters import trained_parameters
 from weightspectra.models.bigram_transformer import BigramConfig, initialised
@@ -78,8 +78,8 @@ def test_gradients_are_those_of_the_whole_model(kind, dtype, tolerance):
 
 @pytest.mark.parametrize("kind", SIMPLIFIED)
 def test_all_tokens_can_be_scored(kind, monkeypatch):
-    monkeypatch.setattr(simplified_gradients, "BLOCK_1", 10)
-    monkeypatch.setattr(simplified_gradients, "BLOCK_2", 8)
+    monkeypatch.setattr(token_attention, "BLOCK", 10)
+    monkeypatch.setattr(simplified_gradients, "BLOCK", 8)
     model, batch = model_of(SIMPLIFIED[kind]), batch_of()
     batch = batch._replace(scored=torch.ones_like(batch.scored))
     wanted = trained_parameters(model.config.to_dict())
@@ -90,9 +90,9 @@ def test_what_a_block_holds_changes_nothing(monkeypatch):
     model, batch = model_of({"feed_forward": "linear"}), batch_of(share=0.5)
     wanted = trained_parameters(model.config.to_dict())
     expected = differentiate(model, batch, wanted)
-    monkeypatch.setattr(simplified_gradients, "BLOCK_1", 5)
-    monkeypatch.setattr(simplified_gradients, "BLOCK_2", 3)
-    monkeypatch.setitem(simplified_gradients.N_SEQUENCES, "cpu", 3)
+    monkeypatch.setattr(token_attention, "BLOCK", 5)
+    monkeypatch.setattr(simplified_gradients, "BLOCK", 3)
+    monkeypatch.setattr(simplified_gradients, "N_SEQUENCES", 3)
     monkeypatch.setattr(gradients, "N_SEQUENCES", 3)
     assert_same(differentiate(model, batch, wanted), (expected.loss, expected.accuracy, expected.gradients), 1e-12)
     loss, _, found = sums_by_autograd(model, batch, wanted)

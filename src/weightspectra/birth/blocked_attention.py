@@ -18,7 +18,7 @@ class Block(NamedTuple):
         Positions up to the last that any of them may look at.
     first : int
         All of them may look at what stands before this position.
-    hidden : Tensor of bool, shape (n or 1, n_queries, n_keys - first)
+    hidden : Tensor of bool, shape (n, n_queries, n_keys - first)
         What of the rest each may not look at.
     """
 
@@ -33,7 +33,7 @@ def blocks(places: Tensor, size: int) -> list[Block]:
 
     Parameters
     ----------
-    places : Tensor of int64, shape (n or 1, n_queries)
+    places : Tensor of int64, shape (n, n_queries)
         The position of each query in its sequence, rising; it may look at those up to itself.
     size : int
         Queries in a block.
@@ -42,7 +42,7 @@ def blocks(places: Tensor, size: int) -> list[Block]:
     for start in range(0, places.shape[1], size):
         here = places[:, start : start + size]
         first, n_keys = int(here.min()), int(here.max()) + 1
-        hidden = torch.arange(first, n_keys, device=places.device) > here[:, :, None]
+        hidden = torch.arange(first, n_keys) > here[:, :, None]
         found.append(Block(slice(start, start + here.shape[1]), n_keys, first, hidden))
     return found
 
