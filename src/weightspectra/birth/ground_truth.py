@@ -187,7 +187,8 @@ def verdicts(
         "n_false": n_located - n_true,
         "n_aligned": float(n_aligned),
         "precision": n_true / n_located if n_located else np.nan,
-        "recall": n_true / min(n_memories, rank) if n_memories else np.nan,
+        # More directions than there are memories may lean into their spaces; none of these is found twice.
+        "recall": float(np.minimum(n_true / min(n_memories, rank), 1)) if n_memories else np.nan,
     }
 
 
