@@ -107,7 +107,7 @@ LOCATIONS = Contract(
         Column("n_learned", pa.int32(), "of them, those that the change made, memory or not, beyond chance"),
         Column("n_aligned", pa.float64(), "of them, those that pair inputs with outputs as memories do"),
         Column("precision", pa.float64(), "n_true over n_located; NaN if nothing is located"),
-        Column("recall", pa.float64(), "n_true (no more than fit) over the smaller of n_memories and rank; NaN if none"),
+        Column("recall", pa.float64(), "n_true over the smaller of n_memories and rank, at most 1; NaN without"),
         Column("n_visible", pa.int32(), "values of the change that should show above the bound (BBP)"),
         Column(
             "position_error", pa.float64(), "median over located values of their ratio to where BBP puts them, minus 1"
