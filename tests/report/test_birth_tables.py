@@ -18,16 +18,15 @@ def data():
 
 def test_a_birth_is_a_row_with_means_over_its_runs(data):
     table = tables.make("births", data)
-    [block] = table.blocks
-    cells = block.cells
+    cells, recalls = (block.cells for block in table.blocks)
     assert list(cells.index) == ["Small one", "silent", "full"]
     assert cells.loc["Small one", "Setting"] == "as above"
     assert cells.loc["Small one", "Accuracy in context"] == "0.950 ± 0.010"
     assert cells.loc["silent", "Formed at"] == "never"
-    assert cells.loc["full", "Recall of W_O²"] == "–"
+    assert list(recalls.index) == ["Small one", "silent"]
     assert cells.loc["full", "Runs"] == "1"
-    assert cells.loc["silent", "of W_O² through W_F"] == "0.727"
-    assert cells.loc["Small one", "of W_O² through W_F"] == "–"
+    assert recalls.loc["silent", "W_O² through W_F"] == "0.727"
+    assert recalls.loc["Small one", "W_O² through W_F"] == "–"
     row = table.data.set_index("birth").loc["small"]
     expected = [FINAL - 0.01 * seed for seed in range(3)]
     assert row["accuracy"] == pytest.approx(np.mean(expected), abs=1e-3)
@@ -38,14 +37,20 @@ def test_a_birth_is_a_row_with_means_over_its_runs(data):
 
 def test_a_run_without_probes_is_counted_and_not_hidden(data):
     probes = data.probes[(data.probes["birth"] == "small") & (data.probes["seed"] != 2)]
-    [block] = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks
+    block = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks[0]
     assert block.cells.loc["Small one", "Accuracy in context"].endswith(" (2 of 3)")
 
 
+def test_births_that_are_called_alike_keep_a_row_each():
+    twins = [FakeBirth(name, title="Twin", seeds=(0,)) for name in ("one", "two")]
+    skills, recalls = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=twins)).blocks
+    assert list(skills.cells.index) == list(recalls.cells.index) == ["Twin", "Twin"]
+
+
 def test_columns_that_apply_to_no_birth_are_left_out():
-    [block] = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
-    assert "of W_O² through W_F" not in block.cells
-    assert "of W_K¹" in block.cells
+    _, recalls = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
+    assert list(recalls.cells.columns) == ["W_O²", "W_K²", "W_K¹", "W_K¹, first 64 positions"]
+    assert len(birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[FULL])).blocks) == 1
 
 
 def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):

@@ -1,7 +1,7 @@
 """The tables of trained births: what they learned, what knocking out located values does, and memories in theory."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -20,16 +20,18 @@ from weightspectra.report.birth_summaries import (
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import N_OPEN, Block, Table
 
-FINAL = {
+SKILLS = {
     "accuracy": ("in_context_accuracy", "Accuracy in context"),
     "global_loss": ("global_loss", "Global loss, nats"),
-    "recall_output": ("recall_output", "Recall of W_O²"),
-    "recall_output_corrected": ("recall_output_corrected", "of W_O² through W_F"),
-    "recall_key_2": ("recall_key_2", "of W_K²"),
-    "recall_key_1": ("recall_key_1", "of W_K¹"),
-    "recall_key_1_early": ("recall_key_1_early", "of W_K¹, first positions"),
 }
-"""From the columns of the births' table to the probe behind each and what people read."""
+RECALLS = {
+    "recall_output": ("recall_output", "W_O²"),
+    "recall_output_corrected": ("recall_output_corrected", "W_O² through W_F"),
+    "recall_key_2": ("recall_key_2", "W_K²"),
+    "recall_key_1": ("recall_key_1", "W_K¹"),
+    "recall_key_1_early": ("recall_key_1_early", "W_K¹, first 64 positions"),
+}
+"""From columns of the births' table to the probe behind each and what people read."""
 
 CUTS = {
     "keep_located": "Only located kept",
@@ -51,38 +53,29 @@ SPREAD = "± is the standard deviation from run to run; without it, all runs agr
 def births(data: Measurements) -> Table:
     """Tabulate the trained births, one a row: setting, and what was learned when."""
     common, different = birth_settings.in_words(data.births)
-    formed = formed_from(data.probes)
-    finals = {name: final_probe(data.probes, probe) for name, (probe, _) in FINAL.items()}
-    rows, cells = [], []
-    for name, entry in data.births.items():
-        runs = pd.MultiIndex.from_product([[name], entry["seeds"]])
-        found = {"formed": spread(formed.reindex(runs))}
-        found |= {column: spread(values.reindex(runs)) for column, values in finals.items()}
-        n_iterations = entry["training"]["n_iterations"]
-        rows.append(
-            {
-                "birth": name,
-                "setting": different[name],
-                "n_seeds": len(runs),
-                "n_iterations": n_iterations,
-                **_flat(found),
-            }
-        )
-        spelled = {heading: spell(found[column]) for column, (_, heading) in FINAL.items()}
-        cells.append(
-            {
-                "Setting": different[name] or "as above",
-                "Runs": f"{len(runs)}",
-                "Iterations": f"{n_iterations:,}",
-                "Formed at": spell(found["formed"], none="never"),
-                **spelled,
-            }
-        )
-    titles = [birth_settings.title(data.births, name) for name in data.births]
-    shown = pd.DataFrame(cells, index=titles)
-    empty = [heading for column, (_, heading) in FINAL.items() if finals[column].empty]
-    heading = f"Setting, where nothing else is said: {common}"
-    blocks = [Block(heading, "Birth", shown.drop(columns=empty), ("Setting",))] if cells else []
+    found = {name: _found(name, data) for name in data.births}
+    rows, skills, recalls = [], [], []
+    for name, numbers in found.items():
+        n_runs, n_iterations = numbers["formed"].n_runs, data.births[name]["training"]["n_iterations"]
+        told = {"birth": name, "setting": different[name], "n_seeds": n_runs, "n_iterations": n_iterations}
+        rows.append({**told, **_flat(numbers)})
+        title = birth_settings.title(data.births, name)
+        setting = {
+            "Setting": different[name] or "as above",
+            "Runs": f"{n_runs}",
+            "Iterations": f"{n_iterations:,}",
+            "Formed at": spell(numbers["formed"], none="never"),
+        }
+        skills.append((title, {**setting, **_spelled(numbers, SKILLS)}))
+        if any(numbers[column].n for column in RECALLS):
+            recalls.append((title, _spelled(numbers, RECALLS)))
+    blocks = []
+    if skills:
+        blocks.append(Block(f"Setting, where nothing else is said: {common}", "Birth", _lines(skills), ("Setting",)))
+    if recalls:
+        absent = [title for name, (_, title) in RECALLS.items() if not any(each[name].n for each in found.values())]
+        heading = "Recall of the memories in each matrix, at the last checkpoint"
+        blocks.append(Block(heading, "Birth", _lines(recalls).drop(columns=absent)))
     notes = [
         f"Mean over runs, one for each seed. {SPREAD} (2 of 3): so many runs have the number.",
         "At the last checkpoint: accuracy in context is the share of triggers' predictable outputs predicted rightly, "
@@ -93,23 +86,36 @@ def births(data: Measurements) -> Table:
     return Table("births", "Transformers trained here", pd.DataFrame(rows), blocks, notes, [])
 
 
+def _found(name: str, data: Measurements) -> dict[str, Spread]:
+    """Average over the runs of a birth when it forms an induction head, and what it ends with."""
+    runs = pd.MultiIndex.from_product([[name], data.births[name]["seeds"]])
+    probes = data.probes[data.probes["birth"] == name]
+    finals = {column: final_probe(probes, probe) for column, (probe, _) in {**SKILLS, **RECALLS}.items()}
+    found = {"formed": formed_from(probes), **finals}
+    return {column: spread(values.reindex(runs)) for column, values in found.items()}
+
+
+def _spelled(numbers: Mapping[str, Spread], columns: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    return {heading: spell(numbers[column]) for column, (_, heading) in columns.items()}
+
+
 def knockouts(data: Measurements) -> Table:
     """Tabulate what keeping or removing located singular values does to the accuracy, matrix by matrix."""
     effects = knockout_effects(data.knockouts)
     blocks: list[Block] = []
     for name, of_birth in _by_birth(effects, data):
-        cells = {}
+        lines = []
         for matrix in _in_order(of_birth["matrix"]):
             rows = by_cut(of_birth[of_birth["matrix"] == matrix])
             located = rows["keep_located"]
-            cells[MATRIX_TITLES.get(matrix, matrix)] = {
+            cells = {
                 "Located": spell(Spread.of_row(located, "n_values", "n")),
                 "Untouched": spell(Spread.of_row(located, "untouched", "n")),
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
+            lines.append((MATRIX_TITLES.get(matrix, matrix), cells))
         heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
-        shown = pd.DataFrame.from_dict(cells, orient="index")
-        blocks.append(Block(heading, "Matrix", shown, folded=len(blocks) >= N_OPEN))
+        blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [
         "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "
         "untouched model on the same sequences.",
@@ -248,6 +254,11 @@ def _by_birth(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, pd.Data
 def _in_order(matrices: Iterable[str]) -> list[str]:
     present = set(matrices)
     return [*(name for name in MATRIX_TITLES if name in present), *sorted(present - set(MATRIX_TITLES))]
+
+
+def _lines(rows: Sequence[tuple[str, Mapping[str, str]]]) -> pd.DataFrame:
+    """Lay out cells in rows, each with what it is called; two births may be called alike."""
+    return pd.DataFrame([cells for _, cells in rows], index=[name for name, _ in rows])
 
 
 def _flat(found: Mapping[str, Spread], *, counts: bool = True) -> dict[str, float]:
