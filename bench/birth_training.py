@@ -34,7 +34,7 @@ from results import Row, finish, in_turn, seconds
 from weightspectra.birth.characters import from_csv
 from weightspectra.birth.task import Sequences, Task
 from weightspectra.birth.training import Recipe, Trainer, new_model
-from weightspectra.models.bigram_transformer import BigramConfig
+from weightspectra.models.bigram_config import BigramConfig
 
 COUNTS = Path(__file__).parents[1].resolve() / "config" / "published" / "tiny_shakespeare.csv"
 

@@ -11,7 +11,7 @@ from weightspectra.birth.resuming import Kept, train
 from weightspectra.birth.task import Task
 from weightspectra.birth.training import Recipe, Trainer, new_model
 from weightspectra.models import devices
-from weightspectra.models.bigram_transformer import BigramConfig
+from weightspectra.models.bigram_config import BigramConfig
 
 
 def main(smk):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from weightspectra.birth import gradients, simplified_gradients, token_attention
 from weightspectra.birth.gradients import Batch, differentiate, sums_by_autograd
 from weightspectra.birth.parameters import trained_parameters
-from weightspectra.models.bigram_transformer import BigramConfig, initialised
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import initialised
 
 FULL = {"kind": "full", "n_heads": 2, "positions": "learned", "feed_forward": "mlp"}
 SIMPLIFIED = {

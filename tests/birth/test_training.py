@@ -10,7 +10,7 @@ from weightspectra.birth.parameters import WEIGHTS, trained_parameters
 from weightspectra.birth.task import Task, batch_generator
 from weightspectra.birth.training import Recipe, Trainer, new_model
 from weightspectra.errors import UserError
-from weightspectra.models.bigram_transformer import BigramConfig
+from weightspectra.models.bigram_config import BigramConfig
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it? " * 3
 BIGRAMS = characters.count(TEXT)

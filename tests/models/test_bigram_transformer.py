@@ -9,7 +9,8 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from weightspectra.birth.parameters import trained_parameters
 from weightspectra.models import live, loading, weights
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer, initialised, sinusoids
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import BigramTransformer, initialised, sinusoids
 from weightspectra.models.control import write_control
 
 SIZES = {"dimension": 12, "vocab_size": 7, "max_position_embeddings": 20, "characters": "\n abcde"}

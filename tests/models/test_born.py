@@ -12,7 +12,8 @@ from weightspectra.birth.resuming import rows_of
 from weightspectra.birth.training import Snapshot
 from weightspectra.errors import UserError
 from weightspectra.models import born, loading
-from weightspectra.models.bigram_transformer import BigramConfig, initialised
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import initialised
 from weightspectra.models.sources import fetch
 
 CHARACTERS = "\n !',-.:;?AZabcxyzé\u2028"

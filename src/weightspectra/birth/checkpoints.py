@@ -10,7 +10,8 @@ import pandas as pd
 
 from weightspectra import contracts
 from weightspectra.models import born
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import BigramTransformer
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from weightspectra.birth.gradients import Batch, differentiate
 from weightspectra.birth.parameters import trained_parameters
 from weightspectra.birth.task import Task, batch_generator
 from weightspectra.errors import UserError
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer, initialised
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import BigramTransformer, initialised
 from weightspectra.provenance import derived_seed
 
 Arrays = dict[str, np.ndarray]

@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from weightspectra import contracts
 from weightspectra.errors import UserError
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.models.bigram_transformer import BigramTransformer
 from weightspectra.models.loading import quiet
 
 TIED = "unembedding.weight", "embedding.weight"
