@@ -26,7 +26,10 @@ def column_of(kind, n_rows, rng):
     if pa.types.is_boolean(kind):
         return rng.integers(0, 2, n_rows).astype(bool)
     if pa.types.is_floating(kind):
-        return rng.standard_normal(n_rows) * 10.0 ** rng.integers(-300, 300, n_rows)
+        largest = 300 if kind.bit_width == 64 else 30
+        return (rng.standard_normal(n_rows) * 10.0 ** rng.integers(-largest, largest, n_rows)).astype(
+            kind.to_pandas_dtype()
+        )
     return pd.Series([f"näme {number}\n" for number in range(n_rows)], dtype="str")
 
 

@@ -188,7 +188,8 @@ def test_chance_is_what_random_models_reach(settings, monkeypatch):
     chance = found["chance"].first()
     exact = chance.index.get_level_values("probe").str.startswith("recall")
     assert (np.abs(values - chance) < 4 * errors * np.where(exact, 1, np.sqrt(2))).all()
-    assert (errors < 0.2 * chance).all()  # or the comparison says nothing
+    # Or the comparison says nothing. Tied embeddings repeat the token that they see, and are almost never right.
+    assert (errors < np.maximum(0.2 * chance, 0.005)).all()
 
 
 def test_best_of_several_random_heads_does_better_than_one():

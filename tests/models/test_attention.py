@@ -11,7 +11,7 @@ import torch
 from transformers import AttentionInterface
 
 from weightspectra.errors import UserError
-from weightspectra.models import attention, checkpoints, live
+from weightspectra.models import attention, bigram_transformer, checkpoints, live
 
 TOKENS = torch.tensor([[7]])
 ATTENTION = ("query", "key", "value", "attention_output")
@@ -35,6 +35,13 @@ def states_of(model):
         owner = owners[0]
         n_groups = getattr(owner, "num_kv_heads", owner.num_heads)
         return [(n_heads, owner.head_dim) for n_heads in (owner.num_heads, n_groups, n_groups)]
+    ours = [module for module in model.modules() if isinstance(module, bigram_transformer.Attention)]
+    if ours:
+        states = model.embedding(TOKENS)
+        parts = (
+            part(states).unflatten(-1, (ours[0].n_heads, -1)) for part in (ours[0].query, ours[0].key, ours[0].value)
+        )
+        return [(part.shape[2], part.shape[3]) for part in parts]
     model.config._attn_implementation = "observer"
     with torch.no_grad():
         model(TOKENS)
