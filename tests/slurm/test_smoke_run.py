@@ -12,7 +12,7 @@ import pytest
 from cluster import cluster, why_not
 
 ROOT = Path(__file__).parents[2]
-LOCAL_RULES = {"all", "fetch_model", "fetch_corpus", "fetch_data_set", "fetch_task"}
+LOCAL_RULES = {"all", "fetch_model", "fetch_corpus", "fetch_data_set", "fetch_task", "count_characters"}
 LIMIT_S = 1800
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(why_not()), reason=why_not())]
