@@ -15,6 +15,9 @@ class Tokenizer:
     def __init__(self, around=((), ())):
         self.around = around
 
+    def num_special_tokens_to_add(self):
+        return sum(map(len, self.around))
+
     def __call__(self, text, add_special_tokens=True, **_):
         from types import SimpleNamespace
 
