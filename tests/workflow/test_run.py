@@ -38,8 +38,9 @@ def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finishe
         assert {"rule", "code", "versions"} <= set(made), path
         assert {"config", "sources"} <= set(made) or path.parent.name == "shapes", path  # those are no one model's
         assert str(finished) not in str(made), path
-        stage = path.relative_to(results).parts[0]
-        name = {"corpora": "corpus", "activations": "moments", "data_sets": "examples"}.get(stage, stage)
+        stage = path.relative_to(results).parts[0].removesuffix(".parquet")
+        others = {"corpora": "corpus", "activations": "moments", "data_sets": "examples", "births": "checkpoints"}
+        name = others.get(stage, stage)
         contract = next(contract for contract in contracts.ALL if contract.name == name)
         assert len(contract.read(path)) > 0 or contract is contracts.LEVELS, path  # too few of them to unfold here
         found[name] += 1
