@@ -12,6 +12,7 @@ def main(smk):
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
     learnt, device = task.Task.of(params.data, bigrams), devices.device(params.device)
     shapes = {values.shape for name, values in run.parameters(0).items() if name in WEIGHTS.values()}
+    # The draws that simulate_nulls would leave for these shapes; a second's work, so that no job waits for another.
     tables = locators.noise_tables(shapes, params.n_spectra, params.n_vectors, params.seed)
     rows = ground_truth.score_run(run, learnt, params.training, tables, params.level, params.seed)
     sequences = probes.sequences_of(learnt, params.probe["n_sequences"], params.seed, run.seed)

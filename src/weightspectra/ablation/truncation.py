@@ -86,19 +86,30 @@ class Removal:
         return None if is_part or factorised >= self.n_out * self.n_in else factorised
 
     def __call__(self, key: MatrixKey, weight: torch.Tensor, stored: Stored) -> torch.Tensor:
-        """Return the matrix without these values, by what goes or by what stays, whichever is less."""
-        vectors, n_values = stored.vectors(key), min(self.n_out, self.n_in)
-        if 2 * len(self.ranks) <= n_values:
-            found = truncated(weight, torch.from_numpy(vectors[self.ranks]))
-        else:
-            kept = np.setdiff1d(np.arange(n_values), self.ranks)
-            found = spanned(weight, torch.from_numpy(vectors[kept]))
+        """Return the matrix without these values."""
+        found = without(weight, torch.from_numpy(stored.vectors(key)), self.ranks)
         if self.rows is None and self.columns is None:
             return found
         part = (slice(None) if self.rows is None else self.rows, slice(None) if self.columns is None else self.columns)
         restricted = weight.clone()
         restricted[part] = found[part]
         return restricted
+
+
+def without(weight: torch.Tensor, vectors: torch.Tensor, ranks: np.ndarray) -> torch.Tensor:
+    """Return a matrix without the singular values of some ranks, by what goes or by what stays, whichever is less.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_out, n_in)
+    vectors : Tensor of shape (n_values, n_values)
+        All singular vectors of the short side, one per row, largest value first.
+    ranks : ndarray of int
+        Which values go; 0 is the largest.
+    """
+    if 2 * len(ranks) <= len(vectors):
+        return truncated(weight, vectors[ranks])
+    return spanned(weight, vectors[np.setdiff1d(np.arange(len(vectors)), ranks)])
 
 
 def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:

@@ -48,18 +48,7 @@ class Run:
         return cls(str(first["birth"]), int(first["seed"]), json.loads(first["config"]), iterations, checkpoints)
 
     def parameters(self, iteration: int) -> dict[str, np.ndarray]:
-        """Return all parameters after so many iterations, those that are never trained included.
-
-        Returns
-        -------
-        dict from str to ndarray of float32
-            In their shapes, in the order of the model.
-
-        Raises
-        ------
-        UserError
-            When there is no checkpoint of that iteration; names those that there are.
-        """
+        """Return all parameters after so many iterations (:func:`weightspectra.models.born.parameters_at`)."""
         return born.parameters_at(self._checkpoints, iteration)
 
     def model(self, iteration: int) -> BigramTransformer:

@@ -209,22 +209,14 @@ def edited(matrices: Mapping[str, Matrix], cut: Cut) -> Iterator[float]:
     try:
         for name, kept in cut.kept.items():
             matrix, original = matrices[name], originals[name]
-            ranks = np.arange(len(matrix.energies))
-            stays = np.isin(ranks, ranks[kept])
+            removed = np.delete(np.arange(len(matrix.energies)), kept)
             total += matrix.energies.sum()
-            gone += matrix.energies[~stays].sum()
-            _write(matrix.parameter, _without(original, matrix.vectors, stays))
+            gone += matrix.energies[removed].sum()
+            _write(matrix.parameter, truncation.without(original, matrix.vectors, removed))
         yield float(gone / total) if total else 0.0
     finally:
         for name, original in originals.items():
             _write(matrices[name].parameter, original)
-
-
-def _without(weight: torch.Tensor, vectors: torch.Tensor, stays: np.ndarray) -> torch.Tensor:
-    """Return a matrix with some of its singular values, by what goes or by what stays, whichever is less."""
-    if 2 * stays.sum() >= len(stays):
-        return truncation.truncated(weight, vectors[~stays])
-    return truncation.spanned(weight, vectors[stays])
 
 
 @torch.no_grad()
