@@ -13,7 +13,7 @@ def main(smk):
     moments = contracts.MOMENTS.matrices(smk.input.moments)
     weights = contracts.WEIGHTS.matrices(smk.input.weights)
     vectors = contracts.VECTORS.matrices(smk.input.vectors)
-    spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(["layer", "role", "expert"])["singular_values"]
+    spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(contracts.KEY_COLUMNS)["singular_values"]
     names = {"model": smk.wildcards.model, "corpus": smk.wildcards.corpus}
     tables = []
     for observed in progress.track(moments, len(moments), f"overlap {smk.wildcards.model}", "inputs"):

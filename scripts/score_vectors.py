@@ -17,7 +17,7 @@ def main(smk):
     counts = attention.head_counts(checkpoints.config(Path(smk.input.source).with_suffix("")))
     weights = contracts.WEIGHTS.matrices(smk.input.weights)
     vectors = contracts.VECTORS.matrices(smk.input.vectors)
-    spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(["layer", "role", "expert"])["singular_values"]
+    spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(contracts.KEY_COLUMNS)["singular_values"]
     draws = nulls.tables(contracts.NULLS.read(smk.input.nulls))
     tests, head_tests = [], []
     for key in progress.track(vectors, len(vectors), f"score vectors of {model}"):

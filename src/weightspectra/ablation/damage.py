@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.ablation.sensitivity import Response
-from weightspectra.contracts import MatrixKey
+from weightspectra.contracts import KEY_COLUMNS, MatrixKey
 from weightspectra.spectra.deciles import decile_ranks
 
 TRANSFERRED = 0.5
@@ -35,7 +35,7 @@ def predicted_damage(first_order: Any, second_order: Any) -> Any:
 
 def singular_values(spectra: pd.DataFrame, responses: Mapping[MatrixKey, Response]) -> dict[MatrixKey, np.ndarray]:
     """Return the singular values of the matrices that responded, from rows of ``contracts.SPECTRA``."""
-    by_key = spectra.set_index(["layer", "role", "expert"])["singular_values"]
+    by_key = spectra.set_index(KEY_COLUMNS)["singular_values"]
     return {key: np.asarray(by_key[tuple(key)]) for key in responses}
 
 

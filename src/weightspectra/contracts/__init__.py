@@ -22,7 +22,7 @@ from weightspectra.contracts.birth import (
     PROBES,
     SIMULATIONS,
 )
-from weightspectra.contracts.contract import ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
+from weightspectra.contracts.contract import KEY_COLUMNS, ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
 from weightspectra.contracts.finetuning import COMPARISONS, EXAMPLES, FINETUNINGS, TASKS
 from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
 from weightspectra.contracts.parquet import read_provenance
@@ -90,6 +90,7 @@ __all__ = [
     "FINETUNINGS",
     "HEAD_TESTS",
     "INFORMATION",
+    "KEY_COLUMNS",
     "KNOCKOUTS",
     "LEARNING",
     "LEVELS",

@@ -46,6 +46,10 @@ class MatrixKey(NamedTuple):
         return f"layer {self.layer} '{self.role}'{expert}"
 
 
+KEY_COLUMNS = [*MatrixKey._fields]
+"""The columns that identify a matrix in tables of one model."""
+
+
 class Column(NamedTuple):
     """One column of a contract: its name, Arrow type, and what it means (with its unit)."""
 
@@ -212,7 +216,7 @@ class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
         for path in paths:
             with contract.opened(path) as file:
                 for group in range(file.num_row_groups):
-                    first = file.read_row_group(group, columns=["layer", "role", "expert"]).slice(0, 1).to_pylist()[0]
+                    first = file.read_row_group(group, columns=KEY_COLUMNS).slice(0, 1).to_pylist()[0]
                     self._groups.setdefault(MatrixKey(**first), (path, []))[1].append(group)
 
     def __getitem__(self, key: MatrixKey) -> dict[str, np.ndarray]:

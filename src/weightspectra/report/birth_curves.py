@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from weightspectra.report import birth_axes, style
-from weightspectra.report.birth_words import UNITS, Births, probe, released, sign_of, titles
+from weightspectra.report.birth_settings import released
+from weightspectra.report.birth_words import UNITS, Births, probe, sign_of, titles
 
 LEFT, RIGHT, TOP, GAP, BETWEEN = 0.5, 0.18, 0.26, 0.42, 0.36
 HEIGHTS = {1: 1.9, 2: 1.7, 3: 1.45}

@@ -11,11 +11,13 @@ from weightspectra.report.birth_summaries import (
     MATRIX_TITLES,
     RUN,
     Spread,
+    by_matrix,
     distance,
     final_probe,
     formed_from,
     last_of,
     leads,
+    matrix_title,
     spell,
     spread,
 )
@@ -41,7 +43,7 @@ def formation(data: Measurements) -> Finding | None:
     told = found[found["formed"].notna()]
     learned = [name for name in data.births if name in formed.index and formed.loc[[name]].notna().any()]
     lines = [_birth_line(name, data, formed.loc[[name]], found[found["birth"] == name]) for name in learned[:N_NAMED]]
-    counts = {matrix: _order_of_events(rows) for matrix, rows in _by_matrix(told)}
+    counts = {matrix: _order_of_events(rows) for matrix, rows in by_matrix(told)}
     n_runs = int(formed.notna().sum())
     lines += [_counted(counts, n_runs, len(told[RUN].drop_duplicates()), distance(data.probes))] if counts else []
     without = [name for name in data.births if name not in learned]
@@ -49,7 +51,7 @@ def formation(data: Measurements) -> Finding | None:
     numbers = {f"{matrix}/{kind}": float(n) for matrix, kinds in counts.items() for kind, n in kinds.items()}
     for name in learned:
         numbers[f"{name}/formed"] = spread(formed.loc[[name]]).mean
-        for matrix, rows in _by_matrix(found[found["birth"] == name]):
+        for matrix, rows in by_matrix(found[found["birth"] == name]):
             numbers[f"{name}/{matrix}/lead"] = spread(rows["lead"]).mean
     return Finding(_formation_headline(formed, counts), lines, numbers)
 
@@ -60,13 +62,13 @@ def _birth_line(name: str, data: Measurements, formed: pd.Series, found: pd.Data
         f"{birth_settings.title(data.births, name)} ({wording.count(len(formed), 'run')}): accuracy in context is "
         f"{FORMED:g} or more from iteration {spell(spread(formed))} on, and {accuracy} at last."
     )
-    spelled = [_event(matrix, rows) for matrix, rows in _by_matrix(found)]
+    spelled = [_event(matrix, rows) for matrix, rows in by_matrix(found)]
     return f"{text} Located by the {LOCATOR} locator: {'; '.join(spelled)}." if spelled else text
 
 
 def _event(matrix: str, rows: pd.DataFrame) -> str:
     """Spell when a matrix's values are located, and how long before the induction head."""
-    title, located, lead = MATRIX_TITLES.get(matrix, matrix), spread(rows["located"]), spread(rows["lead"])
+    title, located, lead = matrix_title(matrix), spread(rows["located"]), spread(rows["lead"])
     if not located.n:
         return f"{title} never"
     text = f"{title} from {spell(located)} on"
@@ -86,7 +88,7 @@ def _order_of_events(rows: pd.DataFrame) -> dict[str, int]:
 
 def _counted(counts: Mapping[str, Mapping[str, int]], n_runs: int, n_told: int, apart: float) -> str:
     spelled = [
-        f"{MATRIX_TITLES.get(matrix, matrix)} in {found['first']}"
+        f"{matrix_title(matrix)} in {found['first']}"
         + (f" (in {found['same']} at the same checkpoint)" if found["same"] else "")
         + (f" (in {found['later']} later or never)" if found["later"] else "")
         for matrix, found in counts.items()
@@ -117,12 +119,8 @@ def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int
         return f"No induction head formed in {wording.count(len(formed), 'run')}"
     if not counts:
         return f"An induction head formed in {n} of {wording.count(len(formed), 'run')}"
-    before = [
-        MATRIX_TITLES.get(matrix, matrix) for matrix, found in counts.items() if found["first"] == sum(found.values())
-    ]
-    others = [
-        MATRIX_TITLES.get(matrix, matrix) for matrix, found in counts.items() if found["first"] < sum(found.values())
-    ]
+    before = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] == sum(found.values())]
+    others = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] < sum(found.values())]
     if not before:
         return f"Outliers of no matrix appear before the induction head forms in every one of {wording.count(n, 'run')}"
     runs = "in the one run in which it does" if n == 1 else f"in all {n} runs in which it does"
@@ -161,12 +159,12 @@ def knockouts(data: Measurements) -> Finding | None:
 
 def _knockout_line(name: str, rows: pd.DataFrame, data: Measurements) -> str:
     """Spell one birth: all matrices together, and what each alone loses without its located values."""
-    by_matrix = {matrix: by_cut(of_matrix) for matrix, of_matrix in _by_matrix(rows)}
-    together = by_matrix.pop("all", {})
+    by_cuts = {matrix: by_cut(of_matrix) for matrix, of_matrix in by_matrix(rows)}
+    together = by_cuts.pop("all", {})
     changes = [f"{change(together[cut])} {words}" for cut, words in _DONE.items() if cut in together]
     alone = [
-        f"{change(cuts['remove_located'])} in {MATRIX_TITLES.get(matrix, matrix)}"
-        for matrix, cuts in by_matrix.items()
+        f"{change(cuts['remove_located'])} in {matrix_title(matrix)}"
+        for matrix, cuts in by_cuts.items()
         if "remove_located" in cuts
     ]
     start = spell(Spread.of_row(rows.to_dict("records")[0], "untouched", "n"))
@@ -221,7 +219,7 @@ def locator(data: Measurements) -> Finding | None:
             f"({_or_more(alarms, len(first), chance)}). After training, mean over {wording.count(len(runs), 'run')} of "
             f"{wording.count(runs['birth'].nunique(), 'birth')}: {'; '.join(_scored(last))}."
         )
-        for matrix, of_matrix in _by_matrix(last):
+        for matrix, of_matrix in by_matrix(last):
             numbers |= {f"{name}/{matrix}/{what}": spread(of_matrix[what]).mean for what in ("precision", "recall")}
     return Finding(headline, lines, numbers)
 
@@ -245,7 +243,7 @@ def _or_more(alarms: int, n: int, chance: float) -> str:
 def _scored(last: pd.DataFrame) -> list[str]:
     """Spell precision, recall and expected number of every matrix."""
     parts = []
-    for matrix, rows in _by_matrix(last):
+    for matrix, rows in by_matrix(last):
         located, learned, visible = (spell(spread(rows[name])) for name in ("n_located", "n_learned", "n_visible"))
         counts = f"{located} located, {learned} of them learned, {visible} expected"
         precision, recall = spread(rows["precision"]), spread(rows["recall"])
@@ -253,7 +251,7 @@ def _scored(last: pd.DataFrame) -> list[str]:
             counts += ", true or false cannot be told"
         else:
             counts += f", precision {spell(precision)}, recall {spell(recall)}"
-        parts.append(f"{MATRIX_TITLES.get(matrix, matrix)} {counts}")
+        parts.append(f"{matrix_title(matrix)} {counts}")
     return parts
 
 
@@ -275,9 +273,3 @@ def _locator_headline(name: str, first: pd.DataFrame, last: pd.DataFrame) -> str
         f"Of the singular values that the {name} locator finds after training, {percent(n_learned / n_located)} % were "
         f"learned{held}; {alarms}"
     )
-
-
-def _by_matrix(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Divide rows by matrix, in the order in which they learn."""
-    present = dict.fromkeys([*(name for name in MATRIX_TITLES if (rows["matrix"] == name).any()), *rows["matrix"]])
-    return [(name, rows[rows["matrix"] == name]) for name in present]

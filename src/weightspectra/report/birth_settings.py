@@ -47,6 +47,14 @@ def in_words(births: Mapping[str, Entry]) -> tuple[str, dict[str, str]]:
     return ", ".join(text for about, text in common.items() if text and text not in _USUAL), different
 
 
+def released(entry: Entry) -> dict[int, list[str]]:
+    """Return at which iterations frozen parameters begin to learn, rising, and the names of those that do."""
+    found: dict[int, list[str]] = {}
+    for parameter, iteration in entry["training"]["frozen_until"].items():
+        found.setdefault(int(iteration), []).append(parameter)
+    return dict(sorted(found.items()))
+
+
 def _triggers(entry: Entry) -> str:
     data = entry["data"]
     if data["triggers"] == "random":
@@ -80,10 +88,10 @@ def _optimiser(entry: Entry) -> str:
 
 
 def _frozen(entry: Entry) -> str:
-    until: dict[int, list[str]] = {}
-    for parameter, iteration in entry["training"]["frozen_until"].items():
-        until.setdefault(iteration, []).append(_TITLES.get(parameter, parameter))
-    parts = [f"{wording.listing(names)} frozen until {iteration:,}" for iteration, names in sorted(until.items())]
+    parts = [
+        f"{wording.listing([_TITLES.get(name, name) for name in names])} frozen until {iteration:,}"
+        for iteration, names in released(entry).items()
+    ]
     return ", ".join(parts) or "nothing frozen"
 
 

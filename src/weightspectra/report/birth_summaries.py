@@ -20,6 +20,17 @@ FORMED = 0.5
 """In-context accuracy from which on an induction head is said to have formed."""
 
 
+def matrix_title(matrix: str) -> str:
+    """Return what tables and sentences call a matrix; one without known memories is called by its name."""
+    return MATRIX_TITLES.get(matrix, matrix)
+
+
+def by_matrix(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Divide rows by matrix: first those that hold known memories, in the order in which they learn."""
+    present = dict.fromkeys([*(name for name in MATRIX_TITLES if (rows["matrix"] == name).any()), *rows["matrix"]])
+    return [(name, rows[rows["matrix"] == name]) for name in present]
+
+
 class Spread(NamedTuple):
     """A mean over runs.
 
@@ -98,7 +109,7 @@ def located_from(locations: pd.DataFrame) -> pd.Series:
 def distance(probes: pd.DataFrame) -> float:
     """Return how far apart the checkpoints lie between which accuracy rises above ``FORMED``; the largest over runs."""
     formed = formed_from(probes)
-    rows = probes[["birth", "seed", "iteration"]].drop_duplicates()
+    rows = probes[[*RUN, "iteration"]].drop_duplicates()
     there = rows.set_index(RUN)["iteration"]
     before = there[there < formed.reindex(there.index)].groupby(RUN).max()
     return float((formed - before).max())

@@ -1,7 +1,7 @@
 """The tables of trained births: what they learned, what knocking out located values does, and memories in theory."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -9,11 +9,14 @@ from weightspectra.report import birth_settings, wording
 from weightspectra.report.birth_summaries import (
     FORMED,
     MATRIX_TITLES,
+    RUN,
     Row,
     Spread,
+    by_matrix,
     final_probe,
     formed_from,
     last_of,
+    matrix_title,
     spell,
     spread,
 )
@@ -105,15 +108,15 @@ def knockouts(data: Measurements) -> Table:
     blocks: list[Block] = []
     for name, of_birth in _by_birth(effects, data):
         lines = []
-        for matrix in _in_order(of_birth["matrix"]):
-            rows = by_cut(of_birth[of_birth["matrix"] == matrix])
+        for matrix, of_matrix in by_matrix(of_birth):
+            rows = by_cut(of_matrix)
             located = rows["keep_located"]
             cells = {
                 "Located": spell(Spread.of_row(located, "n_values", "n")),
                 "Untouched": spell(Spread.of_row(located, "untouched", "n")),
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
-            lines.append((MATRIX_TITLES.get(matrix, matrix), cells))
+            lines.append((matrix_title(matrix), cells))
         heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [
@@ -171,15 +174,15 @@ def knockout_effects(rows: pd.DataFrame) -> pd.DataFrame:
         ``change_error`` (root mean square over runs of the standard error over sequences).
     """
     last = last_of(rows)
-    untouched = last[last["cut"] == "none"].set_index(["birth", "seed"])["in_context_accuracy"]
-    located = last[last["cut"] == "keep_located"].set_index(["birth", "seed", "matrix"])["n_values"]
+    untouched = last[last["cut"] == "none"].set_index(RUN)["in_context_accuracy"]
+    located = last[last["cut"] == "keep_located"].set_index([*RUN, "matrix"])["n_values"]
     found = []
     for (birth, matrix), of_matrix in last[last["matrix"] != ""].groupby(["birth", "matrix"], sort=False):
         n_runs = of_matrix["seed"].nunique()
         for cut in CUTS:
             chosen = of_matrix[of_matrix["cut"] == cut]
             if cut == "remove_smallest":
-                wanted = located.reindex(pd.MultiIndex.from_frame(chosen[["birth", "seed", "matrix"]])).to_numpy()
+                wanted = located.reindex(pd.MultiIndex.from_frame(chosen[[*RUN, "matrix"]])).to_numpy()
                 chosen = chosen[chosen["n_values"].to_numpy() == wanted]
             chosen = chosen.drop_duplicates("seed")
             if chosen.empty:
@@ -249,11 +252,6 @@ def _theory(expected: float) -> str:
 def _by_birth(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, pd.DataFrame]]:
     """Divide rows by birth, in the order of the configuration."""
     return [(name, rows[rows["birth"] == name]) for name in data.births if (rows["birth"] == name).any()]
-
-
-def _in_order(matrices: Iterable[str]) -> list[str]:
-    present = set(matrices)
-    return [*(name for name in MATRIX_TITLES if name in present), *sorted(present - set(MATRIX_TITLES))]
 
 
 def _lines(rows: Sequence[tuple[str, Mapping[str, str]]]) -> pd.DataFrame:

@@ -10,9 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from weightspectra.birth.parameters import WEIGHTS
 from weightspectra.report import birth_axes, style
+from weightspectra.report.birth_settings import released
 from weightspectra.report.birth_summaries import FORMED, formed_from, located_from
-from weightspectra.report.birth_words import MATRICES, missing, present_matrices, recall_of, released
+from weightspectra.report.birth_words import MATRICES, missing, present_matrices, recall_of
+
+COLOURS = {WEIGHTS[matrix]: sign.colour for matrix, sign in MATRICES.items()}
+"""Of the parameters that hold known memories."""
 
 SPECTRUM = "key_2"
 LOCATOR = "blind"
@@ -56,7 +61,7 @@ def timeline_figure(locations: pd.DataFrame, probes: pd.DataFrame, birth: Mappin
         _draw_skills(panels[1], skills, matrices)
         _draw_moments(panels[2], moments, matrices)
         _draw_spectrum(panels[3], located)
-        marks = [(when, _colour(names)) for when, names in released(birth).items()]
+        marks = [(when, COLOURS.get(names[0], style.MUTED)) for when, names in released(birth).items()]
         for axes in panels:
             birth_axes.mark_releases(axes, marks)
             birth_axes.iteration_axis(axes, last, width, labelled=axes is panels[-1])
@@ -99,10 +104,6 @@ def _risen(probes: pd.DataFrame) -> pd.DataFrame:
     ordered = probes.sort_values("iteration", kind="stable")
     first = ordered.groupby(["birth", "seed", "probe", "outputs"])["value"].transform("first")
     return ordered.assign(value=ordered["value"].where(ordered["value"] > first, 0.0))
-
-
-def _colour(matrices: list[str]) -> str:
-    return MATRICES[matrices[0]].colour if matrices[0] in MATRICES else style.MUTED
 
 
 def _draw_counts(axes: Axes, located: pd.DataFrame, matrices: list[str]) -> None:

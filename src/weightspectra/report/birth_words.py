@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from weightspectra.birth.parameters import WEIGHTS
 from weightspectra.report import birth_settings
 from weightspectra.report.birth_summaries import MATRIX_TITLES
 
@@ -84,15 +83,6 @@ def recall_of(matrix: str, probes: pd.DataFrame) -> str | None:
     """Return the probe that tells what a matrix recalls; None if there are no rows of any."""
     present = set(probes["probe"])
     return next((name for name in RECALLS.get(matrix, ()) if name in present), None)
-
-
-def released(birth: Mapping[str, Any]) -> dict[int, list[str]]:
-    """Return at which iterations frozen parameters of a birth begin to learn, and which: matrices by their names."""
-    names = {parameter: matrix for matrix, parameter in WEIGHTS.items()}
-    found: dict[int, list[str]] = {}
-    for parameter, iteration in birth["training"]["frozen_until"].items():
-        found.setdefault(int(iteration), []).append(names.get(parameter, parameter))
-    return dict(sorted(found.items()))
 
 
 def present_matrices(rows: pd.DataFrame) -> list[str]:

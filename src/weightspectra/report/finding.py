@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from scipy import stats
 
+from weightspectra.contracts import KEY_COLUMNS
 from weightspectra.report.wording import probability
 
 LEVEL = 0.01
@@ -14,8 +15,6 @@ LEVEL = 0.01
 
 Key = tuple[int, str, int]
 """Layer, role and expert of a matrix."""
-
-KEY = ["layer", "role", "expert"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ def more_than_control(
     unchanged : collection of (layer, role, expert)
         Matrices that are the same in both, which say nothing.
     """
-    one, other = rows.set_index(KEY)[column].align(random.set_index(KEY)[column], join="inner")
+    one, other = (frame.set_index(KEY_COLUMNS)[column] for frame in (rows, random))
+    one, other = one.align(other, join="inner")
     kept = [key not in unchanged for key in one.index]
     one, other = one[kept], other[kept]
     more, fewer, n = int((one > other).sum()), int((one < other).sum()), len(one)

@@ -163,10 +163,9 @@ class Measurements:
 
     def unchanged(self, model: str) -> set[tuple[int, str, int]]:
         """Return layer, role and expert of the matrices that a model has in common with its control."""
-        key = ["layer", "role", "expert"]
         one, other = (self.matrices[self.matrices["model"] == name] for name in (model, self.control_of(model)))
-        same = one[[*key, "sha256"]].merge(other[[*key, "sha256"]])
-        return set(same[key].itertuples(index=False, name=None))
+        same = one[[*contracts.KEY_COLUMNS, "sha256"]].merge(other[[*contracts.KEY_COLUMNS, "sha256"]])
+        return set(same[contracts.KEY_COLUMNS].itertuples(index=False, name=None))
 
     @property
     def notices(self) -> list[str]:

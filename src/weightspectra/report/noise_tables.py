@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.contracts import KEY_COLUMNS
 from weightspectra.report import noise_summaries, summaries, wording
 from weightspectra.report.measurements import KEY, Measurements
 from weightspectra.report.noise_summaries import REGIONS
@@ -187,7 +188,7 @@ def _as_weightwatcher(rows: pd.DataFrame, data: Measurements) -> pd.DataFrame:
     sides = rows[["n_out", "n_in"]]
     named = rows.assign(
         layer_id=rows.groupby("model", sort=False).cumcount(),
-        name=[_matrix_name(*row) for row in rows[["layer", "role", "expert"]].itertuples(index=False)],
+        name=[_matrix_name(*row) for row in rows[KEY_COLUMNS].itertuples(index=False)],
         control_of=rows["model"].map(data.controls).fillna(""),
         N=sides.max(axis=1),
         M=sides.min(axis=1),

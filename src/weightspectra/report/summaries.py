@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from weightspectra.contracts import ROLES
+from weightspectra.contracts import KEY_COLUMNS, ROLES
 
 CHANCE = 0.00135
 """Share of random vectors whose overlap lies above the null band (its upper quantile is 99.865 %)."""
 
-KEY = ["model", "layer", "role", "expert"]
+KEY = ["model", *KEY_COLUMNS]
 POSITIONS = ("below", "inside", "above")
 
 
