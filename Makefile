@@ -32,7 +32,7 @@ check: $(READY)  ## formatting, linters, types, and generated pages
 	$(BIN)/mypy
 	$(BIN)/python docs/generate_data.py --check
 
-test-slurm: $(READY)  ## the miniature on a throw-away SLURM cluster (needs root and Debian's packages)
+test-slurm: $(READY)  ## a miniature on a throw-away SLURM cluster (needs root and Debian's packages)
 	@$(BIN)/pytest -m slurm tests/slurm
 
 docs: $(READY)  ## renew docs/data.md, which is generated from the contracts

@@ -1,4 +1,4 @@
-"""The smoke run on a real SLURM cluster: SLURM runs the jobs, and afterwards nothing is left to do."""
+"""A miniature on a real SLURM cluster: SLURM runs the jobs, and afterwards nothing is left to do."""
 
 import os
 import re
@@ -12,16 +12,16 @@ import pytest
 from cluster import cluster, why_not
 
 ROOT = Path(__file__).parents[2]
-LOCAL_RULES = {"all", "fetch_model", "fetch_corpus", "fetch_data_set", "fetch_task", "count_characters"}
-LIMIT_S = 1800
+LOCAL_RULES = {"all", "fetch_model", "fetch_corpus", "count_characters"}
+LIMIT_S = 1200
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 
 def snakemake(folder, *options):
-    """Run the smoke configuration as on a cluster, but poll SLURM quickly; give up with an orderly interruption."""
+    """Run the miniature as on a cluster, but poll SLURM quickly; give up with an orderly interruption."""
     command = ["timeout", "--signal=INT", "--kill-after=60", str(LIMIT_S), sys.executable, "-m", "snakemake"]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config" / "smoke.yaml")]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(Path(__file__).parent / "config.yaml")]
     command += ["--directory", str(folder), "--workflow-profile", str(ROOT / "workflow" / "profiles" / "slurm")]
     command += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5", *options]
     done = subprocess.run(
@@ -62,4 +62,4 @@ def test_slurm_runs_the_miniature_and_then_nothing_is_left_to_do(tmp_path):
         snakemake(tmp_path)
         assert finished_jobs() == {rule: n for rule, n in planned.items() if rule not in LOCAL_RULES}
         assert "Nothing to be done" in snakemake(tmp_path, "--dry-run")
-    assert (tmp_path / "results" / "smoke" / "report.html").is_file()
+    assert (tmp_path / "results" / "slurm" / "report.html").is_file()
