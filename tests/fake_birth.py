@@ -193,7 +193,7 @@ def _attention_maps(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 def _locations(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
     for iteration in _iterations(birth):
         for matrix in birth.matrices:
-            for locator in ("blind", "informed"):
+            for locator in ("blind", "informed", "weightwatcher"):
                 yield {
                     "iteration": iteration,
                     "matrix": matrix,

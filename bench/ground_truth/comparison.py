@@ -1,10 +1,9 @@
-"""Both tools on the matrices of trained runs, judged by what is known of them."""
+"""What the pipeline finds in trained runs by its locator and by WeightWatcher's rule; what WeightWatcher counts."""
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,71 +12,67 @@ from peers import call
 from results import Check
 
 from weightspectra import contracts, progress
-from weightspectra.birth import ground_truth
 from weightspectra.birth.checkpoints import Run
-from weightspectra.birth.locators import Triplets, learned
 from weightspectra.birth.parameters import WEIGHTS
-from weightspectra.provenance import generator
 
 LEVEL = 0.05
 OURS, THEIRS = "ours", "WeightWatcher"
+TOOLS = {"blind": OURS, "weightwatcher": THEIRS}
+"""From the locators that see the trained matrix alone to the tool whose rule each follows."""
+
+KEY = ["birth", "seed", "iteration", "matrix"]
 
 
 def scores_of_birth(options: argparse.Namespace, birth: str) -> pd.DataFrame:
-    """Return one row for each seed, checkpoint, matrix and tool."""
+    """Return one row for each seed, checkpoint, matrix and tool; ``reported`` is what WeightWatcher itself counts."""
     files = sorted((options.results / "births" / birth).glob("seed-*.parquet"))
     found = []
     for file in progress.track(files, len(files), f"compare {birth}", unit="runs"):
         locations = contracts.LOCATIONS.read(options.results / "locations" / birth / file.name)
-        found += scores_of_run(Run.read(file), locations[locations["locator"] == "blind"], options.weightwatcher_python)
-    return pd.DataFrame(found)
+        found.append(scores_of_run(Run.read(file), locations, options.weightwatcher_python))
+    return pd.concat(found, ignore_index=True)
 
 
-def scores_of_run(run: Run, locations: pd.DataFrame, python: str | None) -> list[dict[str, Any]]:
-    """Judge both tools on all matrices of one run."""
-    matrices = {iteration: run.parameters(iteration) for iteration in run.iterations}
-    names = {(row.iteration, row.matrix): f"{row.matrix} {row.iteration}" for row in locations.itertuples()}
+def scores_of_run(run: Run, locations: pd.DataFrame, python: str | None) -> pd.DataFrame:
+    """Put WeightWatcher's counts beside those of all matrices of one run."""
+    rows = locations[locations["locator"].isin(TOOLS)]
+    rows = rows.assign(tool=rows["locator"].map(TOOLS), n_wanted=rows[["n_memories", "rank"]].min(axis=1))
+    rows = rows[[*KEY, "tool", "n_located", "n_true", "n_learned", "n_wanted"]].reset_index(drop=True)
+    theirs = rows[rows["tool"] == THEIRS]
+    names = [f"{row.matrix} {row.iteration}" for row in theirs.itertuples()]
+    weights = [run.parameters(row.iteration)[WEIGHTS[row.matrix]] for row in theirs.itertuples()]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "matrices.npz"
-        np.savez(file, **{name: matrices[at][WEIGHTS[matrix]] for (at, matrix), name in names.items()})
+        np.savez(file, **dict(zip(names, weights, strict=True)))
         report = call(CALIBRATION / "weightwatcher_side.py", python, THEIRS, file, "mp_fit=1")
     if report is None:
         sys.exit("nothing to compare with")
-    rows = []
-    for row in locations.itertuples():
-        weight, initial = (matrices[at][WEIGHTS[row.matrix]].astype(float) for at in (row.iteration, 0))
-        for tool, n in ((OURS, row.n_located), (THEIRS, report["found"][names[row.iteration, row.matrix]])):
-            key = {name: getattr(row, name) for name in ("birth", "seed", "iteration", "matrix")}
-            rows.append({**key, "tool": tool, "n_located": int(n), **judged(weight, initial, row, int(n))})
-    return rows
-
-
-def judged(weight: np.ndarray, initial: np.ndarray, row: Any, n: int) -> dict[str, float]:
-    """Say how many of a matrix's n largest values hold memories, and how many hold anything that was learned."""
-    whole, change = Triplets.of(weight), learned(weight, initial, row.kept)
-    dimensions = [round(row.left_chance * whole.shape[0]), round(row.right_chance * whole.shape[1])]
-    rng = generator(0, "judge", row.birth, str(row.seed), row.matrix, str(row.iteration))
-    n_true = ground_truth.count_true(row.left_shares[:n], row.right_shares[:n], dimensions, whole.shape, LEVEL)
-    return {
-        "n_true": n_true if row.n_memories else 0.0,
-        "n_learned": ground_truth.count_aligned(whole.left[:n], whole.right[:n], change.change, LEVEL, rng),
-        "n_wanted": min(row.n_memories, row.rank),
-    }
+    return rows.assign(reported=pd.Series([report["found"][name] for name in names], index=theirs.index, dtype=float))
 
 
 def checks(scores: pd.DataFrame) -> list[Check]:
-    """Return a row for the untrained matrices, and one for each birth and matrix."""
+    """Return a row for the rule, one for the untrained matrices, and one for each birth and matrix."""
+    rows = [check_of_rule(scores[scores["tool"] == THEIRS])]
     untrained = scores[scores["iteration"] == 0].groupby("tool")["n_located"]
     alarms, n_matrices = untrained.sum(), untrained.size()[OURS]
     what = f"false alarms in {n_matrices} untrained matrices of {scores['birth'].nunique()} births"
     expected = f"at most {LEVEL / 2:.1%} of them with any; {THEIRS} {alarms[THEIRS]}"
-    rows = [Check(what, str(alarms[OURS]), expected, "holds" if alarms[OURS] <= 2 + LEVEL * n_matrices else "too many")]
+    holds = alarms[OURS] <= 2 + LEVEL * n_matrices
+    rows.append(Check(what, str(alarms[OURS]), expected, "holds" if holds else "too many"))
     trained = scores[scores["iteration"] > 0]
     for (birth, matrix), found in trained.groupby(["birth", "matrix"], sort=False):
         ours, theirs = (found[found["tool"] == tool] for tool in (OURS, THEIRS))
         what = f"{birth}, {matrix}: located by {found['seed'].nunique()} seeds"
         rows.append(Check(what, summary(ours), f"{THEIRS}: {summary(theirs)}", verdict(ours, theirs)))
     return rows
+
+
+def check_of_rule(theirs: pd.DataFrame) -> Check:
+    """Compare the counts of WeightWatcher's rule with those that it reports itself."""
+    apart = (theirs["n_located"] - theirs["reported"]).abs()
+    what = f"{THEIRS}'s rule, written anew: matrices with the count that it reports itself"
+    holds = "holds" if (apart == 0).all() else f"differs by up to {apart.max():g}"
+    return Check(what, f"{(apart == 0).sum()} of {len(apart)}", "all", holds)
 
 
 def summary(found: pd.DataFrame) -> str:

@@ -3,10 +3,10 @@
     python bench/ground_truth/run.py [--results results/birth] [--births reference ...] [--record]
         [--weightwatcher-python .../python]
 
-Reads what the pipeline has trained and located (births/ and locations/ of its results) and gives WeightWatcher the
-very same matrices, in a process of its own with the Python that has it. Spikes are its k largest values,
-k being the number that it reports; they are judged by the functions that judge ours. With --record, the rows
-go to bench/RESULTS.md, and the numbers behind them to bench/ground_truth/measured/.
+Reads what the pipeline has trained and located (births/ and locations/ of its results, where WeightWatcher's rule
+stands beside the locator) and gives WeightWatcher itself the very same matrices, in a process of its own with the
+Python that has it: its counts must be those of the rule. With --record, the rows go to bench/RESULTS.md, and the
+numbers behind them to bench/ground_truth/measured/.
 """
 
 import argparse

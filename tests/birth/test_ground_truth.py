@@ -56,7 +56,8 @@ def test_strong_memories_are_found_and_weak_ones_are_not(tables, kept):
     n_matrices, rows = 20, []
     for seed in range(n_matrices):
         initial, weight, memories = planted_matrix(np.random.default_rng(seed), strengths, kept)
-        rows += score(weight, initial, memories, tables, kept).values()
+        found = score(weight, initial, memories, tables, kept)
+        rows += [found["blind"], found["informed"]]
     for row in rows:
         assert (row["n_true"], row["n_learned"], row["n_aligned"]) == (6, 6, 6)
         assert (row["n_memories"], row["rank"], row["n_visible"], row["recall"]) == (8, 8, 6, 6 / 8)
@@ -74,6 +75,13 @@ def test_strong_memories_are_found_and_weak_ones_are_not(tables, kept):
     assert stats.binomtest(false_alarms, n_matrices, LEVEL / 2, alternative="greater").pvalue > 0.01
     for name, expected, error in (("position_error", 0, 0.01), ("overlap", rows[0]["overlap_expected"], 0.02)):
         assert np.mean([row[name] for row in rows]) == pytest.approx(expected, abs=error)
+
+
+def test_the_rule_of_another_tool_is_judged_by_the_same_truth(tables):
+    initial, weight, memories = planted_matrix(np.random.default_rng(1), [9, 8, 0.5])
+    row = score(weight, initial, memories, tables)["weightwatcher"]
+    assert (row["n_located"], row["n_true"], row["n_learned"], row["recall"]) == (2, 2, 2, 2 / 3)
+    assert np.isnan(row["bulk_p_value"])
 
 
 def test_decay_that_is_not_told_passes_for_learning(tables):

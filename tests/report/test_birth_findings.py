@@ -87,11 +87,14 @@ def test_the_locator_is_scored_before_and_after_training():
         "Of the singular values that the blind locator finds after training, 95.5 % were learned, and 92.9 % hold "
         "known memories where that can be told; in random matrices before it, false alarms in 1 of 9"
     )
-    blind, informed = found.sentences
+    blind, informed, theirs = found.sentences
     assert "11.1 % (1 of 9) of the random matrices, by chance in 2.5 % (so many or more: p = 0.2)" in blind
     assert "precision 0.833, recall 1" in blind
     assert "true or false cannot be told" in blind
+    assert "Informed locator, at initialisation" in informed
     assert "0 % (0 of 9)" in informed
+    assert "WeightWatcher's rule, at initialisation" in theirs
+    assert "by chance" not in theirs  # it promises nothing
     assert (found.numbers["blind/located"], found.numbers["blind/learned"]) == (3 * 22, 3 * 21)
     assert found.numbers["informed/key_2/recall"] == 1
 

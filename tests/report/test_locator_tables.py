@@ -16,15 +16,16 @@ def made(*births, **rows):
 
 def test_first_last_halfway_and_the_first_find_are_shown_and_the_file_has_all():
     table = made(SMALL)
-    blind, informed = table.blocks
+    blind, informed, theirs = table.blocks
     assert blind.heading == "small, blind locator (3 runs)"
+    assert theirs.heading == "small, WeightWatcher's rule (3 runs)"
     assert list(blind.cells.index[:4]) == ["W_O², 0", "W_O², 4", "W_O², 196", "W_O², 400"]
     assert list(informed.cells.index[4:8]) == ["W_K², 0", "W_K², 16", "W_K², 196", "W_K², 400"]
-    assert len(table.data) == len(SMALL.settings["training"]["checkpoints"]) * 3 * 2
+    assert len(table.data) == len(SMALL.settings["training"]["checkpoints"]) * 3 * 3
 
 
 def test_precision_and_recall_stand_with_what_is_true_and_false():
-    blind, informed = made(SMALL).blocks
+    blind, informed, _ = made(SMALL).blocks
     last = blind.cells.loc["W_K², 400"]
     assert last.to_list() == ["5", "6", "6", "5", "5", "1", "0.833", "1"]
     assert informed.cells.loc["W_K², 400"].to_list() == ["5", "5", "6", "5", "5", "0", "1", "1"]
@@ -69,8 +70,8 @@ def test_many_births_begin_with_one_block_over_all_and_end_folded():
     births = [FakeBirth(f"b{n}", seeds=(0, 1)) for n in range(4)]
     table = made(*births)
     assert table.blocks[0].heading.startswith("All births")
-    assert table.blocks[0].cells.loc["W_K², blind", "Precision"] == "0.833"
-    assert [block.folded for block in table.blocks] == [False] * N_OPEN + [True] * (9 - N_OPEN)
+    assert table.blocks[0].cells.loc["W_K², blind locator", "Precision"] == "0.833"
+    assert [block.folded for block in table.blocks] == [False] * N_OPEN + [True] * (13 - N_OPEN)
 
 
 def test_matrices_of_full_models_are_called_by_their_parameters():

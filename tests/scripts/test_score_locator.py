@@ -81,7 +81,7 @@ def simplified(tmp_path_factory):
 
 def test_every_matrix_of_every_checkpoint_is_scored(simplified):
     _, locations, _ = simplified
-    assert len(locations) == 3 * len(WEIGHTS) * 2
+    assert len(locations) == 3 * len(WEIGHTS) * 3
     assert set(locations["matrix"]) == set(WEIGHTS)
     assert locations[["birth", "seed"]].drop_duplicates().values.tolist() == [["small", 3]]
     blind = locations[locations["locator"] == "blind"].set_index(["matrix", "iteration"])

@@ -29,7 +29,7 @@ from weightspectra.birth.parameters import WEIGHTS
 from weightspectra.birth.task import Task
 from weightspectra.progress import track
 from weightspectra.provenance import generator
-from weightspectra.spectra import cleaning, edges
+from weightspectra.spectra import cleaning, density_fit, edges
 from weightspectra.spectra.vectors import SMALLEST_P
 
 
@@ -98,7 +98,7 @@ def score(
     tables: Tables,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Score both locators on one matrix of one checkpoint.
+    """Score all locators on one matrix of one checkpoint.
 
     Parameters
     ----------
@@ -127,6 +127,7 @@ def score(
     locators = {
         "blind": Found(noise.noise_std, noise.bound_upper, noise.n_above),
         "informed": located_above(whole.values, change.noise_std, whole.shape, level),
+        "weightwatcher": Found(*density_fit.spikes(whole.values, *whole.shape)),
     }
     common = {
         "kept": kept,
@@ -136,10 +137,8 @@ def score(
         **_shares(whole, memories),
         **_stored(change.change, memories, frequencies),
     }
-    tested = {
-        "blind": randomness(whole, noise, tables, level, rng),
-        "informed": {"bulk_p_value": np.nan, "gap_ratio_p_value": np.nan, "n_structured_vectors": -1},
-    }
+    tested = {"blind": randomness(whole, noise, tables, level, rng)}
+    untested = {"bulk_p_value": np.nan, "gap_ratio_p_value": np.nan, "n_structured_vectors": -1}
     return [
         {
             "locator": locator,
@@ -147,7 +146,7 @@ def score(
             **common,
             **predictions(whole, change, found),
             **verdicts(whole, change, memories, found.n_located, level, rng),
-            **tested[locator],
+            **tested.get(locator, untested),
         }
         for locator, found in locators.items()
     ]

@@ -2,7 +2,8 @@
 
 A trained matrix is W = a W_0 + D: what weight decay has left of its random initialisation, and what it
 has learned. The *blind* locator sees W alone and is the one that every other matrix of this project is
-given to (:func:`weightspectra.spectra.edges.fit`). The *informed* one knows the scale of a W_0.
+given to (:func:`weightspectra.spectra.edges.fit`). The *informed* one knows the scale of a W_0. Beside them stands what
+WeightWatcher would say of W (:func:`weightspectra.spectra.density_fit.spikes`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -96,10 +96,10 @@ LOCATIONS = Contract(
         *RUN,
         ITERATION,
         Column("matrix", pa.string(), "output_2, key_2, key_1 or feed_forward: W_O^2, W_K^2, W_K^1, W_F"),
-        Column("locator", pa.string(), "'blind' sees the trained matrix alone, 'informed' also its initialisation"),
+        Column("locator", pa.string(), "'blind' and 'weightwatcher' see the trained matrix alone, 'informed' also W_0"),
         Column("n_memories", pa.int32(), "memories that are stored here; 0 before any is, or if none is known"),
         Column("rank", pa.int32(), "smaller dimension of the two spaces that they span; 0 without memories"),
-        Column("entry_std", pa.float64(), "scale of the noise that the locator fitted (blind) or knows (informed)"),
+        Column("entry_std", pa.float64(), "scale of the noise that the locator fitted or, informed, knows"),
         Column("bound", pa.float64(), "singular values above it are located"),
         Column("n_located", pa.int32(), "singular values above the bound"),
         Column("n_true", pa.float64(), "of them, those in the memories' spaces; NaN if that cannot be told"),
@@ -128,7 +128,7 @@ LOCATIONS = Contract(
         Column("frequency_correlation", pa.float64(), "Spearman correlation of strengths and token frequencies"),
         Column("bulk_p_value", pa.float64(), "of the values within the bounds as noise (blind)"),
         Column("gap_ratio_p_value", pa.float64(), "of their spacings as those of noise (blind)"),
-        Column("n_structured_vectors", pa.int32(), "left and right vectors unlike random ones; -1 if informed"),
+        Column("n_structured_vectors", pa.int32(), "left and right vectors unlike random ones; -1 if not blind"),
     ),
 )
 

@@ -30,6 +30,9 @@ from weightspectra.report.wording import percent, share
 N_NAMED = 3
 """Births of which a finding speaks one by one; of the others it gives counts and spreads."""
 
+PROMISING = ("blind", "informed")
+"""The locators that keep to a level of false alarms."""
+
 LOCATOR = "blind"
 """The locator of which findings on time speak: the one that sees no more than a user has."""
 
@@ -207,18 +210,13 @@ def locator(data: Measurements) -> Finding | None:
         if rows.empty:
             continue
         first, last = initial(rows), last_of(known(rows[rows["iteration"] > 0]))
-        alarms = int((first["n_located"] > 0).sum())
-        numbers |= {f"{name}/alarms": alarms, f"{name}/initial": len(first)}
+        numbers |= {f"{name}/alarms": int((first["n_located"] > 0).sum()), f"{name}/initial": len(first)}
         numbers[f"{name}/located"] = int(last["n_located"].sum())
         numbers[f"{name}/learned"] = int(last["n_learned"].sum())
         headline = headline or _locator_headline(name, first, last)
         runs = last[RUN].drop_duplicates()
-        lines.append(
-            f"{name.capitalize()}, at initialisation, where there is nothing to find: values located in "
-            f"{share(alarms, len(first))} of the random matrices, by chance in {100 * chance:g} % "
-            f"({_or_more(alarms, len(first), chance)}). After training, mean over {wording.count(len(runs), 'run')} of "
-            f"{wording.count(runs['birth'].nunique(), 'birth')}: {'; '.join(_scored(last))}."
-        )
+        over = f"{wording.count(len(runs), 'run')} of {wording.count(runs['birth'].nunique(), 'birth')}"
+        lines.append(f"{_alarms(name, first, chance)}. After training, mean over {over}: {'; '.join(_scored(last))}.")
         for matrix, of_matrix in by_matrix(last):
             numbers |= {f"{name}/{matrix}/{what}": spread(of_matrix[what]).mean for what in ("precision", "recall")}
     return Finding(headline, lines, numbers)
@@ -235,9 +233,16 @@ def initial(rows: pd.DataFrame) -> pd.DataFrame:
     return first.drop_duplicates(["seed", "matrix", "entry_std", "bound", "n_located"])
 
 
-def _or_more(alarms: int, n: int, chance: float) -> str:
-    """Spell the probability of as many false alarms as there are."""
-    return f"so many or more: {wording.probability(float(stats.binom.sf(alarms - 1, n, chance)))}"
+def _alarms(name: str, first: pd.DataFrame, chance: float) -> str:
+    """Spell a locator's false alarms, and how many its level allows, if it keeps to one."""
+    alarms, title = int((first["n_located"] > 0).sum()), LOCATORS[name]
+    text = (
+        f"{title[0].upper()}{title[1:]}, at initialisation, where there is nothing to find: values located in "
+        f"{share(alarms, len(first))} of the random matrices"
+    )
+    or_more = float(stats.binom.sf(alarms - 1, len(first), chance))
+    promised = f", by chance in {100 * chance:g} % (so many or more: {wording.probability(or_more)})"
+    return text + promised if name in PROMISING else text
 
 
 def _scored(last: pd.DataFrame) -> list[str]:
@@ -261,7 +266,7 @@ def _locator_headline(name: str, first: pd.DataFrame, last: pd.DataFrame) -> str
     n_located, n_learned = int(last["n_located"].sum()), int(last["n_learned"].sum())
     alarms = f"in random matrices before it, false alarms in {int((first['n_located'] > 0).sum())} of {len(first)}"
     if not n_located:
-        return f"The {name} locator finds nothing after training; {alarms}"
+        return f"The {LOCATORS[name]} finds nothing after training; {alarms}"
     held = ""
     if len(told):
         # Where memories fill the whole space, nobody can say what is one.
@@ -270,6 +275,6 @@ def _locator_headline(name: str, first: pd.DataFrame, last: pd.DataFrame) -> str
             " where that can be told" if len(told) < len(last) else ""
         )
     return (
-        f"Of the singular values that the {name} locator finds after training, {percent(n_learned / n_located)} % were "
-        f"learned{held}; {alarms}"
+        f"Of the singular values that the {LOCATORS[name]} finds after training, {percent(n_learned / n_located)} % "
+        f"were learned{held}; {alarms}"
     )

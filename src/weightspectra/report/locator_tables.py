@@ -10,7 +10,8 @@ from weightspectra.report.birth_tables import SPREAD
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import N_OPEN, Block, Table
 
-LOCATORS = ("blind", "informed")
+LOCATORS = {"blind": "blind locator", "informed": "informed locator", "weightwatcher": "WeightWatcher's rule"}
+"""From the locators of ``contracts.LOCATIONS`` to what people read."""
 
 COUNTS = {
     "n_memories": "Memories",
@@ -36,12 +37,13 @@ def locator(data: Measurements) -> Table:
         for found_by in LOCATORS:
             rows = wanted[(wanted["birth"] == name) & (wanted["locator"] == found_by)]
             if len(rows):
-                heading = f"{birth_settings.title(data.births, name)}, {found_by} locator"
+                heading = f"{birth_settings.title(data.births, name)}, {LOCATORS[found_by]}"
                 heading += f" ({wording.count(int(rows['n_runs'].max()), 'run')})"
                 blocks.append(Block(heading, "Matrix, iteration", _course(rows), folded=len(blocks) >= N_OPEN))
     notes = [
         "The blind locator sees the trained matrix alone and fits the scale of its noise; the informed one also knows "
-        "the random initialisation. Neither is told the memories.",
+        "the random initialisation. Neither is told the memories. WeightWatcher's rule: the spikes that WeightWatcher "
+        "0.7.7 reports for the trained matrix alone (its fit of the density, written anew and checked against it).",
         "Located: singular values above what noise reaches. Learned: of them, those that the change since the "
         "initialisation made; the others are false alarms of a test against noise. True: those located whose vectors "
         "lie in the space of the known memories beyond chance; False: the others, which may have been learned all the "
@@ -102,7 +104,7 @@ def _at_last(summary: pd.DataFrame) -> Iterator[Block]:
         spreads = {heading: spread(rows[name]) for name, heading in COUNTS.items()}
         cells[(str(matrix), str(found_by))] = {heading: spell(found) for heading, found in spreads.items()}
     ordered = sorted(cells, key=lambda place: (_order(place[0]), place[1]))
-    index = [f"{matrix_title(matrix)}, {found_by}" for matrix, found_by in ordered]
+    index = [f"{matrix_title(matrix)}, {LOCATORS[found_by]}" for matrix, found_by in ordered]
     shown = pd.DataFrame([cells[place] for place in ordered], index=index)
     yield Block("All births at their last checkpoints, mean and spread over births", "Matrix, locator", shown)
 
