@@ -152,6 +152,7 @@ def _probes(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 
         for outputs, factor in (("", 1.0), ("uniform", 0.95), ("bigram", 0.8)):
             yield row("in_context_accuracy", factor * accuracy, outputs=outputs, error=0.01, chance=1 / n, n=500)
+        yield row("induction_accuracy", accuracy, error=0.01, chance=1 / n, n=400)
         yield row("in_context_loss", 4.2 * (1 - accuracy), error=0.02, n=500)
         yield row("global_loss", 2.5 + 1.5 * np.exp(-iteration / 20), error=0.02, n=2000)
         for probe, (layer, share) in ATTENTION.items():

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 MAIN_PROBES = {
     "simplified": (
-        *("in_context_accuracy", "recall_output", "recall_output_corrected"),
+        *("induction_accuracy", "recall_output", "recall_output_corrected"),
         *("recall_key_2", "recall_key_1_early", "divergence_bigram"),
     ),
-    "full": ("in_context_accuracy", "in_context_loss", "attends_previous", "attends_repeat"),
+    "full": ("induction_accuracy", "in_context_loss", "attends_previous", "attends_repeat"),
 }
 """What the curves of a birth show if the configuration does not say, by the kind of its model, where it applies."""
 

@@ -67,17 +67,22 @@ def test_probes_count_the_right_positions():
     rng = np.random.default_rng(3)
     sequences = small_task(rng).sample(20, rng)
     seen = behaviour.observe(simplified_model(gaussian_parameters(rng, 8, 24, 16)), sequences, attention=False)
-    hits, losses = [], {"in_context_loss": [], "global_loss": []}
+    hits, induced, losses = [], [], {"in_context_loss": [], "global_loss": []}
     for i in range(20):
         for t in range(24):
             count = sequences.occurrences[i, t]
             if count >= 2:
                 hits.append(seen.predictions[i, t] == sequences.tokens[i, t + 1])
+                if sequences.tokens[i, t] != sequences.tokens[i, t + 1]:
+                    induced.append(hits[-1])
             if count != 1:
                 losses["in_context_loss" if count else "global_loss"].append(seen.losses[i, t])
     (accuracy,) = behaviour.accuracy_probe(seen, sequences, 1 / 8, "bigram")
     assert (accuracy.value, accuracy.n, accuracy.chance) == (pytest.approx(np.mean(hits)), len(hits), 1 / 8)
     assert (accuracy.probe, accuracy.outputs) == ("in_context_accuracy", "bigram")
+    (induction,) = behaviour.induction_probe(seen, sequences, 1 / 8)
+    assert (induction.value, induction.n, induction.chance) == (pytest.approx(np.mean(induced)), len(induced), 1 / 8)
+    assert 0 < len(induced) < len(hits)
     for probe in behaviour.loss_probes(seen, sequences):
         assert probe.value == pytest.approx(np.mean(losses[probe.probe]))
         assert probe.n == len(losses[probe.probe])

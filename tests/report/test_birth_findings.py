@@ -50,7 +50,7 @@ def test_what_never_forms_is_counted():
     never = FakeBirth("never", formed=None)
     assert birth_findings.formation(made(never)).headline == "No induction head formed in 3 runs"
     both = birth_findings.formation(made(SMALL, never))
-    assert "None formed in 3 runs, among them all of never (accuracy 0.0200 at last)." in both.sentences
+    assert "None formed in 3 runs, among them all of never (induction accuracy 0.0200 at last)." in both.sentences
     assert np.isnan(list(both.numbers.values())).sum() == 0
 
 

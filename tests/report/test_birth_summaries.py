@@ -20,7 +20,7 @@ def runs(values, name="value"):
 
 
 def probes(values):
-    return runs(values).assign(probe="in_context_accuracy", outputs="")
+    return runs(values).assign(probe=summaries.INDUCTION, outputs="")
 
 
 def locations(values):
@@ -65,9 +65,11 @@ def test_an_induction_head_forms_where_accuracy_stays_high():
 
 def test_other_probes_and_other_outputs_do_not_form_an_induction_head():
     rows = probes([[0, 0.1]])
-    other = pd.concat([rows, rows.assign(value=1.0, outputs="bigram"), rows.assign(value=1.0, probe="attends_answer")])
+    other = pd.concat(
+        [rows, rows.assign(value=1.0, outputs="bigram"), rows.assign(value=1.0, probe="in_context_accuracy")]
+    )
     assert np.isnan(summaries.formed_from(other)).all()
-    assert summaries.final_probe(other, "in_context_accuracy").to_list() == [0.1]
+    assert summaries.final_probe(other, summaries.INDUCTION).to_list() == [0.1]
 
 
 def test_what_is_located_in_the_initialisation_or_does_not_last_does_not_count():

@@ -43,7 +43,7 @@ def test_each_birth_has_its_figures_if_the_report_names_none():
 def test_curves_show_what_was_trained_and_what_is_known_of_it():
     figures = of_births(CONFIG)
     base, fed, full = (figures[f"births-{name}-curves"]["probes"] for name in ("base", "fed", "full"))
-    assert base == ["in_context_accuracy", "recall_output", "recall_key_2", "recall_key_1_early"]
+    assert base == ["induction_accuracy", "recall_output", "recall_key_2", "recall_key_1_early"]
     assert {*fed} - {*base} == {"global_loss", "recall_output_corrected", "divergence_bigram"}
     assert not any("recall" in probe for probe in full)
 

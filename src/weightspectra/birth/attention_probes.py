@@ -84,7 +84,7 @@ class AttentionProbes:
         answers = np.take_along_axis(inputs, first, axis=1) == targets
         return [
             *mean_over("attends_previous_start", hits, after_first, at=at),
-            *mean_over("attends_answer_repeats_first", answers, self._repeats, at=at),
+            *mean_over("attends_answer_repeats_first", answers, self.sequences.repeats, at=at),
         ]
 
     def _probes_of_second(
@@ -100,17 +100,12 @@ class AttentionProbes:
             *mean_over("attends_previous_repeat", one_back, reached, at=early),
             *mean_over("predicts_attended", predictions == tokens, tested, chance=self.prediction_chance, at=late),
             *mean_over("attends_answer", tokens == targets, tested, at=late),
-            *mean_over("attends_answer_repeats", tokens == targets, self._repeats, at=late),
+            *mean_over("attends_answer_repeats", tokens == targets, self.sequences.repeats, at=late),
         ]
 
     @cached_property
     def _positions(self) -> np.ndarray:
         return np.arange(self.sequences.occurrences.shape[1])
-
-    @cached_property
-    def _repeats(self) -> np.ndarray:
-        """Where a trigger seen before is followed by itself: copying the last token answers these, too."""
-        return self.sequences.predictable & (self.sequences.inputs == self.sequences.targets)
 
 
 def _best(probes: Iterable[Probe]) -> Probe | None:

@@ -82,6 +82,16 @@ def accuracy_probe(behaviour: Behaviour, sequences: Sequences, chance: float, ou
     return mean_over("in_context_accuracy", hits, sequences.predictable, chance=chance, outputs=outputs)
 
 
+def induction_probe(behaviour: Behaviour, sequences: Sequences, chance: float) -> list[Probe]:
+    """Return the induction accuracy: the in-context accuracy where the output is not the trigger itself.
+
+    A trigger that is its own output fills the rest of its sequence, and a model that has learned no more than to repeat
+    the last token is right there. Parameters are those of :func:`accuracy_probe`.
+    """
+    hits = behaviour.predictions == sequences.targets
+    return mean_over("induction_accuracy", hits, sequences.predictable & ~sequences.repeats, chance=chance)
+
+
 def loss_probes(behaviour: Behaviour, sequences: Sequences) -> list[Probe]:
     """Return the in-context loss, at triggers seen before, and the global one, where there is no trigger."""
     tested = {"in_context_loss": sequences.predictable, "global_loss": sequences.global_}

@@ -22,6 +22,7 @@ def probes_of(model: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     with_second, repeats = simplified or model["n_layers"] > 1, not data["no_repeat"]
     names = {
         "in_context_accuracy": True,
+        "induction_accuracy": True,
         "in_context_loss": True,
         "global_loss": True,
         "recall_output": simplified,

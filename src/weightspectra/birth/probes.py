@@ -110,10 +110,12 @@ class Probing:
     def _of_behaviour(self, model: BigramTransformer) -> list[Probe]:
         """Return what a model does on sequences as in training; its accuracy counts for their test outputs, too."""
         seen = behaviour.observe(_moved(model, self.device), self._sequences)
-        accuracy = behaviour.accuracy_probe(seen, self._sequences, self._prediction_chance(model))
+        chance = self._prediction_chance(model)
+        accuracy = behaviour.accuracy_probe(seen, self._sequences, chance)
+        induction = behaviour.induction_probe(seen, self._sequences, chance)
         repeated = [probe._replace(outputs=self.task.outputs) for probe in accuracy]
-        attention = AttentionProbes(self._sequences, self._prediction_chance(model))
-        return accuracy + repeated + behaviour.loss_probes(seen, self._sequences) + attention.of(seen)
+        attention = AttentionProbes(self._sequences, chance)
+        return accuracy + repeated + induction + behaviour.loss_probes(seen, self._sequences) + attention.of(seen)
 
     def _of_other_outputs(self, model: BigramTransformer) -> list[Probe]:
         """Return the accuracy on sequences with other test outputs."""

@@ -49,6 +49,11 @@ class Sequences(NamedTuple):
         return self.occurrences >= 2
 
     @property
+    def repeats(self) -> np.ndarray:
+        """Where a trigger seen before is followed by itself, so that copying the last token is right, too."""
+        return self.predictable & (self.inputs == self.targets)
+
+    @property
     def global_(self) -> np.ndarray:
         """Where the target is drawn from the bigrams; of shape (n, T)."""
         return self.occurrences == 0

@@ -8,6 +8,7 @@ from scipy import stats
 from weightspectra.report import birth_settings, wording
 from weightspectra.report.birth_summaries import (
     FORMED,
+    INDUCTION,
     MATRIX_TITLES,
     RUN,
     Spread,
@@ -60,9 +61,9 @@ def formation(data: Measurements) -> Finding | None:
 
 
 def _birth_line(name: str, data: Measurements, formed: pd.Series, found: pd.DataFrame) -> str:
-    accuracy = spell(spread(final_probe(data.probes, "in_context_accuracy").loc[[name]]))
+    accuracy = spell(spread(final_probe(data.probes, INDUCTION).loc[[name]]))
     text = (
-        f"{birth_settings.title(data.births, name)} ({wording.count(len(formed), 'run')}): accuracy in context is "
+        f"{birth_settings.title(data.births, name)} ({wording.count(len(formed), 'run')}): induction accuracy is "
         f"{FORMED:g} or more from iteration {spell(spread(formed))} on, and {accuracy} at last."
     )
     spelled = [_event(matrix, rows) for matrix, rows in by_matrix(found)]
@@ -105,9 +106,9 @@ def _counted(counts: Mapping[str, Mapping[str, int]], n_runs: int, n_told: int, 
 
 
 def _without(births: Sequence[str], n_runs: int, data: Measurements) -> str:
-    last = final_probe(data.probes, "in_context_accuracy")
+    last = final_probe(data.probes, INDUCTION)
     names = [
-        f"{birth_settings.title(data.births, name)} (accuracy {spell(spread(last.loc[[name]]))} at last)"
+        f"{birth_settings.title(data.births, name)} (induction accuracy {spell(spread(last.loc[[name]]))} at last)"
         for name in births[:N_NAMED]
         if name in last.index
     ]

@@ -16,8 +16,11 @@ Row = Mapping[Hashable, Any]
 MATRIX_TITLES = {"output_2": "W_O²", "key_2": "W_K²", "key_1": "W_K¹", "feed_forward": "W_F", "all": "all together"}
 """From the matrices that hold memories to what tables and sentences call them, in the order in which they learn."""
 
+INDUCTION = "induction_accuracy"
+"""The probe by which an induction head is told from copying the last token."""
+
 FORMED = 0.5
-"""In-context accuracy from which on an induction head is said to have formed."""
+"""Induction accuracy from which on an induction head is said to have formed."""
 
 
 def matrix_title(matrix: str) -> str:
@@ -89,7 +92,7 @@ def final_probe(probes: pd.DataFrame, name: str) -> pd.Series:
     return last_of(rows).set_index(RUN)["value"]
 
 
-def formed_from(probes: pd.DataFrame, name: str = "in_context_accuracy") -> pd.Series:
+def formed_from(probes: pd.DataFrame, name: str = INDUCTION) -> pd.Series:
     """Return from which checkpoint on a probe is ``FORMED`` or more, by birth and seed; NaN: never."""
     rows = probes[(probes["probe"] == name) & (probes["outputs"] == "")]
     return _lasting(rows, rows["value"] >= FORMED, RUN)

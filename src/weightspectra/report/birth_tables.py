@@ -8,6 +8,7 @@ import pandas as pd
 from weightspectra.report import birth_settings, wording
 from weightspectra.report.birth_summaries import (
     FORMED,
+    INDUCTION,
     MATRIX_TITLES,
     RUN,
     Row,
@@ -25,6 +26,7 @@ from weightspectra.report.table import N_OPEN, Block, Table
 
 SKILLS = {
     "accuracy": ("in_context_accuracy", "Accuracy in context"),
+    "induction": (INDUCTION, "Induction accuracy"),
     "global_loss": ("global_loss", "Global loss, nats"),
 }
 RECALLS = {
@@ -82,9 +84,10 @@ def births(data: Measurements) -> Table:
     notes = [
         f"Mean over runs, one for each seed. {SPREAD} (2 of 3): so many runs have the number.",
         "At the last checkpoint: accuracy in context is the share of triggers' predictable outputs predicted rightly, "
-        "the global loss the mean cross-entropy where the bigrams rule, a recall the share of a matrix's memories that "
-        f"its weights give back. {wording.NOTHING}: does not apply.",
-        f"Formed at: the first checkpoint from which on accuracy in context is {FORMED:g} or more at every later one.",
+        "induction accuracy that share where the output is not the trigger itself, so that copying the last token does "
+        "not help, the global loss the mean cross-entropy where the bigrams rule, a recall the share of a matrix's "
+        f"memories that its weights give back. {wording.NOTHING}: does not apply.",
+        f"Formed at: the first checkpoint from which on induction accuracy is {FORMED:g} or more to the end.",
     ]
     return Table("births", "Transformers trained here", pd.DataFrame(rows), blocks, notes, [])
 

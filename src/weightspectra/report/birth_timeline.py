@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from weightspectra.birth.parameters import WEIGHTS
 from weightspectra.report import birth_axes, style
 from weightspectra.report.birth_settings import released
-from weightspectra.report.birth_summaries import FORMED, formed_from, located_from
+from weightspectra.report.birth_summaries import FORMED, INDUCTION, formed_from, located_from
 from weightspectra.report.birth_words import MATRICES, missing, present_matrices, recall_of
 
 COLOURS = {WEIGHTS[matrix]: sign.colour for matrix, sign in MATRICES.items()}
@@ -124,7 +124,7 @@ def _draw_counts(axes: Axes, located: pd.DataFrame, matrices: list[str]) -> None
 
 
 def _draw_skills(axes: Axes, skills: pd.DataFrame, matrices: list[str]) -> None:
-    """Draw in-context accuracy as a thick line and recalls as thin ones."""
+    """Draw induction accuracy as a thick line and recalls as thin ones."""
     handles = []
     for matrix in matrices:
         probe = recall_of(matrix, skills)
@@ -133,12 +133,12 @@ def _draw_skills(axes: Axes, skills: pd.DataFrame, matrices: list[str]) -> None:
             birth_axes.draw_band(axes, skills[skills["probe"] == probe], "value", colour=colour, linewidth=0.7)
             early = ", early" if probe.endswith("early") else ""
             handles.append(_line(colour, f"recall of {MATRICES[matrix].title}{early}", 0.7))
-    accuracy = skills[skills["probe"] == "in_context_accuracy"]
+    accuracy = skills[skills["probe"] == INDUCTION]
     birth_axes.draw_band(axes, accuracy, "value", colour=style.INK, linewidth=1.7)
     axes.axhline(FORMED, color=style.NULL, linewidth=0.8, zorder=0)
     birth_axes.share_axis(axes)
     axes.set_ylabel("share")
-    _legend(axes, [_line(style.INK, "in-context accuracy", 1.7), *handles])
+    _legend(axes, [_line(style.INK, "induction accuracy", 1.7), *handles])
 
 
 def _draw_moments(axes: Axes, moments: pd.DataFrame, matrices: list[str]) -> None:

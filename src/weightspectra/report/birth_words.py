@@ -44,6 +44,7 @@ class Probe(NamedTuple):
 
 PROBES = {
     "in_context_accuracy": Probe("In-context accuracy"),
+    "induction_accuracy": Probe("Induction accuracy"),
     "in_context_loss": Probe("In-context loss", "loss"),
     "global_loss": Probe("Global loss", "loss"),
     "recall_output": Probe("Recall of $W_O^2$"),
