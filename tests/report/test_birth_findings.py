@@ -61,6 +61,14 @@ def test_the_initialisation_is_no_outlier():
     assert found.headline.startswith("Outliers of no matrix")
 
 
+def test_only_runs_that_were_searched_are_spoken_for():
+    both = FakeBirth("half", seeds=(0, 1)), FakeBirth("other")
+    rows = frames(*both)["locations"].query("birth == 'half'")
+    assert birth_findings.formation(made(*both, locations=rows)).headline == (
+        "Outliers of W_O², W_K² and W_K¹ appear before the induction head forms in all 2 runs that were searched"
+    )
+
+
 def test_births_that_were_not_searched_are_said_to_form():
     rows = frames(SMALL)
     found = birth_findings.formation(made(SMALL, locations=rows["locations"].iloc[:0]))

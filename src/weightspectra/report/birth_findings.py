@@ -48,8 +48,8 @@ def formation(data: Measurements) -> Finding | None:
     learned = [name for name in data.births if name in formed.index and formed.loc[[name]].notna().any()]
     lines = [_birth_line(name, data, formed.loc[[name]], found[found["birth"] == name]) for name in learned[:N_NAMED]]
     counts = {matrix: _order_of_events(rows) for matrix, rows in by_matrix(told)}
-    n_runs = int(formed.notna().sum())
-    lines += [_counted(counts, n_runs, len(told[RUN].drop_duplicates()), distance(data.probes))] if counts else []
+    n_runs, n_told = int(formed.notna().sum()), len(told[RUN].drop_duplicates())
+    lines += [_counted(counts, n_runs, n_told, distance(data.probes))] if counts else []
     without = [name for name in data.births if name not in learned]
     lines += [_without(without, len(formed) - n_runs, data)] if n_runs < len(formed) else []
     numbers = {f"{matrix}/{kind}": float(n) for matrix, kinds in counts.items() for kind, n in kinds.items()}
@@ -57,7 +57,7 @@ def formation(data: Measurements) -> Finding | None:
         numbers[f"{name}/formed"] = spread(formed.loc[[name]]).mean
         for matrix, rows in by_matrix(found[found["birth"] == name]):
             numbers[f"{name}/{matrix}/lead"] = spread(rows["lead"]).mean
-    return Finding(_formation_headline(formed, counts), lines, numbers)
+    return Finding(_formation_headline(formed, counts, n_told), lines, numbers)
 
 
 def _birth_line(name: str, data: Measurements, formed: pd.Series, found: pd.DataFrame) -> str:
@@ -117,7 +117,7 @@ def _without(births: Sequence[str], n_runs: int, data: Measurements) -> str:
     return f"None formed in {wording.count(n_runs, 'run')}{all_of}."
 
 
-def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int]]) -> str:
+def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int]], n_told: int) -> str:
     n = int(formed.notna().sum())
     if not n:
         return f"No induction head formed in {wording.count(len(formed), 'run')}"
@@ -126,8 +126,10 @@ def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int
     before = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] == sum(found.values())]
     others = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] < sum(found.values())]
     if not before:
-        return f"Outliers of no matrix appear before the induction head forms in every one of {wording.count(n, 'run')}"
-    runs = "in the one run in which it does" if n == 1 else f"in all {n} runs in which it does"
+        every = f"every one of {wording.count(n_told, 'run')}"
+        return f"Outliers of no matrix appear before the induction head forms in {every}"
+    which = "in which it does" if n_told == n else "that were searched"
+    runs = f"in the one run {which}" if n_told == 1 else f"in all {n_told} runs {which}"
     but = f", those of {wording.listing(others)} not in all" if others else ""
     return f"Outliers of {wording.listing(before)} appear before the induction head forms {runs}{but}"
 
