@@ -124,11 +124,6 @@ def score(
     exact = np.asarray(weight, dtype=np.float64)
     whole, change = Triplets.of(exact), learned(exact, initial, kept)
     noise = edges.fit(whole.values, *whole.shape, level=level)
-    locators = {
-        "blind": Found(noise.noise_std, noise.bound_upper, noise.n_above),
-        "informed": located_above(whole.values, change.noise_std, whole.shape, level),
-        "weightwatcher": Found(*density_fit.spikes(whole.values, *whole.shape)),
-    }
     common = {
         "kept": kept,
         "initial_slope": change.initial_slope,
@@ -148,8 +143,17 @@ def score(
             **verdicts(whole, change, memories, found.n_located, level, rng),
             **tested.get(locator, untested),
         }
-        for locator, found in locators.items()
+        for locator, found in _found(whole, change, noise, level).items()
     ]
+
+
+def _found(whole: Triplets, change: Learned, noise: edges.NoiseBounds, level: float) -> dict[str, Found]:
+    """Return what each locator finds, by its name in ``contracts.LOCATIONS``."""
+    return {
+        "blind": Found(noise.noise_std, noise.bound_upper, noise.n_above),
+        "informed": located_above(whole.values, change.noise_std, whole.shape, level),
+        "weightwatcher": Found(*density_fit.spikes(whole.values, *whole.shape)),
+    }
 
 
 def verdicts(

@@ -48,12 +48,7 @@ class Spikes(NamedTuple):
 def spikes(singular_values: ArrayLike, n_out: int, n_in: int) -> Spikes:
     """Count spikes as WeightWatcher does.
 
-    Parameters
-    ----------
-    singular_values : array of shape (min(n_out, n_in),)
-        All of them, in any order.
-    n_out, n_in : int
-        Shape of the matrix.
+    Parameters are those of :func:`weightspectra.spectra.marchenko_pastur.fit`.
 
     Notes
     -----
