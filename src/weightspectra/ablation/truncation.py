@@ -87,7 +87,7 @@ class Removal:
 
     def __call__(self, key: MatrixKey, weight: torch.Tensor, stored: Stored) -> torch.Tensor:
         """Return the matrix without these values."""
-        found = without(weight, torch.from_numpy(stored.vectors(key)), self.ranks)
+        found = without(weight, stored.vectors(key), self.ranks)
         if self.rows is None and self.columns is None:
             return found
         part = (slice(None) if self.rows is None else self.rows, slice(None) if self.columns is None else self.columns)
@@ -96,20 +96,21 @@ class Removal:
         return restricted
 
 
-def without(weight: torch.Tensor, vectors: torch.Tensor, ranks: np.ndarray) -> torch.Tensor:
+def without(weight: torch.Tensor, vectors: np.ndarray, ranks: np.ndarray) -> torch.Tensor:
     """Return a matrix without the singular values of some ranks, by what goes or by what stays, whichever is less.
 
     Parameters
     ----------
     weight : Tensor of shape (n_out, n_in)
-    vectors : Tensor of shape (n_values, n_values)
+    vectors : ndarray of shape (n_values, n_values)
         All singular vectors of the short side, one per row, largest value first.
     ranks : ndarray of int
         Which values go; 0 is the largest.
     """
     if 2 * len(ranks) <= len(vectors):
-        return truncated(weight, vectors[ranks])
-    return spanned(weight, vectors[np.setdiff1d(np.arange(len(vectors)), ranks)])
+        return truncated(weight, torch.from_numpy(vectors[ranks]))
+    kept = np.setdiff1d(np.arange(len(vectors)), ranks)
+    return spanned(weight, torch.from_numpy(vectors[kept]))
 
 
 def truncated(weight: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,7 @@ class Matrix(NamedTuple):
     ----------
     parameter : Tensor of shape (n_out, n_in)
         Where it lives.
-    vectors : Tensor of shape (n_values, n_values)
+    vectors : ndarray of shape (n_values, n_values)
         Its singular vectors of the short side, largest value first.
     energies : ndarray of shape (n_values,)
         Its squared singular values.
@@ -49,7 +49,7 @@ class Matrix(NamedTuple):
     """
 
     parameter: torch.Tensor
-    vectors: torch.Tensor
+    vectors: np.ndarray
     energies: np.ndarray
     n_located: int
 
@@ -57,7 +57,7 @@ class Matrix(NamedTuple):
     def of(cls, parameter: torch.Tensor, n_located: int) -> "Matrix":
         """Decompose the matrix that a parameter holds now."""
         found = svd.decompose(parameter.detach(), device="cpu")
-        return cls(parameter, found.short_vectors, np.square(found.singular_values.numpy()), n_located)
+        return cls(parameter, found.short_vectors.numpy(), np.square(found.singular_values.numpy()), n_located)
 
 
 def chosen(iterations: list[int]) -> list[int]:
