@@ -127,13 +127,6 @@ def test_spaces_that_are_everything_tell_nothing(tables):
     assert row["n_aligned"] > 0.8 * row["n_located"] > 0
 
 
-def test_nothing_is_claimed_of_unknown_memories(tables):
-    initial, weight, _ = planted_matrix(np.random.default_rng(6), [6, 5])
-    row = score(weight, initial, None, tables)["blind"]
-    assert (row["n_located"], row["n_learned"], row["n_memories"], row["left_shares"]) == (2, 2, 0, [])
-    assert np.isnan([row["n_true"], row["precision"], row["coefficient_noise"], row["left_chance"]]).all()
-
-
 def test_false_alarms_in_noise_are_as_rare_as_promised():
     """Half of the level at the upper end, for either locator."""
     rng, n_matrices, size = np.random.default_rng(7), 400, 40

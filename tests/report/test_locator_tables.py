@@ -74,8 +74,5 @@ def test_many_births_begin_with_one_block_over_all_and_end_folded():
     assert [block.folded for block in table.blocks] == [False] * N_OPEN + [True] * (13 - N_OPEN)
 
 
-def test_matrices_of_full_models_are_called_by_their_parameters():
-    rows = frames(SMALL)["locations"].query("matrix == 'key_1'").assign(matrix="layers.0.attention.query.weight")
-    table = made(SMALL, locations=rows)
-    assert table.blocks[0].cells.index[0] == "layers.0.attention.query.weight, 0"
+def test_births_that_were_not_searched_have_no_block():
     assert tables.make("locator", measurements(FakeModel("trained", n_layers=1))).blocks == []

@@ -110,13 +110,3 @@ def test_without_a_cut_accuracy_is_that_of_the_probes(simplified):
     probed = behaviour.accuracy_probe(seen, sequences, N_TOKENS)[0].value
     none = knocked[(knocked["cut"] == "none") & (knocked["iteration"] == 9)]
     assert none["in_context_accuracy"].tolist() == [pytest.approx(probed)]
-
-
-def test_the_full_model_is_located_in_but_not_scored(tmp_path):
-    locations, knocked = run(tmp_path, {"kind": "full", "positions": "learned", "feed_forward": "mlp", "n_heads": 2})
-    assert set(locations["matrix"]) == {"output_2", "key_2", "key_1"}
-    assert (locations["n_memories"] == 0).all()
-    assert locations[["n_true", "precision", "recall", "n_aligned"]].isna().all(axis=None)
-    last = locations[(locations["iteration"] == 9) & (locations["matrix"] == "output_2")]
-    assert (last["n_located"] >= 1).all() and (last["n_learned"] >= 1).all()
-    assert {"", "all", "output_2"} <= set(knocked["matrix"])

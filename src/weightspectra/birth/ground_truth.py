@@ -41,6 +41,7 @@ def score_run(
     Parameters
     ----------
     run : Run
+        Of a simplified model; in a full one no memory is known.
     task : Task
         What it was trained on.
     training : mapping
@@ -52,24 +53,21 @@ def score_run(
     Returns
     -------
     list of dict
-        Rows of ``contracts.LOCATIONS``. Of the full model, whose memories are not known in advance, the matrices of
-        the same names are located in, and no more.
+        Rows of ``contracts.LOCATIONS``.
     """
     initial = run.parameters(0)
     names = {name: parameter for name, parameter in WEIGHTS.items() if parameter in initial}
     rows = []
     for iteration in track(run.iterations, len(run.iterations), f"locate in {run.birth}", unit="checkpoints"):
         parameters = run.parameters(iteration)
-        stored: Mapping[str, Memories] = {}
-        if run.config["kind"] == "simplified":
-            stored = known.of_matrices(parameters, task.bigrams.conditional, task.fixed_triggers)
+        stored = known.of_matrices(parameters, task.bigrams.conditional, task.fixed_triggers)
         for name, parameter in names.items():
             purpose = "birth", f"seed {run.seed}", "locator", name, str(iteration)
             found = score(
                 parameters[parameter],
                 initial[parameter],
                 kept_share(training, parameter, iteration),
-                stored.get(name),
+                stored[name],
                 frequencies=task.bigrams.unigram,
                 level=level,
                 tables=tables,
@@ -91,7 +89,7 @@ def score(
     weight: np.ndarray,
     initial: np.ndarray,
     kept: float,
-    memories: Memories | None,
+    memories: Memories,
     *,
     frequencies: np.ndarray,
     level: float,
@@ -106,8 +104,7 @@ def score(
         At the checkpoint, and at iteration 0.
     kept : float
         As for :func:`learned`.
-    memories : Memories or None
-        None if nothing is known about them.
+    memories : Memories
     frequencies : ndarray of shape (N,)
         Of the tokens.
     level : float
@@ -157,7 +154,7 @@ def _found(whole: Triplets, change: Learned, noise: edges.NoiseBounds, level: fl
 
 
 def verdicts(
-    whole: Triplets, change: Learned, memories: Memories | None, n_located: int, level: float, rng: np.random.Generator
+    whole: Triplets, change: Learned, memories: Memories, n_located: int, level: float, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Tell the located directions that hold memories from the others.
 
@@ -172,9 +169,6 @@ def verdicts(
     """
     left, right = whole.left[:n_located], whole.right[:n_located]
     n_learned = count_aligned(left, right, change.change, level, rng)
-    if memories is None:
-        nothing = dict.fromkeys(("n_true", "n_false", "n_aligned", "precision", "recall"), np.nan)
-        return {"n_memories": 0, "rank": 0, "n_learned": n_learned, **nothing}
     n_memories, rank, n_true, n_aligned = 0, 0, 0.0, 0
     if not change.is_nothing:
         n_memories, rank = memories.n_memories, memories.rank
@@ -236,10 +230,8 @@ def count_aligned(
     return int(np.count_nonzero(p_values <= level / len(left)))
 
 
-def _shares(whole: Triplets, memories: Memories | None) -> dict[str, Any]:
+def _shares(whole: Triplets, memories: Memories) -> dict[str, Any]:
     """Return the shares of all vectors in the memories' spaces, and a random vector's."""
-    if memories is None:
-        return {"left_shares": [], "left_chance": np.nan, "right_shares": [], "right_chance": np.nan}
     n_out, n_in = whole.shape
     return {
         "left_shares": shares(whole.left, memories.output_basis),
@@ -249,11 +241,8 @@ def _shares(whole: Triplets, memories: Memories | None) -> dict[str, Any]:
     }
 
 
-def _stored(change: np.ndarray, memories: Memories | None, frequencies: np.ndarray) -> dict[str, Any]:
+def _stored(change: np.ndarray, memories: Memories, frequencies: np.ndarray) -> dict[str, Any]:
     """Return how strongly each memory is stored, and whether as the task has it."""
-    if memories is None:
-        nothing = dict.fromkeys(("coefficient_noise", "target_correlation", "frequency_correlation"), np.nan)
-        return {"coefficients": [], **nothing}
     strengths, noise, correlation = memories.strengths(memories.coefficients(change))
     ranked = np.nan
     told = np.isfinite(strengths[: len(memories.tokens)])

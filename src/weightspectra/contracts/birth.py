@@ -97,7 +97,7 @@ LOCATIONS = Contract(
         ITERATION,
         Column("matrix", pa.string(), "output_2, key_2, key_1 or feed_forward: W_O^2, W_K^2, W_K^1, W_F"),
         Column("locator", pa.string(), "'blind' and 'weightwatcher' see the trained matrix alone, 'informed' also W_0"),
-        Column("n_memories", pa.int32(), "memories that are stored here; 0 before any is, or if none is known"),
+        Column("n_memories", pa.int32(), "memories that are stored here; 0 before any is"),
         Column("rank", pa.int32(), "smaller dimension of the two spaces that they span; 0 without memories"),
         Column("entry_std", pa.float64(), "scale of the noise that the locator fitted or, informed, knows"),
         Column("bound", pa.float64(), "singular values above it are located"),

@@ -18,7 +18,6 @@ from weightspectra.report.birth_summaries import (
     formed_from,
     last_of,
     leads,
-    matrix_title,
     spell,
     spread,
 )
@@ -43,7 +42,7 @@ def formation(data: Measurements) -> Finding | None:
     if data.probes.empty:
         return None
     formed = formed_from(data.probes)
-    found = leads(known(data.locations), data.probes, LOCATOR)
+    found = leads(data.locations, data.probes, LOCATOR)
     told = found[found["formed"].notna()]
     learned = [name for name in data.births if name in formed.index and formed.loc[[name]].notna().any()]
     lines = [_birth_line(name, data, formed.loc[[name]], found[found["birth"] == name]) for name in learned[:N_NAMED]]
@@ -72,7 +71,7 @@ def _birth_line(name: str, data: Measurements, formed: pd.Series, found: pd.Data
 
 def _event(matrix: str, rows: pd.DataFrame) -> str:
     """Spell when a matrix's values are located, and how long before the induction head."""
-    title, located, lead = matrix_title(matrix), spread(rows["located"]), spread(rows["lead"])
+    title, located, lead = MATRIX_TITLES[matrix], spread(rows["located"]), spread(rows["lead"])
     if not located.n:
         return f"{title} never"
     text = f"{title} from {spell(located)} on"
@@ -92,7 +91,7 @@ def _order_of_events(rows: pd.DataFrame) -> dict[str, int]:
 
 def _counted(counts: Mapping[str, Mapping[str, int]], n_runs: int, n_told: int, apart: float) -> str:
     spelled = [
-        f"{matrix_title(matrix)} in {found['first']}"
+        f"{MATRIX_TITLES[matrix]} in {found['first']}"
         + (f" (in {found['same']} at the same checkpoint)" if found["same"] else "")
         + (f" (in {found['later']} later or never)" if found["later"] else "")
         for matrix, found in counts.items()
@@ -123,8 +122,8 @@ def _formation_headline(formed: pd.Series, counts: Mapping[str, Mapping[str, int
         return f"No induction head formed in {wording.count(len(formed), 'run')}"
     if not counts:
         return f"An induction head formed in {n} of {wording.count(len(formed), 'run')}"
-    before = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] == sum(found.values())]
-    others = [matrix_title(matrix) for matrix, found in counts.items() if found["first"] < sum(found.values())]
+    before = [MATRIX_TITLES[matrix] for matrix, found in counts.items() if found["first"] == sum(found.values())]
+    others = [MATRIX_TITLES[matrix] for matrix, found in counts.items() if found["first"] < sum(found.values())]
     if not before:
         every = f"every one of {wording.count(n_told, 'run')}"
         return f"Outliers of no matrix appear before the induction head forms in {every}"
@@ -169,7 +168,7 @@ def _knockout_line(name: str, rows: pd.DataFrame, data: Measurements) -> str:
     together = by_cuts.pop("all", {})
     changes = [f"{change(together[cut])} {words}" for cut, words in _DONE.items() if cut in together]
     alone = [
-        f"{change(cuts['remove_located'])} in {matrix_title(matrix)}"
+        f"{change(cuts['remove_located'])} in {MATRIX_TITLES[matrix]}"
         for matrix, cuts in by_cuts.items()
         if "remove_located" in cuts
     ]
@@ -212,7 +211,7 @@ def locator(data: Measurements) -> Finding | None:
         rows = data.locations[data.locations["locator"] == name]
         if rows.empty:
             continue
-        first, last = initial(rows), last_of(known(rows[rows["iteration"] > 0]))
+        first, last = initial(rows), last_of(rows[rows["iteration"] > 0])
         numbers |= {f"{name}/alarms": int((first["n_located"] > 0).sum()), f"{name}/initial": len(first)}
         numbers[f"{name}/located"] = int(last["n_located"].sum())
         numbers[f"{name}/learned"] = int(last["n_learned"].sum())
@@ -223,11 +222,6 @@ def locator(data: Measurements) -> Finding | None:
         for matrix, of_matrix in by_matrix(last):
             numbers |= {f"{name}/{matrix}/{what}": spread(of_matrix[what]).mean for what in ("precision", "recall")}
     return Finding(headline, lines, numbers)
-
-
-def known(locations: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the matrices that hold known memories; a full model has others."""
-    return locations[locations["matrix"].isin(list(MATRIX_TITLES))]
 
 
 def initial(rows: pd.DataFrame) -> pd.DataFrame:
@@ -259,7 +253,7 @@ def _scored(last: pd.DataFrame) -> list[str]:
             counts += ", true or false cannot be told"
         else:
             counts += f", precision {spell(precision)}, recall {spell(recall)}"
-        parts.append(f"{matrix_title(matrix)} {counts}")
+        parts.append(f"{MATRIX_TITLES[matrix]} {counts}")
     return parts
 
 

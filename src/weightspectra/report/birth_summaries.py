@@ -23,15 +23,10 @@ FORMED = 0.5
 """Induction accuracy from which on an induction head is said to have formed."""
 
 
-def matrix_title(matrix: str) -> str:
-    """Return what tables and sentences call a matrix; one without known memories is called by its name."""
-    return MATRIX_TITLES.get(matrix, matrix)
-
-
 def by_matrix(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Divide rows by matrix: first those that hold known memories, in the order in which they learn."""
-    present = dict.fromkeys([*(name for name in MATRIX_TITLES if (rows["matrix"] == name).any()), *rows["matrix"]])
-    return [(name, rows[rows["matrix"] == name]) for name in present]
+    """Divide rows by matrix, in the order in which they learn."""
+    parts = [(name, rows[rows["matrix"] == name]) for name in MATRIX_TITLES]
+    return [(name, part) for name, part in parts if len(part)]
 
 
 class Spread(NamedTuple):

@@ -17,7 +17,6 @@ from weightspectra.report.birth_summaries import (
     final_probe,
     formed_from,
     last_of,
-    matrix_title,
     spell,
     spread,
 )
@@ -119,7 +118,7 @@ def knockouts(data: Measurements) -> Table:
                 "Untouched": spell(Spread.of_row(located, "untouched", "n")),
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
-            lines.append((matrix_title(matrix), cells))
+            lines.append((MATRIX_TITLES[matrix], cells))
         heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [

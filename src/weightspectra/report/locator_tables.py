@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from weightspectra.report import birth_settings, wording
-from weightspectra.report.birth_summaries import MATRIX_TITLES, Row, Spread, located_from, matrix_title, spell, spread
+from weightspectra.report.birth_summaries import MATRIX_TITLES, Row, Spread, located_from, spell, spread
 from weightspectra.report.birth_tables import SPREAD
 from weightspectra.report.measurements import Measurements
 from weightspectra.report.table import N_OPEN, Block, Table
@@ -26,6 +26,7 @@ COUNTS = {
 """From the columns of ``contracts.LOCATIONS`` that are averaged over runs to what people read."""
 
 KEY = ["birth", "matrix", "locator"]
+ORDER = list(MATRIX_TITLES)
 
 
 def locator(data: Measurements) -> Table:
@@ -103,20 +104,16 @@ def _at_last(summary: pd.DataFrame) -> Iterator[Block]:
     for (matrix, found_by), rows in last.groupby(["matrix", "locator"], sort=False):
         spreads = {heading: spread(rows[name]) for name, heading in COUNTS.items()}
         cells[(str(matrix), str(found_by))] = {heading: spell(found) for heading, found in spreads.items()}
-    ordered = sorted(cells, key=lambda place: (_order(place[0]), place[1]))
-    index = [f"{matrix_title(matrix)}, {LOCATORS[found_by]}" for matrix, found_by in ordered]
+    ordered = sorted(cells, key=lambda place: (ORDER.index(place[0]), place[1]))
+    index = [f"{MATRIX_TITLES[matrix]}, {LOCATORS[found_by]}" for matrix, found_by in ordered]
     shown = pd.DataFrame([cells[place] for place in ordered], index=index)
     yield Block("All births at their last checkpoints, mean and spread over births", "Matrix, locator", shown)
 
 
-def _order(matrix: str) -> int:
-    return [*MATRIX_TITLES, matrix].index(matrix)
-
-
 def _course(rows: pd.DataFrame) -> pd.DataFrame:
     """Spell chosen checkpoints of one birth and locator, matrix after matrix."""
-    ordered = sorted(rows.to_dict("records"), key=lambda row: (_order(row["matrix"]), row["iteration"]))
-    index = [f"{matrix_title(row['matrix'])}, {row['iteration']:,}" for row in ordered]
+    ordered = sorted(rows.to_dict("records"), key=lambda row: (ORDER.index(row["matrix"]), row["iteration"]))
+    index = [f"{MATRIX_TITLES[row['matrix']]}, {row['iteration']:,}" for row in ordered]
     return pd.DataFrame([_cells(row) for row in ordered], index=index)
 
 
