@@ -107,6 +107,9 @@ def precision(found: pd.DataFrame) -> float:
 
 
 def recall(found: pd.DataFrame) -> float:
-    """Return the share of memories that are located; NaN if that cannot be told, or there are none."""
+    """Return the share of memories that are located; NaN if that cannot be told, or there are none.
+
+    More directions than there are memories may lean into their spaces; none is found twice (``contracts.LOCATIONS``).
+    """
     wanted = found["n_wanted"].sum()
-    return found["n_true"].sum(skipna=False) / wanted if wanted else np.nan
+    return found["n_true"].clip(upper=found["n_wanted"]).sum(skipna=False) / wanted if wanted else np.nan

@@ -37,6 +37,13 @@ def test_alarms_in_untrained_matrices_are_told():
     assert comparison.checks(found)[1].verdict == "too many"
 
 
+def test_no_memory_is_found_twice():
+    found = scores().query("matrix == 'key_2' and iteration == 9")
+    leaning = found.assign(n_true=7.0)
+    assert comparison.recall(found.query("tool == 'ours'")) == 0.8
+    assert comparison.recall(leaning) == 1
+
+
 def test_a_rule_that_counts_otherwise_is_found_out():
     found = scores()
     found.loc[found.index[found["tool"] == comparison.THEIRS][:1], "reported"] = 2
