@@ -45,13 +45,14 @@ rule all:
         plan.artifacts,
 
 
+include: "workflow/rules/sources.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
+include: "workflow/rules/damage.smk"
 include: "workflow/rules/finetuning.smk"
-include: "workflow/rules/export.smk"
 include: "workflow/rules/birth.smk"
 include: "workflow/rules/report.smk"
 

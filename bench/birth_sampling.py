@@ -22,8 +22,8 @@ sys.path.extend([str(Path(__file__).parents[1] / folder) for folder in ("src", "
 import per_token
 from results import Row, add_timing_arguments, clock_of, finish, in_turn
 
-from weightspectra.birth import characters
-from weightspectra.birth.task import Task
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Task
 
 TABLE = Path(__file__).parents[1] / "config" / "published" / "tiny_shakespeare.csv"
 BATCHES = (64, 512)

@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from results import Row, finish, in_turn, seconds
 
-from weightspectra.birth.characters import from_csv
-from weightspectra.birth.task import Sequences, Task
-from weightspectra.birth.training import Recipe, Trainer, new_model
-from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.birth.model.bigram_config import BigramConfig
+from weightspectra.birth.task.bigram_task import Sequences, Task
+from weightspectra.birth.task.characters import from_csv
+from weightspectra.birth.training.steps import Recipe, Trainer, new_model
 
 COUNTS = Path(__file__).parents[1].resolve() / "config" / "published" / "tiny_shakespeare.csv"
 

@@ -28,10 +28,10 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
 from weightspectra import contracts
-from weightspectra.ablation.cuts import plan_cuts
-from weightspectra.ablation.perplexity import window_nll
-from weightspectra.ablation.selection import Spectrum
-from weightspectra.ablation.truncation import Stored, edited
+from weightspectra.ablation.choose.cuts import plan_cuts
+from weightspectra.ablation.choose.selection import Spectrum
+from weightspectra.ablation.edit.truncation import Stored, edited
+from weightspectra.ablation.measure.perplexity import window_nll
 from weightspectra.activations.windows import Window
 from weightspectra.models import devices, live, loading
 

@@ -44,7 +44,7 @@ def large_vocabulary(options: argparse.Namespace) -> Row:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from weightspectra.ablation.perplexity import window_nll
+    from weightspectra.ablation.measure.perplexity import window_nll
     from weightspectra.activations.windows import Window
 
     torch.set_num_threads(options.threads)
@@ -68,12 +68,12 @@ def one_cut(options: argparse.Namespace) -> Row:
     import torch
     from evaluate import random_spectra
 
-    from weightspectra.ablation.cuts import plan_cuts
-    from weightspectra.ablation.evaluation import Subject, evaluate
-    from weightspectra.ablation.journal import Journal
-    from weightspectra.ablation.perplexity import Perplexity
-    from weightspectra.ablation.truncation import Stored
+    from weightspectra.ablation.choose.cuts import plan_cuts
+    from weightspectra.ablation.edit.truncation import Stored
+    from weightspectra.ablation.measure.evaluation import Subject, evaluate
+    from weightspectra.ablation.measure.perplexity import Perplexity
     from weightspectra.activations.windows import Window
+    from weightspectra.base.journal import Journal
     from weightspectra.models import live, loading
 
     torch.set_num_threads(options.threads)

@@ -31,11 +31,11 @@ from evaluate import (
 )
 from results import Row, add_timing_arguments, clock_of, finish, in_turn, seconds
 
-from weightspectra.ablation.cuts import plan_cuts
-from weightspectra.ablation.evaluation import Subject, evaluate, first_layer
-from weightspectra.ablation.journal import Journal
-from weightspectra.ablation.perplexity import Perplexity
-from weightspectra.ablation.truncation import Stored
+from weightspectra.ablation.choose.cuts import plan_cuts
+from weightspectra.ablation.edit.truncation import Stored
+from weightspectra.ablation.measure.evaluation import Subject, evaluate, first_layer
+from weightspectra.ablation.measure.perplexity import Perplexity
+from weightspectra.base.journal import Journal
 from weightspectra.models import devices, live, loading
 
 

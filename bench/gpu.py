@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from results import Row, cpu_name, in_turn, record, seconds, show
 
 from weightspectra.activations.moments import Moments
-from weightspectra.spectra import shuffling, svd
+from weightspectra.randomness.noise import shuffling
+from weightspectra.spectra import svd
 
 LLAMA_8B = ((4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096), (14336, 4096), (14336, 4096), (4096, 14336))
 """Query, key, value, attention output, gate, up, down of one block."""
@@ -149,7 +150,7 @@ def check_truncation(device: torch.device) -> Iterator[Check]:
     if importlib.util.find_spec("pyarrow") is None:
         print("truncation: left out, pyarrow is not installed")
         return
-    from weightspectra.ablation.truncation import truncated
+    from weightspectra.ablation.edit.truncation import truncated
 
     weight = torch.randn(160, 96, generator=torch.Generator().manual_seed(3))
     chosen = svd.decompose(weight).short_vectors[:10].float()
@@ -164,7 +165,7 @@ def check_perplexity(device: torch.device) -> Iterator[Check]:
     if importlib.util.find_spec("transformers") is None:
         print("perplexity: left out, transformers is not installed")
         return
-    from weightspectra.ablation.perplexity import window_nll
+    from weightspectra.ablation.measure.perplexity import window_nll
 
     windows = random_windows(n_windows=4, length=64)
     here = window_nll(random_llama(torch.float64), windows, batch_size=2)
@@ -245,7 +246,7 @@ def decompose_layer(weights: list[torch.Tensor], device: torch.device) -> None:
 
 def time_perplexity(device: torch.device, small: bool, time: Callable[..., dict[str, float]]) -> Row:
     """Time the scoring of windows by a random Llama of 12 layers, in float32."""
-    from weightspectra.ablation.perplexity import window_nll
+    from weightspectra.ablation.measure.perplexity import window_nll
 
     width, n_layers, n_windows, length = (64, 2, 2, 32) if small else (2048, 12, 32, 1024)
     model, windows = random_llama(torch.float32, width, n_layers).to(device), random_windows(n_windows, length)

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from weightspectra.birth import characters  # noqa: E402 (the package need not be installed)
+from weightspectra.birth.task import characters  # noqa: E402 (the package need not be installed)
 
 TABLE = ROOT / "config" / "published" / "tiny_shakespeare.csv"
 COMMENT = """\

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job, progress
+from weightspectra import contracts
 from weightspectra.activations import collection, windows
+from weightspectra.base import job, progress
 from weightspectra.models import devices, live, loading, weights
 
 

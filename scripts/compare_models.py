@@ -1,7 +1,8 @@
 """Decompose the difference of two models of one shape, matrix by matrix, and find it in the first one's spectra."""
 
-from weightspectra import contracts, job, progress
-from weightspectra.ablation import comparison
+from weightspectra import contracts
+from weightspectra.base import job, progress
+from weightspectra.finetuning import comparison
 from weightspectra.models import devices
 
 KEY = list(contracts.MatrixKey._fields)

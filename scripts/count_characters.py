@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job, provenance
-from weightspectra.birth import characters
-from weightspectra.birth.task import Task
-from weightspectra.errors import UserError
+from weightspectra import contracts
+from weightspectra.base import job, provenance
+from weightspectra.base.errors import UserError
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Task
 
 
 def main(smk):

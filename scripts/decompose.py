@@ -1,6 +1,7 @@
 """Decompose the matrices of one part of a model, one after the other."""
 
-from weightspectra import contracts, job, progress
+from weightspectra import contracts
+from weightspectra.base import job, progress
 from weightspectra.models import devices
 from weightspectra.spectra import svd
 

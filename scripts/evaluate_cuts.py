@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job, provenance
-from weightspectra.ablation import evaluation, journal, planning, subject, truncation, whitening
+from weightspectra import contracts
+from weightspectra.ablation.choose import planning
+from weightspectra.ablation.edit import truncation, whitening
+from weightspectra.ablation.measure import evaluation, subject
+from weightspectra.base import job, journal, provenance
 from weightspectra.models import checkpoints, devices, loading, requests
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}

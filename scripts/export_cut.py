@@ -5,8 +5,11 @@ from pathlib import Path
 
 import torch
 
-from weightspectra import atomic, contracts, job
-from weightspectra.ablation import card, export, labels, planning, truncation, whitening
+from weightspectra import contracts
+from weightspectra.ablation.choose import labels, planning
+from weightspectra.ablation.edit import truncation, whitening
+from weightspectra.ablation.export import card, exporting
+from weightspectra.base import atomic, job
 from weightspectra.models import checkpoints, devices, live, loading
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
@@ -21,14 +24,14 @@ def main(smk):
     known = {"config": config, "model": names["model"], "seed": smk.params.seed}
     cuts = {cut.label: cut for cut in planning.experiment_cuts(wanted["cuts"], **tables, **known)}
     cut = cuts[labels.find(smk.wildcards.cut, list(cuts))]
-    device, head = devices.device(smk.params.device), export.head_of(config)
+    device, head = devices.device(smk.params.device), exporting.head_of(config)
     options = {"dtype": getattr(torch, wanted["dtype"]), "trust_remote_code": smk.params.remote_code}
     model = loading.load(source, head=head, device=device, **options)
     vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
     stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
     matrices, stamp = live.matrices(model, smk.params.fused_split), job.stamp(smk, device=devices.name(device))
     with atomic.replace_folder(smk.output[0]) as folder:
-        exported = export.write_checkpoint(model, matrices, cut, stored, source, folder)
+        exported = exporting.write_checkpoint(model, matrices, cut, stored, source, folder)
         (folder / "README.md").write_text(card.card(cut, exported, evaluations, **names, head=head, provenance=stamp))
         (folder / "provenance.json").write_text(json.dumps(stamp, indent=1, sort_keys=True) + "\n")
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job, progress
+from weightspectra import contracts
+from weightspectra.base import job, progress
 from weightspectra.models import weights
 
 

@@ -1,9 +1,10 @@
 """Fetch or draw a corpus of documents, and divide them into the part to observe and the part to evaluate on."""
 
-from weightspectra import contracts, job, provenance
-from weightspectra.activations import corpora, texts
-from weightspectra.birth.characters import Bigrams
-from weightspectra.birth.corpus import draw_documents
+from weightspectra import contracts
+from weightspectra.base import job, provenance
+from weightspectra.birth.task.characters import Bigrams
+from weightspectra.birth.task.corpus import draw_documents
+from weightspectra.sources import corpora, texts
 
 
 def main(smk):

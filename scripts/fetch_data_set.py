@@ -1,7 +1,8 @@
 """Fetch labelled texts, number their classes, and divide them into the part to learn from and the part to test on."""
 
-from weightspectra import contracts, job, provenance
-from weightspectra.activations import labelled, labelled_sources
+from weightspectra import contracts
+from weightspectra.base import job, provenance
+from weightspectra.sources import labelled, labelled_sources
 
 
 def main(smk):

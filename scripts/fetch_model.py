@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.models.fetching import fetch
 from weightspectra.models.requests import check_request, requested_of
-from weightspectra.models.sources import fetch
 
 
 def main(smk):

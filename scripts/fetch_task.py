@@ -3,8 +3,9 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from weightspectra import contracts, job, provenance
-from weightspectra.ablation.task_files import prepare
+from weightspectra import contracts
+from weightspectra.ablation.tasks.task_files import prepare
+from weightspectra.base import job, provenance
 
 
 def main(smk):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job, provenance
-from weightspectra.ablation import classification, finetuning, journal
-from weightspectra.ablation.truncation import Stored
+from weightspectra import contracts
+from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.activations import windows
+from weightspectra.base import job, journal, provenance
+from weightspectra.finetuning import classification, runs
 from weightspectra.models import devices, live, loading
 
 
@@ -24,13 +25,13 @@ def main(smk):
     windows.check_window(wanted["max_length"], encoder, key="max_length")
     classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
-    subject = finetuning.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
+    subject = runs.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
     seeds = [provenance.derived_seed(smk.params.seed, *names.values(), str(run)) for run in range(wanted["n_seeds"])]
-    plan = finetuning.Plan.of(wanted, seeds)
+    plan = runs.Plan.of(wanted, seeds)
     stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
     key = provenance.digest([stamp, inputs, smk.threads])
     finished = journal.Journal(output.with_name(f".{names['finetuning']}.journal"), key)
-    rows = finetuning.finetune(subject, plan, journal=finished, label=f"fine-tune {names['model']}")
+    rows = runs.finetune(subject, plan, journal=finished, label=f"fine-tune {names['model']}")
     contracts.FINETUNINGS.write([{**names, **row} for row in rows], output, stamp)
     finished.remove()
 

@@ -1,7 +1,9 @@
 """Hold every spectrum of a model against noise: the Marchenko-Pastur law, and what leaves it at both ends."""
 
-from weightspectra import contracts, job, progress
-from weightspectra.spectra import bulk, nulls
+from weightspectra import contracts
+from weightspectra.base import job, progress
+from weightspectra.randomness import bulk
+from weightspectra.randomness.noise import nulls
 
 KEY = list(contracts.MatrixKey._fields)
 NAMES = ("model", *KEY, "n_out", "n_in")

@@ -3,9 +3,11 @@
 import sys
 from dataclasses import asdict
 
-from weightspectra import contracts, job, provenance
-from weightspectra.spectra import level_tests, nulls
-from weightspectra.spectra.unfolding import UNFOLDINGS, CannotUnfold
+from weightspectra import contracts
+from weightspectra.base import job, provenance
+from weightspectra.randomness.noise import nulls
+from weightspectra.randomness.spacings import level_tests
+from weightspectra.randomness.spacings.unfolding import UNFOLDINGS, CannotUnfold
 
 KEY = list(contracts.MatrixKey._fields)
 

@@ -1,9 +1,9 @@
 """Draws every figure as SVG and PNG."""
 
-from weightspectra import job, progress
-from weightspectra.atomic import replace_file
-from weightspectra.report import gallery, style
-from weightspectra.report.measurements import Measurements
+from weightspectra.base import job, progress
+from weightspectra.base.atomic import replace_file
+from weightspectra.report.kit import gallery, style
+from weightspectra.report.kit.measurements import Measurements
 
 
 def main(smk):

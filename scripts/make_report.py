@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from weightspectra import contracts, job
-from weightspectra.atomic import replace_file
-from weightspectra.report import findings, gallery, page, tables
-from weightspectra.report.measurements import Measurements
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.base.atomic import replace_file
+from weightspectra.report.kit import findings, gallery, page, tables
+from weightspectra.report.kit.measurements import Measurements
 
 
 def main(smk):

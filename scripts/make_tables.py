@@ -1,9 +1,9 @@
 """Writes every table as CSV, Markdown and LaTeX."""
 
-from weightspectra import job
-from weightspectra.atomic import replace_file
-from weightspectra.report import tables, writers
-from weightspectra.report.measurements import Measurements
+from weightspectra.base import job
+from weightspectra.base.atomic import replace_file
+from weightspectra.report.kit import tables, writers
+from weightspectra.report.kit.measurements import Measurements
 
 FORMS = {"csv": writers.to_csv, "md": writers.to_markdown, "tex": writers.to_latex}
 

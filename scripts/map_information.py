@@ -1,7 +1,8 @@
 """Map what noise does not explain in every matrix of a model, and clean its spectra of noise."""
 
-from weightspectra import contracts, job
-from weightspectra.spectra import cleaning, information
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.randomness import cleaning, information
 
 KEY = list(contracts.MatrixKey._fields)
 BULK = ["noise_std", "bound_lower", "bound_upper"]

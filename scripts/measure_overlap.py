@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from weightspectra import contracts, job, progress
+from weightspectra import contracts
 from weightspectra.activations import overlap
+from weightspectra.base import job, progress
 from weightspectra.spectra import svd
 
 

@@ -3,8 +3,9 @@
 import sys
 from dataclasses import asdict
 
-from weightspectra import contracts, job, progress
-from weightspectra.spectra import tails
+from weightspectra import contracts
+from weightspectra.base import job, progress
+from weightspectra.randomness import tails
 
 KEY = list(contracts.MatrixKey._fields)
 NOISE = ["noise_std", "bound_lower", "bound_upper"]

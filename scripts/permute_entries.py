@@ -1,8 +1,9 @@
 """Shuffle the entries of every matrix of a model, and keep the extreme singular values."""
 
-from weightspectra import contracts, job, progress, provenance
+from weightspectra import contracts
+from weightspectra.base import job, progress, provenance
 from weightspectra.models import devices
-from weightspectra.spectra import shuffling
+from weightspectra.randomness.noise import shuffling
 
 
 def main(smk):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 
-from weightspectra import contracts, job, provenance
-from weightspectra.ablation import damage, directions, next_tokens, sensitivity
+from weightspectra import contracts
 from weightspectra.activations import windows
+from weightspectra.base import job, provenance
+from weightspectra.damage import directions, next_tokens, prediction, sensitivity
 from weightspectra.models import checkpoints, devices, live, loading, requests
 
 
@@ -27,11 +28,11 @@ def main(smk):
     stored = contracts.VECTORS.matrices(smk.input.vectors)
     subject = sensitivity.Subject(model, matrices, lambda key: stored[key]["values"], next_tokens.predict)
     found = sensitivity.respond(subject, batches, wanted["n_probes"], probes, label)
-    values = damage.singular_values(contracts.SPECTRA.read(smk.input.spectra), found)
+    values = prediction.singular_values(contracts.SPECTRA.read(smk.input.spectra), found)
     named = directions.name_directions(subject, batches, values, found, wanted["n_directions"], tokenizer)
     stamp = job.stamp(smk, device=devices.name(device))
     contracts.PREDICTIONS.write(
-        [{**names, **row} for row in damage.predict(values, found)], smk.output.predictions, stamp
+        [{**names, **row} for row in prediction.predict(values, found)], smk.output.predictions, stamp
     )
     contracts.DIRECTIONS.write([{**names, **row} for row in named], smk.output.directions, stamp)
 

@@ -1,7 +1,10 @@
 """Probe all checkpoints of one run: what they can do, which memories they hold, where the last one looks."""
 
-from weightspectra import contracts, job
-from weightspectra.birth import characters, checkpoints, probes, task
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.birth.model import checkpoints
+from weightspectra.birth.probes import suite
+from weightspectra.birth.task import bigram_task, characters
 from weightspectra.models import devices
 
 
@@ -10,10 +13,16 @@ def main(smk):
     run = checkpoints.Run.read(smk.input.checkpoints)
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
     device = devices.device(smk.params.device)
-    subject = (run, task.Task.of(smk.params.data, bigrams), smk.params.probe["n_sequences"], smk.params.seed, device)
+    subject = (
+        run,
+        bigram_task.Task.of(smk.params.data, bigrams),
+        smk.params.probe["n_sequences"],
+        smk.params.seed,
+        device,
+    )
     stamp = job.stamp(smk, device=devices.name(device))
-    contracts.PROBES.write(probes.probe_run(*subject), smk.output.probes, stamp)
-    contracts.ATTENTION_MAPS.write(list(probes.map_attention(*subject)), smk.output.attention_maps, stamp)
+    contracts.PROBES.write(suite.probe_run(*subject), smk.output.probes, stamp)
+    contracts.ATTENTION_MAPS.write(list(suite.map_attention(*subject)), smk.output.attention_maps, stamp)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """Score the locator on the known memories of one run, and knock out what it finds."""
 
-from weightspectra import contracts, job
-from weightspectra.birth import characters, checkpoints, ground_truth, knockouts, locators, probes, task
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.birth.locator import ground_truth, knockouts, locators
+from weightspectra.birth.model import checkpoints
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import suite
+from weightspectra.birth.task import bigram_task, characters
 from weightspectra.models import devices
 
 
@@ -10,12 +14,12 @@ def main(smk):
     """Write two rows per iteration and matrix, and one per cut of the middle and the last checkpoint."""
     run, params = checkpoints.Run.read(smk.input.checkpoints), smk.params
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
-    learnt, device = task.Task.of(params.data, bigrams), devices.device(params.device)
+    learnt, device = bigram_task.Task.of(params.data, bigrams), devices.device(params.device)
     shapes = {values.shape for name, values in run.parameters(0).items() if name in WEIGHTS.values()}
     # The draws that simulate_nulls would leave for these shapes; a second's work, so that no job waits for another.
     tables = locators.noise_tables(shapes, params.n_spectra, params.n_vectors, params.seed)
     rows = ground_truth.score_run(run, learnt, params.training, tables, params.level, params.seed)
-    sequences = probes.sequences_of(learnt, params.probe["n_sequences"], params.seed, run.seed)
+    sequences = suite.sequences_of(learnt, params.probe["n_sequences"], params.seed, run.seed)
     n_triggers = None if learnt.fixed_triggers is None else learnt.n_triggers
     cuts = []
     for iteration in knockouts.chosen(run.iterations):

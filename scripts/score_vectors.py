@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from weightspectra import contracts, job, progress
+from weightspectra import contracts
+from weightspectra.base import job, progress
 from weightspectra.models import attention, checkpoints, devices
-from weightspectra.spectra import heads, nulls, svd, vector_tests
+from weightspectra.randomness.directions import heads, vector_tests
+from weightspectra.randomness.noise import nulls
+from weightspectra.spectra import svd
 
 SIDES = {"left": ("left", "right"), "right": ("right", "left")}
 

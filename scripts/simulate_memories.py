@@ -3,8 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from weightspectra import contracts, job, progress, provenance
-from weightspectra.birth import characters, simulations
+from weightspectra import contracts
+from weightspectra.base import job, progress, provenance
+from weightspectra.birth.simulated import simulations
+from weightspectra.birth.task import characters
 
 
 def main(smk):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from weightspectra import contracts, job, provenance
+from weightspectra import contracts
+from weightspectra.base import job, provenance
 from weightspectra.models import attention, checkpoints
-from weightspectra.spectra import nulls
+from weightspectra.randomness.noise import nulls
 
 
 def main(smk):

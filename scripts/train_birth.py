@@ -4,14 +4,15 @@ from pathlib import Path
 
 import torch
 
-from weightspectra import contracts, job, provenance
-from weightspectra.ablation.training import seeded
-from weightspectra.birth.characters import Bigrams
-from weightspectra.birth.resuming import Kept, train
-from weightspectra.birth.task import Task
-from weightspectra.birth.training import Recipe, Trainer, new_model
+from weightspectra import contracts
+from weightspectra.base import job, provenance
+from weightspectra.birth.model.bigram_config import BigramConfig
+from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.characters import Bigrams
+from weightspectra.birth.training.resuming import Kept, train
+from weightspectra.birth.training.steps import Recipe, Trainer, new_model
+from weightspectra.finetuning.training import seeded
 from weightspectra.models import devices
-from weightspectra.models.bigram_config import BigramConfig
 
 
 def main(smk):

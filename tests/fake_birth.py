@@ -18,7 +18,7 @@ from scipy import stats
 from settings import complete
 
 from weightspectra import contracts
-from weightspectra.spectra import marchenko_pastur
+from weightspectra.spectra.law import marchenko_pastur
 
 CONTRACTS = (
     *(contracts.LEARNING, contracts.PROBES, contracts.ATTENTION_MAPS),

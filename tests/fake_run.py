@@ -16,8 +16,8 @@ import pyarrow as pa
 from scipy import stats
 
 from weightspectra import contracts
-from weightspectra.report.measurements import Measurements, count_vectors
-from weightspectra.spectra import marchenko_pastur
+from weightspectra.report.kit.measurements import Measurements, count_vectors
+from weightspectra.spectra.law import marchenko_pastur
 
 BERT = {"query": (48, 48), "attention_output": (48, 48), "up": (144, 48), "down": (48, 144)}
 LLAMA = {

@@ -2,7 +2,7 @@
 
 from matplotlib.text import Text
 
-from weightspectra.report import style
+from weightspectra.report.kit import style
 
 
 def spelled(figure):

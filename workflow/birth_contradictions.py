@@ -8,11 +8,11 @@ from typing import Any
 
 from birth_settings import CHOICES, OF_FIGURE, text_of
 
-from weightspectra.birth import characters
-from weightspectra.birth.parameters import WEIGHTS, trained_parameters
-from weightspectra.birth.probe_names import probes_of
-from weightspectra.birth.task import Task
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.probes.names import probes_of
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Task
 
 MAX_BYTES = 4_000_000
 """A text up to this size is looked into at once; the first job looks into a larger one."""

@@ -15,8 +15,8 @@ from shown import Shown
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
-from weightspectra.ablation.labels import slug
-from weightspectra.provenance import code_digest, digest
+from weightspectra.ablation.choose.labels import slug
+from weightspectra.base.provenance import code_digest, digest
 
 Wildcards = Any
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weightspectra.birth.probe_names import probes_of
+from weightspectra.birth.probes.names import probes_of
 
 if TYPE_CHECKING:
     from plan import Plan
@@ -214,7 +214,7 @@ class Shown:
     @property
     def page_template(self) -> str:
         """The template of the report's page."""
-        return str(self.root / "src" / "weightspectra" / "report" / "page.html.j2")
+        return str(self.root / "src" / "weightspectra" / "report" / "kit" / "page.html.j2")
 
     def figure_labels(self, name: str) -> dict[str, str]:
         """Return the columns under which Snakemake's own report lists a figure."""

@@ -16,7 +16,8 @@ import workers
 from results import Check
 from shares import Share, percent
 
-from weightspectra.spectra import edges, marchenko_pastur, permutation, shuffling
+from weightspectra.randomness.noise import permutation, shuffling
+from weightspectra.spectra.law import edges, marchenko_pastur
 
 LEVEL = 0.05
 BAND = (0.02, 0.08)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from shares import Share, percent
 
-from weightspectra.report import style
+from weightspectra.report.kit import style
 
 KIND_STYLES = dict(
     zip(samples.KINDS, (("o", "#0072b2"), ("s", "#56b4e9"), ("D", "#d55e00"), ("^", "#e69f00")), strict=True)

@@ -23,8 +23,9 @@ import samples
 import torch
 from results import Check, seconds
 
-from weightspectra import progress
-from weightspectra.spectra import edges, svd
+from weightspectra.base import progress
+from weightspectra.spectra import svd
+from weightspectra.spectra.law import edges
 
 HERE = Path(__file__).parent
 SHAPES = ((768, 768), (768, 3072))

@@ -29,7 +29,7 @@ from results import Check
 from scipy.stats import norm
 from shares import percent
 
-from weightspectra.spectra import edges
+from weightspectra.spectra.law import edges
 
 LEVEL = 0.05
 SHAPES = ((768, 768), (768, 3072), (1024, 1024))

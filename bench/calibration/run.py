@@ -23,7 +23,7 @@ import pandas as pd
 import workers
 from results import Check, cpu_name, record
 
-from weightspectra import progress
+from weightspectra.base import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("false_alarms", "power", "small_end", "peers", "real", "battery")

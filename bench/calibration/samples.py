@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from weightspectra import provenance
+from weightspectra.base import provenance
 
 SEED = 20410
 """Every random number of the calibration follows from this seed and from what it is drawn for."""

@@ -21,8 +21,8 @@ from results import Check
 from scipy.optimize import brentq
 from shares import Share, percent
 
-from weightspectra.report import style
-from weightspectra.spectra import edges
+from weightspectra.report.kit import style
+from weightspectra.spectra.law import edges
 from weightspectra.theory.linear_model import LinearModel, merger
 
 LEVEL = 0.05

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from weightspectra import progress
+from weightspectra.base import progress
 
 Task = TypeVar("Task")
 Found = TypeVar("Found")

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from weightspectra.ablation import damage, next_tokens, sensitivity
-from weightspectra.ablation.truncation import Removal, Stored, edited
+from weightspectra.ablation.edit.truncation import Removal, Stored, edited
+from weightspectra.base.progress import track
+from weightspectra.damage import next_tokens, prediction, sensitivity
 from weightspectra.models import live
-from weightspectra.progress import track
 from weightspectra.spectra import svd
 from weightspectra.spectra.deciles import decile_ranks
 
@@ -36,7 +36,7 @@ def predict(model: Any, batches: Sequence[sensitivity.Batch], outcomes: Outcomes
     subject = sensitivity.Subject(model, matrices, lambda key: found[key].short_vectors.numpy(), outcomes)
     generator = torch.Generator().manual_seed(1)
     responses = sensitivity.respond(subject, batches, N_PROBES, generator, "predict")
-    rows = damage.predict({key: found[key].singular_values.numpy() for key in responses}, responses)
+    rows = prediction.predict({key: found[key].singular_values.numpy() for key in responses}, responses)
     return {name: np.array([row[column] for row in rows]) for name, column in CELLS.items()}
 
 

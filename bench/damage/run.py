@@ -20,7 +20,7 @@ import tables
 import torch
 from results import Check, cpu_name, record
 
-from weightspectra import progress
+from weightspectra.base import progress
 
 
 def main() -> None:

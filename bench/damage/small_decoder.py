@@ -16,9 +16,9 @@ from cells import CELLS, measure, predict
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from weightspectra import contracts
-from weightspectra.ablation import next_tokens
 from weightspectra.activations.windows import Window
-from weightspectra.progress import track
+from weightspectra.base.progress import track
+from weightspectra.damage import next_tokens
 
 WINDOW = 128
 BATCH = 32

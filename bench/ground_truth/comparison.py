@@ -11,9 +11,10 @@ from peers import HERE as CALIBRATION
 from peers import call
 from results import Check
 
-from weightspectra import contracts, progress
-from weightspectra.birth.checkpoints import Run
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra import contracts
+from weightspectra.base import progress
+from weightspectra.birth.model.checkpoints import Run
+from weightspectra.birth.model.parameters import WEIGHTS
 
 LEVEL = 0.05
 OURS, THEIRS = "ours", "WeightWatcher"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from weightspectra.ablation.cuts import plan_cuts
-from weightspectra.ablation.perplexity import window_nll
-from weightspectra.ablation.selection import Spectrum
-from weightspectra.ablation.truncation import Stored, edited
+from weightspectra.ablation.choose.cuts import plan_cuts
+from weightspectra.ablation.choose.selection import Spectrum
+from weightspectra.ablation.edit.truncation import Stored, edited
+from weightspectra.ablation.measure.perplexity import window_nll
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models.layouts import Slot

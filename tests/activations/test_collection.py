@@ -10,8 +10,8 @@ from weightspectra.activations.collection import (
     without_padding,
 )
 from weightspectra.activations.windows import Window
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import live, loading
 
 LENGTHS = [9, 20, 3, 20, 14]

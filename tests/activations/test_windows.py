@@ -8,7 +8,7 @@ from weightspectra.activations.windows import (
     observation_windows,
     special_tokens,
 )
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 
 class Numbers:
@@ -132,7 +132,7 @@ def test_a_text_shorter_than_one_window_is_refused(cut):
 def test_special_tokens_of_real_tokenizers(tiny_bert, tiny_llama):
     from transformers import AutoTokenizer
 
-    from weightspectra.models import born
+    from weightspectra.birth.model import born
 
     bert, llama = AutoTokenizer.from_pretrained(tiny_bert), AutoTokenizer.from_pretrained(tiny_llama)
     assert special_tokens(bert) == ([bert.cls_token_id], [bert.sep_token_id])

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import small_end
 
-from weightspectra.report import style
+from weightspectra.report.kit import style
 from weightspectra.theory.linear_model import LinearModel
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from weightspectra.birth import characters
-from weightspectra.birth.parameters import WEIGHTS
-from weightspectra.birth.task import Sequences, Task
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Sequences, Task
 
 
 def small_task(rng, *, n_tokens=8, n_letters=4000, **options):

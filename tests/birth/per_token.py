@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from weightspectra.birth.task import Sequences
+from weightspectra.birth.task.bigram_task import Sequences
 
 
 def draw(task, n, rng):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.birth.model.parameters import WEIGHTS
 
 
 def linear(n_out, n_in, rng):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from weightspectra.birth import associative_memory as memory
-from weightspectra.birth.recalls import recall
+from weightspectra.birth.probes.recalls import recall
+from weightspectra.birth.simulated import associative_memory as memory
 
 
 def stored(dimension, n_memories, rng, **options):

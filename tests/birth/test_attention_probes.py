@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from induction_head import simplified_model, small_task, target_memories, without_first_trigger
 
-from weightspectra.birth import behaviour
-from weightspectra.birth.attention_probes import AttentionProbes
-from weightspectra.birth.behaviour import Behaviour
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import behaviour
+from weightspectra.birth.probes.attention import AttentionProbes
+from weightspectra.birth.probes.behaviour import Behaviour
 
 EARLY = {"attends_previous", "attends_previous_start", "attends_previous_repeat", "attends_answer_repeats_first"}
 LATE = {"attends_repeat", "predicts_attended", "attends_answer", "attends_answer_repeats"}

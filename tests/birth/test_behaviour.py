@@ -12,8 +12,8 @@ from induction_head import (
 )
 from scipy.special import log_softmax
 
-from weightspectra.birth import behaviour
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import behaviour
 
 
 def forward(parameters, tokens):

@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from weightspectra.birth import characters
-from weightspectra.birth.parameters import WEIGHTS, trained_parameters
-from weightspectra.birth.task import Task, batch_generator
-from weightspectra.birth.training import Recipe, Trainer, new_model
-from weightspectra.errors import UserError
-from weightspectra.models.bigram_config import BigramConfig
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model.bigram_config import BigramConfig
+from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Task, batch_generator
+from weightspectra.birth.training.steps import Recipe, Trainer, new_model
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it? " * 3
 BIGRAMS = characters.count(TEXT)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from weightspectra import contracts
-from weightspectra.birth import characters
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.task import characters
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "config" / "published" / "tiny_shakespeare.csv"

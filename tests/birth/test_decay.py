@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from weightspectra.birth.decay import kept_share
+from weightspectra.birth.training.decay import kept_share
 
 TRAINING = {"learning_rate": 0.2, "momentum": 0.9, "weight_decay": 0.01, "frozen_until": {}, "optimiser": "sgd"}
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from weightspectra.birth import associative_memory as memory
-from weightspectra.birth import gradient_steps
-from weightspectra.birth.characters import Bigrams
-from weightspectra.birth.recalls import recall
-from weightspectra.birth.task import Task
+from weightspectra.birth.probes.recalls import recall
+from weightspectra.birth.simulated import associative_memory as memory
+from weightspectra.birth.simulated import gradient_steps
+from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.characters import Bigrams
 
 
 def example(seed, n=200, n_classes=6, d_out=9, d_in=7):

@@ -5,11 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from weightspectra.birth import gradients, simplified_gradients, token_attention
-from weightspectra.birth.gradients import Batch, differentiate, sums_by_autograd
-from weightspectra.birth.parameters import trained_parameters
-from weightspectra.models.bigram_config import BigramConfig
-from weightspectra.models.bigram_transformer import initialised
+from weightspectra.birth.model import token_attention
+from weightspectra.birth.model.bigram_config import BigramConfig
+from weightspectra.birth.model.bigram_transformer import initialised
+from weightspectra.birth.model.parameters import trained_parameters
+from weightspectra.birth.training import gradients, simplified_gradients
+from weightspectra.birth.training.gradients import Batch, differentiate, sums_by_autograd
 
 FULL = {"kind": "full", "n_heads": 2, "positions": "learned", "feed_forward": "mlp"}
 SIMPLIFIED = {

@@ -5,9 +5,9 @@ import planted
 import pytest
 from scipy import stats
 
-from weightspectra.birth import ground_truth, locators
-from weightspectra.birth.memories import Memories
-from weightspectra.spectra import edges, spikes
+from weightspectra.birth.locator import ground_truth, locators
+from weightspectra.birth.locator.memories import Memories
+from weightspectra.spectra.law import edges, spikes
 
 D, LEVEL = 96, 0.05
 N_TOKENS = 12

@@ -5,11 +5,12 @@ import planted
 import pytest
 import torch
 
-from weightspectra.birth import behaviour, knockouts
-from weightspectra.birth.characters import Bigrams
-from weightspectra.birth.parameters import WEIGHTS
-from weightspectra.birth.task import Task
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.locator import knockouts
+from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import behaviour
+from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.characters import Bigrams
 
 N_TOKENS, LENGTH, DIMENSION, K = 10, 24, 160, 2
 

@@ -5,9 +5,10 @@ import planted
 import pytest
 from scipy import stats
 
-from weightspectra.birth import memories, recalls
-from weightspectra.birth.locators import shares
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.birth.locator import memories
+from weightspectra.birth.locator.locators import shares
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import recalls
 
 N_TOKENS, LENGTH, DIMENSION = 10, 12, 48
 TRIGGERS = np.array([3, 1, 7, 0, 9, 5])

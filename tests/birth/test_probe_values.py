@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from weightspectra.birth.probe_values import mean_over
+from weightspectra.birth.probes.values import mean_over
 
 
 def test_all_tested_positions_count_alike():

@@ -9,12 +9,12 @@ import torch
 from induction_head import gaussian_parameters, simplified_model, small_task, target_memories
 
 from weightspectra import contracts
-from weightspectra.birth import behaviour, probes
-from weightspectra.birth.checkpoints import Run
-from weightspectra.birth.probe_names import probes_of
-from weightspectra.birth.task import Sequences
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer, initialised
-from weightspectra.provenance import derived_seed
+from weightspectra.base.provenance import derived_seed
+from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer, initialised
+from weightspectra.birth.model.checkpoints import Run
+from weightspectra.birth.probes import behaviour, suite
+from weightspectra.birth.probes.names import probes_of
+from weightspectra.birth.task.bigram_task import Sequences
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def full_model(**options):
 
 def probed(run, task, n=30):
     """Rows of all probes, as they come back from a file."""
-    rows = probes.probe_run(run, task, n, 7, CPU)
+    rows = suite.probe_run(run, task, n, 7, CPU)
     frame = pd.DataFrame(rows, columns=contracts.PROBES.schema.names)
     return contracts.PROBES.arrow_table({name: frame[name] for name in frame}).to_pandas()
 
@@ -71,7 +71,7 @@ def test_a_run_that_becomes_an_induction_head():
 def test_test_outputs_have_their_own_sequences(monkeypatch):
     rng = np.random.default_rng(2)
     task = small_task(rng, outputs="bigram")
-    monkeypatch.setattr(probes, "N_RANDOM", 0)
+    monkeypatch.setattr(suite, "N_RANDOM", 0)
     seen, observe = [], behaviour.observe
     monkeypatch.setattr(
         behaviour,
@@ -85,7 +85,7 @@ def test_test_outputs_have_their_own_sequences(monkeypatch):
         np.testing.assert_array_equal(one.tokens, other.tokens)
     np.testing.assert_array_equal(seen[0].triggers, seen[1].triggers)
     assert (seen[0].outputs != seen[1].outputs).any()
-    other_run = probes.sequences_of(task, 30, 7, run.seed + 1)
+    other_run = suite.sequences_of(task, 30, 7, run.seed + 1)
     assert (other_run.tokens != seen[0].tokens).any()
 
 
@@ -134,12 +134,12 @@ def test_attention_of_the_last_checkpoint():
     for parameter in models[1].parameters():
         parameter.data *= 2
     run = checkpoints_of(models)
-    rows = list(probes.map_attention(run, task, 30, 7, CPU))
+    rows = list(suite.map_attention(run, task, 30, 7, CPU))
     frame = pd.DataFrame(rows, columns=contracts.ATTENTION_MAPS.schema.names)
     found = contracts.ATTENTION_MAPS.arrow_table({name: frame[name] for name in frame}).to_pandas()
     assert len(found) == 2 * 2 * 24
     assert set(found["iteration"]) == {10}
-    example = probes.example_of(probes.sequences_of(task, 30, 7, run.seed))
+    example = suite.example_of(suite.sequences_of(task, 30, 7, run.seed))
     maps = BigramTransformer.forward(models[1], torch.tensor(example.inputs), output_attentions=True).attentions
     for row in found.itertuples():
         expected = maps[row.layer][0, row.head, row.position].detach().numpy()
@@ -166,10 +166,10 @@ def test_example_shows_triggers_that_repeat():
             if tokens[i, t] in triggers[i]:
                 occurrences[i, t] = (tokens[i, : t + 1] == tokens[i, t]).sum()
     sequences = Sequences(tokens, occurrences, triggers, np.arange(10).reshape(5, 2))
-    example = probes.example_of(sequences, length=7)
+    example = suite.example_of(sequences, length=7)
     np.testing.assert_array_equal(example.tokens, tokens[2:3])
     np.testing.assert_array_equal(example.outputs, [[4, 5]])
-    short = probes.example_of(sequences, length=3)
+    short = suite.example_of(sequences, length=3)
     np.testing.assert_array_equal(short.tokens, tokens[1:2, :4])
     np.testing.assert_array_equal(short.occurrences, occurrences[1:2, :3])
 
@@ -178,7 +178,7 @@ def test_example_shows_triggers_that_repeat():
     "settings", [{"kind": "simplified", "feed_forward": "linear"}, {"n_heads": 4}, {"tie_embeddings": True}]
 )
 def test_chance_is_what_random_models_reach(settings, monkeypatch):
-    monkeypatch.setattr(probes, "N_RANDOM", 40)
+    monkeypatch.setattr(suite, "N_RANDOM", 40)
     rng = np.random.default_rng(8)
     task = small_task(rng, no_repeat=True)
     config = full_model(**settings).config

@@ -6,8 +6,8 @@ from induction_head import gaussian_parameters, target_memories
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from weightspectra.birth import recalls
-from weightspectra.birth.parameters import WEIGHTS
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import recalls
 
 OUTPUT, KEY_2, KEY_1, FEED_FORWARD = WEIGHTS.values()
 N_TOKENS, LENGTH = 7, 80

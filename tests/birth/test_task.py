@@ -8,10 +8,10 @@ import per_token
 import pytest
 from scipy import stats
 
-from weightspectra.birth import characters
-from weightspectra.birth.alias_tables import AliasTables
-from weightspectra.birth.task import Task, batch_generator
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.alias_tables import AliasTables
+from weightspectra.birth.task.bigram_task import Task, batch_generator
 
 LEVEL = 1e-4
 T = 24

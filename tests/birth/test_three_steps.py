@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from weightspectra.birth import associative_memory as memory
-from weightspectra.birth import three_steps
-from weightspectra.birth.three_steps import Overlaps, Sample, Tables
+from weightspectra.birth.simulated import associative_memory as memory
+from weightspectra.birth.simulated import three_steps
+from weightspectra.birth.simulated.three_steps import Overlaps, Sample, Tables
 
 N, T = 5, 7
 MATRICES = ("output_2", "key_2", "key_1")

@@ -65,7 +65,7 @@ def tiny_models(tmp_path_factory):
     import torch
     from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM
 
-    from weightspectra.models import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
+    from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
     from weightspectra.models.families import FAMILIES
 
     made = {}

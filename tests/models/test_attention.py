@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import AttentionInterface
 
-from weightspectra.errors import UserError
-from weightspectra.models import attention, bigram_transformer, checkpoints, live
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model import bigram_transformer
+from weightspectra.models import attention, checkpoints, live
 
 TOKENS = torch.tensor([[7]])
 ATTENTION = ("query", "key", "value", "attention_output")

@@ -13,9 +13,10 @@ from conftest import TINY
 from transformers import AttentionInterface
 from transformers.activations import ACT2FN
 
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model import bigram_transformer
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
-from weightspectra.models import bigram_transformer, checkpoints, claims, families, live
+from weightspectra.models import checkpoints, claims, families, live
 
 OUTSIDE_ROLES = re.compile(
     r"embed|^positions\.|wte|wpe|lm_head|pooler|project_(in|out)|embedding_hidden_mapping_in|mlp\.gate\.weight|moe\.gate\.weight"

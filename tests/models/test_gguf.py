@@ -10,9 +10,9 @@ from safetensors import safe_open
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from weightspectra.errors import UserError
-from weightspectra.models.gguf import convert_gguf, restore_rows
-from weightspectra.models.gguf_quantisation import rounding_std
+from weightspectra.base.errors import UserError
+from weightspectra.models.gguf.conversion import convert_gguf, restore_rows
+from weightspectra.models.gguf.quantisation import rounding_std
 
 KINDS = gguf.GGMLQuantizationType
 TEXT = ["the cat sat on the mat", "the dog ate 1790 cats\n\n12 dogs", "it's a cat's life, isn't it?"]

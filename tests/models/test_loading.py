@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import devices, live, loading
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.models import requests
 
 LLAMA = {"model_type": "llama", "num_hidden_layers": 2, "architectures": ["LlamaForCausalLM"]}

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy import stats
 
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MATRICES, MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import checkpoints, number_formats, weights
 from weightspectra.models.families import FAMILIES
 

@@ -3,7 +3,7 @@
 from fake_run import FakeModel, measurements
 from legible import spelled
 
-from weightspectra.report import gallery
+from weightspectra.report.kit import gallery
 
 
 def read(*births):

@@ -8,10 +8,11 @@ from fake_birth import DELAY, FakeBirth
 from legible import assert_readable
 from matplotlib.colors import to_hex
 
-from weightspectra.report import birth_axes, style
-from weightspectra.report.birth_summaries import FORMED
-from weightspectra.report.birth_timeline import first_moments
-from weightspectra.report.birth_words import BIRTH_SIGNS, MATRICES, PROBES, RECALLS
+from weightspectra.report.births import birth_axes
+from weightspectra.report.births.birth_summaries import FORMED
+from weightspectra.report.births.birth_timeline import first_moments
+from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES, PROBES, RECALLS
+from weightspectra.report.kit import style
 
 KEYS = "layers.1.attention.key.weight"
 SMALL = FakeBirth("small", title="Small")

@@ -13,10 +13,11 @@ from legible import assert_readable
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from weightspectra.report import birth_attention, gallery, style
-from weightspectra.report.birth_figures import SECTIONS
-from weightspectra.report.birth_transfer import TESTS
-from weightspectra.report.birth_words import BIRTH_SIGNS, MATRICES
+from weightspectra.report.births import birth_attention
+from weightspectra.report.births.birth_figures import SECTIONS
+from weightspectra.report.births.birth_transfer import TESTS
+from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES
+from weightspectra.report.kit import gallery, style
 
 SMALL = FakeBirth("small", title="Small")
 FED = FakeBirth("fed", model={"feed_forward": "linear"}, training={"loss": "all"})

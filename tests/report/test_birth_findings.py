@@ -3,7 +3,8 @@ import pytest
 from fake_birth import FakeBirth, frames
 from fake_run import FakeModel, measurements
 
-from weightspectra.report import birth_findings, findings
+from weightspectra.report.births import birth_findings
+from weightspectra.report.kit import findings
 
 SMALL = FakeBirth("small", title="Small one")
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from fake_birth import DELAY, FakeBirth, frames
 
-from weightspectra.report import birth_summaries as summaries
+from weightspectra.report.births import birth_summaries as summaries
 
 NAN = float("nan")
 

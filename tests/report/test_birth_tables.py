@@ -4,7 +4,8 @@ import pytest
 from fake_birth import FINAL, LOST, FakeBirth, frames, settings
 from fake_run import FakeModel, measurements
 
-from weightspectra.report import birth_tables, tables, writers
+from weightspectra.report.births import birth_tables
+from weightspectra.report.kit import tables, writers
 
 SMALL = FakeBirth("small", title="Small one")
 SILENT = FakeBirth("silent", formed=None, model={"feed_forward": "linear"})

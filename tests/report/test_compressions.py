@@ -5,7 +5,7 @@ from fake_ablation import compression_experiment, scored
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.report import compressions, cut_findings
+from weightspectra.report.cuts import compressions, cut_findings
 
 
 def data_of(rows):

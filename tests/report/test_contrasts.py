@@ -5,7 +5,7 @@ from fake_ablation import controls_experiment
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.report import contrasts, cut_findings
+from weightspectra.report.cuts import contrasts, cut_findings
 
 
 @pytest.fixture(scope="module")

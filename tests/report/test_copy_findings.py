@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra.report import copy_findings
+from weightspectra.report.finetuning import copy_findings
 
 
 def data_of(*experiments):

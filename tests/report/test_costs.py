@@ -4,7 +4,7 @@ import pytest
 from fake_run import decile_experiment, evaluation
 from scipy import stats
 
-from weightspectra.report import costs
+from weightspectra.report.cuts import costs
 
 
 def test_paired_excess_is_a_paired_t_test_where_documents_are_equally_long():

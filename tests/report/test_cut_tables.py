@@ -5,8 +5,9 @@ from fake_ablation import compression_experiment, controls_experiment, scored, u
 from fake_run import LLAMA, FakeModel, decile_experiment, evaluation, measurements, task_evaluation
 from legible import assert_readable, spelled
 
-from weightspectra.report import change_axis, costs, cut_tables
-from weightspectra.report.cost_figure import MAX_LISTED, cost_figure
+from weightspectra.report.cuts import costs, cut_tables
+from weightspectra.report.cuts.cost_figure import MAX_LISTED, cost_figure
+from weightspectra.report.kit import change_axis
 
 NUMBERS = ([1.0, 1.1, 1.3], [1, 1, 1])
 

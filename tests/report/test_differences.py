@@ -4,8 +4,8 @@ from fake_ablation import comparison
 from fake_run import BERT, LLAMA, FakeModel, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.report import differences, tuning_findings
-from weightspectra.report.difference_figure import difference_figure
+from weightspectra.report.finetuning import differences, tuning_findings
+from weightspectra.report.finetuning.difference_figure import difference_figure
 
 
 def data_of(rows):

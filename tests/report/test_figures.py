@@ -6,9 +6,10 @@ from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
-from weightspectra.report import figures, gallery, panels, style
-from weightspectra.report.change_axis import linear_threshold
-from weightspectra.report.cost_figure import cost_figure
+from weightspectra.report.cuts.cost_figure import cost_figure
+from weightspectra.report.kit import gallery, style
+from weightspectra.report.kit.change_axis import linear_threshold
+from weightspectra.report.spectra import panels, spectra_figures
 
 
 def block(model: FakeModel, **choice):
@@ -18,13 +19,13 @@ def block(model: FakeModel, **choice):
 
 def red_ticks(figure):
     lines = (line for axes in figure.axes for line in axes.lines)
-    return sum(len(line.get_xdata()) for line in lines if line.get_marker() == figures.BELOW_THE_AXIS)
+    return sum(len(line.get_xdata()) for line in lines if line.get_marker() == spectra_figures.BELOW_THE_AXIS)
 
 
 @pytest.mark.parametrize("overlaps", [True, False])
 @pytest.mark.parametrize("shapes", [BERT, LLAMA, {"query": (48, 48)}, {"up": (96, 48), "down": (48, 96)}])
 def test_spectra_show_each_role_once_with_every_outlier(shapes, overlaps):
-    figure = figures.spectra_figure(block(FakeModel("a", shapes), overlaps=overlaps))
+    figure = spectra_figures.spectra_figure(block(FakeModel("a", shapes), overlaps=overlaps))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert len(titles) == len(shapes)
     planted = sum(3 + (2 if n_out != n_in else 0) for n_out, n_in in shapes.values())
@@ -34,7 +35,7 @@ def test_spectra_show_each_role_once_with_every_outlier(shapes, overlaps):
 
 def test_histogram_has_unit_mass_and_no_bin_across_an_edge():
     (panel,) = block(FakeModel("a", {"up": (160, 80)}, n_above=1))
-    bins, heights = figures._histogram(panel)
+    bins, heights = spectra_figures._histogram(panel)
     assert (heights * np.diff(bins)).sum() == pytest.approx(1)
     for edge in (panel.edge_lower, panel.edge_upper):
         assert np.abs(bins - edge).min() < 1e-9
@@ -42,7 +43,7 @@ def test_histogram_has_unit_mass_and_no_bin_across_an_edge():
 
 def test_red_area_is_the_share_of_values_outside():
     panel = block(FakeModel("a", {"up": (160, 80)}, n_above=5, n_below=3))[0]
-    figure = figures.spectra_figure([panel])
+    figure = spectra_figures.spectra_figure([panel])
     patches = figure.findobj(lambda artist: isinstance(artist, StepPatch))
     (red,) = (patch.get_data() for patch in patches if patch.get_facecolor() == to_rgba(style.OUTSIDE))
     assert (red.values * np.diff(red.edges)).sum() == pytest.approx(8 / 80)
@@ -52,15 +53,15 @@ def test_values_far_beyond_are_counted_in_words_and_do_not_squeeze_the_rest():
     panel = block(FakeModel("a", {"up": (160, 80)}))[0]
     far = panel.singular_values.copy()
     far[0] = 100.0
-    figure = figures.spectra_figure([panels.replace(panel, singular_values=far)])
+    figure = spectra_figures.spectra_figure([panels.replace(panel, singular_values=far)])
     assert "1 beyond, up to 100" in "".join(text for text, _ in spelled(figure))
     assert figure.axes[0].get_xlim()[1] < 4
 
 
 def test_no_outliers_and_a_zero_matrix_can_be_drawn():
-    assert_readable(figures.spectra_figure(block(FakeModel("a", n_above=0, n_below=0))))
+    assert_readable(spectra_figures.spectra_figure(block(FakeModel("a", n_above=0, n_below=0))))
     zero = panels.Panel("up", (4, 2), np.zeros(2), 0.0, 0.0, 0.0, 0.0)
-    assert_readable(figures.spectra_figure([zero]))
+    assert_readable(spectra_figures.spectra_figure([zero]))
 
 
 def test_controls_share_axes_in_units_of_their_scale():
@@ -77,7 +78,7 @@ def test_controls_share_axes_in_units_of_their_scale():
         )
         for p in chosen
     ]
-    figure = figures.controls_figure(
+    figure = spectra_figures.controls_figure(
         stretched, panels.square_and_rectangular(random), trained_title="Trained", random_title="Random"
     )
     top, bottom = figure.axes[0], figure.axes[2]
@@ -89,7 +90,7 @@ def test_controls_share_axes_in_units_of_their_scale():
 @pytest.mark.parametrize("shapes", [{"query": (48, 48)}, {"up": (96, 48)}])
 def test_controls_of_models_with_only_one_kind_of_shape(shapes):
     trained = panels.square_and_rectangular(block(FakeModel("a", shapes)))
-    figure = figures.controls_figure(trained, trained, trained_title="Trained", random_title="Random")
+    figure = spectra_figures.controls_figure(trained, trained, trained_title="Trained", random_title="Random")
     assert_readable(figure)
 
 
@@ -170,16 +171,18 @@ def test_linear_range_of_the_axis_is_below_most_changes():
 
 @pytest.mark.parametrize("form", ["svg", "png"])
 def test_figures_are_the_same_bytes_every_time(form):
-    first, second = (style.to_bytes(figures.spectra_figure(block(FakeModel("a", LLAMA))), form) for _ in range(2))
+    first, second = (
+        style.to_bytes(spectra_figures.spectra_figure(block(FakeModel("a", LLAMA))), form) for _ in range(2)
+    )
     assert first == second
     assert b"20" + b"26-" not in first
 
 
 def test_many_points_are_stored_as_an_image(monkeypatch):
-    drawn = style.to_bytes(figures.spectra_figure(block(FakeModel("a", {"up": (160, 80)}))), "svg")
-    monkeypatch.setattr(figures, "RASTER_FROM", 10)
+    drawn = style.to_bytes(spectra_figures.spectra_figure(block(FakeModel("a", {"up": (160, 80)}))), "svg")
+    monkeypatch.setattr(spectra_figures, "RASTER_FROM", 10)
     assert b"<image" not in drawn
-    assert b"<image" in style.to_bytes(figures.spectra_figure(block(FakeModel("a", {"up": (160, 80)}))), "svg")
+    assert b"<image" in style.to_bytes(spectra_figures.spectra_figure(block(FakeModel("a", {"up": (160, 80)}))), "svg")
 
 
 def test_the_random_control_is_outlined_at_the_scale_of_the_trained_matrix():
@@ -189,7 +192,7 @@ def test_the_random_control_is_outlined_at_the_scale_of_the_trained_matrix():
     stretched = panels.replace(stretched, edge_lower=7 * trained.edge_lower, edge_upper=7 * trained.edge_upper)
     panel = stretched.beside(random)
     np.testing.assert_allclose(panel.control.edge_upper, stretched.edge_upper)
-    figure = figures.spectra_figure([panel])
+    figure = spectra_figures.spectra_figure([panel])
     (outline,) = [
         patch.get_data()
         for patch in figure.findobj(lambda artist: isinstance(artist, StepPatch))
@@ -198,7 +201,7 @@ def test_the_random_control_is_outlined_at_the_scale_of_the_trained_matrix():
     # The control's values lie strictly inside the bulk, so that all of them are in bins between the edges.
     inside = (outline.edges[:-1] >= stretched.edge_lower - 1e-9) & (outline.edges[1:] <= stretched.edge_upper + 1e-9)
     assert (outline.values * np.diff(outline.edges))[inside].sum() == pytest.approx(1)
-    dots = [line for line in figure.axes[figures.N_COLUMNS].lines if line.get_color() == style.RANDOM]
+    dots = [line for line in figure.axes[spectra_figures.N_COLUMNS].lines if line.get_color() == style.RANDOM]
     assert [len(line.get_xdata()) for line in dots] == [80]
     assert dots[0].get_xdata().max() > stretched.edge_lower
     assert_readable(figure)

@@ -3,7 +3,9 @@ import re
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra.report import cut_findings, findings, noise_findings, summaries
+from weightspectra.report.cuts import cut_findings
+from weightspectra.report.kit import findings
+from weightspectra.report.spectra import noise_findings, summaries
 
 
 def full(**changes):

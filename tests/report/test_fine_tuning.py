@@ -4,8 +4,9 @@ from fake_ablation import finetunings
 from fake_run import LLAMA, FakeModel, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.ablation.finetuning_effects import finetuning_effects
-from weightspectra.report import costs, finetuning_figure, finetuning_tables, tuning_findings
+from weightspectra.finetuning.effects import finetuning_effects
+from weightspectra.report.cuts import costs
+from weightspectra.report.finetuning import finetuning_figure, finetuning_tables, tuning_findings
 
 
 def data_of(rows):

@@ -4,8 +4,9 @@ from fake_run import BERT, LLAMA, FakeModel, measurements
 from legible import assert_readable
 from matplotlib.patches import Rectangle
 
-from weightspectra.report import noise_summaries, style
-from weightspectra.report.information_figure import information_figure
+from weightspectra.report.kit import style
+from weightspectra.report.spectra import noise_summaries
+from weightspectra.report.spectra.information_figure import information_figure
 
 
 def maps(*models, **changes):

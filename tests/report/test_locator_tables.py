@@ -3,9 +3,9 @@ import pytest
 from fake_birth import FakeBirth, frames
 from fake_run import FakeModel, measurements
 
-from weightspectra.report import tables
-from weightspectra.report.locator_tables import locator, scores
-from weightspectra.report.table import N_OPEN
+from weightspectra.report.births.locator_tables import locator, scores
+from weightspectra.report.kit import tables
+from weightspectra.report.kit.table import N_OPEN
 
 SMALL = FakeBirth("small")
 

@@ -7,10 +7,11 @@ from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
-from weightspectra.errors import UserError
-from weightspectra.report import gallery, matrix_panels, style
-from weightspectra.report.close_ups import close_up
-from weightspectra.report.matrix_figure import matrix_figure
+from weightspectra.base.errors import UserError
+from weightspectra.report.kit import gallery, style
+from weightspectra.report.spectra import matrix_panels
+from weightspectra.report.spectra.close_ups import close_up
+from weightspectra.report.spectra.matrix_figure import matrix_figure
 
 SHAPES = {"query": (160, 160), "key": (40, 160), "up": (480, 160)}
 

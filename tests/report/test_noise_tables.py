@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, measurements
 
-from weightspectra.report import noise_summaries, tables, wording, writers
-from weightspectra.report.measurements import count_vectors
+from weightspectra.report.kit import tables, wording, writers
+from weightspectra.report.kit.measurements import count_vectors
+from weightspectra.report.spectra import noise_summaries
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
 
-from weightspectra import report
-from weightspectra.report import findings, gallery, page, style, tables
+from weightspectra.report import kit
+from weightspectra.report.kit import findings, gallery, page, style, tables
 
-TEMPLATE = (Path(report.__file__).parent / "page.html.j2").read_text()
+TEMPLATE = (Path(kit.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
     "controls-control": {"kind": "controls", "model": "trained", "control": "control", "block": None},
     "information-trained": {"kind": "information", "model": "trained", "control": "control"},

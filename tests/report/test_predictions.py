@@ -6,9 +6,10 @@ from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 from legible import assert_readable, spelled
 from scipy import stats
 
-from weightspectra.report import damage_findings, style
-from weightspectra.report import predictions as predicted
-from weightspectra.report.predicted_figure import predicted_figure
+from weightspectra.report.damage import damage_findings
+from weightspectra.report.damage import predictions as predicted
+from weightspectra.report.damage.predicted_figure import predicted_figure
+from weightspectra.report.kit import style
 
 
 @pytest.fixture(scope="module")

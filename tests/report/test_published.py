@@ -6,7 +6,8 @@ import pytest
 import yaml
 from fake_run import FakeModel, measurements, task_evaluation
 
-from weightspectra.report import published, published_removals, tables
+from weightspectra.report.kit import tables
+from weightspectra.report.published import published, published_removals
 
 PRINTED = {
     "outliers": {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fake_run import FakeModel, measurements
 
-from weightspectra.report import storage
+from weightspectra.report.kit import storage
 
 
 def test_noise_share_is_that_of_noise_added_to_a_matrix():

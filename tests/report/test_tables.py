@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements, task_evaluation
 
-from weightspectra.report import summaries, tables, wording, writers
+from weightspectra.report.kit import tables, wording, writers
+from weightspectra.report.spectra import summaries
 
 
 @pytest.fixture(scope="module")

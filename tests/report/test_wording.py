@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from weightspectra.contracts import ROLES
-from weightspectra.report import wording
+from weightspectra.report.kit import wording
 
 
 def test_every_role_has_a_title_in_the_order_of_the_contracts():

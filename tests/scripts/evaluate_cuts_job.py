@@ -91,7 +91,7 @@ def write_inputs(folder, model):
 
 def note_starts(path):
     """Add a line to a file whenever a measurement starts."""
-    from weightspectra.ablation import evaluation
+    from weightspectra.ablation.measure import evaluation
 
     measure = evaluation._measure
 

@@ -4,8 +4,8 @@ from collect_activations import main
 from stand_in import Files, job
 
 from weightspectra import contracts
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 
 TEXT = "the state of the union is strong, and it grows stronger with every year. "
 OBSERVE = {"n_tokens": 400, "window": 40, "batch_size": 4}

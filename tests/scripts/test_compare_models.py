@@ -7,8 +7,8 @@ from compare_models import main
 from stand_in import Files, job
 
 from weightspectra import contracts
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.spectra import svd
 
 SHAPES = {MatrixKey(0, "query"): (14, 14), MatrixKey(0, "up"): (30, 14), MatrixKey(1, "down", 2): (14, 30)}

@@ -6,8 +6,8 @@ from count_characters import main
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth.characters import Bigrams
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.task.characters import Bigrams
 
 DATA = {"triggers": "frequent", "n_triggers": 3, "offset": 0, "outputs": "uniform", "no_repeat": False, "length": 16}
 TABLE = Path(__file__).parents[2] / "config" / "published" / "tiny_shakespeare.csv"

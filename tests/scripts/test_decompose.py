@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from weightspectra import contracts
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.models import number_formats
 
 SHAPES = {

@@ -20,7 +20,7 @@ from evaluate_cuts_job import EXPERIMENT, job, write_inputs
 from stand_in import Files
 
 from weightspectra import contracts
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.models import loading
 
 

@@ -13,8 +13,8 @@ from evaluate_cuts_job import write_inputs
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.ablation import export
-from weightspectra.errors import UserError
+from weightspectra.ablation.export import exporting
+from weightspectra.base.errors import UserError
 from weightspectra.models import loading
 
 LABEL, CONTROL = "only decile 10 of down", "same count as only decile 10 of down"
@@ -42,7 +42,7 @@ def folder(tmp_path, tiny_llama):
     return tmp_path
 
 
-def exporting(folder, cut="only-decile-10-of-down"):
+def export_job(folder, cut="only-decile-10-of-down"):
     names = {"source": "tiny", "spectra": "spectra", "vectors": "vectors", "bulk": "bulk", "evaluations": "evaluations"}
     files = {name: str(folder / f"{file}.parquet") for name, file in names.items()}
     return job(
@@ -59,7 +59,7 @@ def exporting(folder, cut="only-decile-10-of-down"):
 
 
 def test_the_folder_holds_a_model_a_smaller_copy_and_a_card(folder):
-    smk = exporting(folder)
+    smk = export_job(folder)
     export_cut.main(smk)
     target = Path(smk.output[0])
     assert [path.name for path in target.parent.iterdir()] == [target.name]
@@ -80,7 +80,7 @@ def test_the_folder_holds_a_model_a_smaller_copy_and_a_card(folder):
 
 
 def test_the_card_says_what_was_removed_and_what_it_cost(folder):
-    smk = exporting(folder)
+    smk = export_job(folder)
     export_cut.main(smk)
     card = (Path(smk.output[0]) / "README.md").read_text()
     assert card.startswith("# tiny: only decile 10 of down\n")
@@ -93,7 +93,7 @@ def test_the_card_says_what_was_removed_and_what_it_cost(folder):
 
 
 def test_a_control_can_be_exported_too(folder):
-    smk = exporting(folder, "same-count-as-only-decile-10-of-down")
+    smk = export_job(folder, "same-count-as-only-decile-10-of-down")
     export_cut.main(smk)
     assert (Path(smk.output[0]) / "README.md").read_text().startswith(f"# tiny: {CONTROL}\n")
 
@@ -101,12 +101,12 @@ def test_a_control_can_be_exported_too(folder):
 def test_an_unknown_cut_is_refused_before_the_model_is_loaded(folder, monkeypatch):
     monkeypatch.setattr(loading, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     with pytest.raises(UserError, match=r"no cut 'decile 10 of down' .*perhaps 'only decile 10 of down'"):
-        export_cut.main(exporting(folder, "decile-10-of-down"))
+        export_cut.main(export_job(folder, "decile-10-of-down"))
 
 
 def test_a_failure_leaves_no_folder(folder, monkeypatch):
-    smk = exporting(folder)
-    monkeypatch.setattr(export, "factors", lambda *_: 1 / 0)
+    smk = export_job(folder)
+    monkeypatch.setattr(exporting, "factors", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export_cut.main(smk)
     assert list(Path(smk.output[0]).parent.iterdir()) == []

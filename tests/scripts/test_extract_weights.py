@@ -8,8 +8,8 @@ from extract_weights import main
 from safetensors.numpy import load_file
 
 from weightspectra import contracts
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 
 
 class Params(dict):

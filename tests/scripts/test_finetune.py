@@ -10,8 +10,8 @@ import torch
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.ablation import finetuning
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.finetuning import runs
 from weightspectra.models import live, loading
 from weightspectra.spectra.svd import decompose
 
@@ -108,9 +108,9 @@ def test_a_killed_job_resumes_and_gives_the_same_bytes(inputs, tmp_path, monkeyp
             raise KeyboardInterrupt
         return finetuning_training(*arguments)
 
-    finetuning_training = finetuning.training
+    finetuning_training = runs.training
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(finetuning, "training", killed_in_the_third_run)
+        patch.setattr(runs, "training", killed_in_the_third_run)
         finetune.main(smk)
     assert (tmp_path / ".toy.journal").read_bytes().count(b"\n") == 2 and not Path(smk.output[0]).exists()
     finetune.main(smk)

@@ -11,7 +11,7 @@ from scipy import stats
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.spectra import nulls
+from weightspectra.randomness.noise import nulls
 
 SCRIPTS = Path(fit_bulk.__file__).parent
 SHAPE = (240, 60)

@@ -11,7 +11,9 @@ import pytest
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.spectra import edges, level_tests, levels, noise_spectra, nulls
+from weightspectra.randomness.noise import noise_spectra, nulls
+from weightspectra.randomness.spacings import level_tests, levels
+from weightspectra.spectra.law import edges
 
 SCRIPTS = Path(fit_levels.__file__).parent
 SHAPES = {"query": (90, 90), "up": (140, 90), "value": (60, 90)}

@@ -18,7 +18,7 @@ from fake_run import LLAMA, FakeModel, decile_experiment, frames, task_evaluatio
 from plan import Plan
 
 from weightspectra import contracts
-from weightspectra.report.measurements import KEY, Measurements
+from weightspectra.report.kit.measurements import KEY, Measurements
 
 ROOT = Path(make_tables.__file__).resolve().parents[1]
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]

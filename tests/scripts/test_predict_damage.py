@@ -11,8 +11,8 @@ from predict_damage import main
 from stand_in import Files, job
 
 from weightspectra import contracts
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import live, loading
 
 PREDICT = {

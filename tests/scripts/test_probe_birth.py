@@ -7,8 +7,8 @@ import probe_birth
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth import characters
-from weightspectra.models.bigram_transformer import BigramConfig, initialised
+from weightspectra.birth.model.bigram_transformer import BigramConfig, initialised
+from weightspectra.birth.task import characters
 
 
 def test_every_checkpoint_is_probed(tmp_path):

@@ -8,11 +8,12 @@ import score_locator
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth import behaviour, checkpoints, probes
-from weightspectra.birth.characters import Bigrams
-from weightspectra.birth.parameters import WEIGHTS
-from weightspectra.birth.task import Task
-from weightspectra.models.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model import checkpoints
+from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.probes import behaviour, suite
+from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.characters import Bigrams
 
 DATA = {"triggers": "frequent", "n_triggers": 2, "offset": 0, "outputs": "uniform", "no_repeat": True, "length": 12}
 TRAINING = {"optimiser": "sgd", "learning_rate": 0.2, "momentum": 0.9, "weight_decay": 0.01, "frozen_until": {}}
@@ -105,7 +106,7 @@ def test_the_middle_and_the_last_checkpoint_are_cut(simplified):
 def test_without_a_cut_accuracy_is_that_of_the_probes(simplified):
     folder, _, knocked = simplified
     trained = checkpoints.Run.read(folder / "checkpoints.parquet")
-    sequences = probes.sequences_of(Task.of(DATA, bigrams()), 8, 7, 3)
+    sequences = suite.sequences_of(Task.of(DATA, bigrams()), 8, 7, 3)
     seen = behaviour.observe(trained.model(9), sequences, attention=False)
     probed = behaviour.accuracy_probe(seen, sequences, N_TOKENS)[0].value
     none = knocked[(knocked["cut"] == "none") & (knocked["iteration"] == 9)]

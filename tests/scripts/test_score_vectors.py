@@ -10,7 +10,9 @@ from stand_in import Files, job
 
 from weightspectra import contracts
 from weightspectra.contracts import MatrixKey
-from weightspectra.spectra import nulls, svd, vectors
+from weightspectra.randomness.directions import vectors
+from weightspectra.randomness.noise import nulls
+from weightspectra.spectra import svd
 
 SHAPES = {
     MatrixKey(0, "query"): (48, 24),

@@ -9,7 +9,7 @@ import simulate_memories
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth import associative_memory, simulations
+from weightspectra.birth.simulated import associative_memory, simulations
 
 COUNTS = Path(__file__).parents[2] / "config" / "published" / "tiny_shakespeare.csv"
 SETTINGS = {"dimensions": [8, 24], "n_tokens": [10, 20], "n_seeds": 2, "n_samples": 64}

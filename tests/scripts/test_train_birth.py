@@ -10,12 +10,13 @@ import train_birth
 from stand_in import Files, job
 
 from weightspectra import contracts
-from weightspectra.birth import characters, resuming
-from weightspectra.birth.checkpoints import Run
-from weightspectra.birth.parameters import trained_parameters
-from weightspectra.birth.task import Task
-from weightspectra.birth.training import Recipe, Trainer
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model.checkpoints import Run
+from weightspectra.birth.model.parameters import trained_parameters
+from weightspectra.birth.task import characters
+from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.training import resuming
+from weightspectra.birth.training.steps import Recipe, Trainer
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it?\n" * 3
 MODEL = {

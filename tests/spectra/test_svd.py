@@ -5,7 +5,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.spectra import svd
 
 EPS = np.finfo(float).eps

@@ -11,8 +11,8 @@ from plan import Plan
 from settings import SettingsError, complete
 from snake import ROOT
 
-from weightspectra.birth import characters
-from weightspectra.birth.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.task import characters
 
 BASE = yaml.safe_load("""
 models:

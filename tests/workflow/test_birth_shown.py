@@ -8,7 +8,7 @@ import yaml
 from plan import Plan
 from snake import ROOT
 
-from weightspectra.report.birth_figures import SECTIONS
+from weightspectra.report.births.birth_figures import SECTIONS
 
 CONFIG = yaml.safe_load("""
 models:

@@ -10,7 +10,7 @@ from settings import SettingsError, complete
 from snake import plan, run, write_config
 
 from weightspectra import contracts
-from weightspectra.ablation.perplexity import window_nll
+from weightspectra.ablation.measure.perplexity import window_nll
 from weightspectra.activations import windows
 
 CONFIG = yaml.safe_load("""

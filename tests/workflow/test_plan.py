@@ -8,7 +8,7 @@ import pytest
 import yaml
 from snake import ROOT, copy_workflow, plan, run, seem_finished, with_value, write_config
 
-from weightspectra.provenance import digest
+from weightspectra.base.provenance import digest
 
 PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
 OF_BULK = {"fit_bulk", "fit_levels", "measure_tails", "map_information"}

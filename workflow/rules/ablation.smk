@@ -1,19 +1,20 @@
-"""Ablation: remove singular values, and measure what the model loses; or predict it.
+"""Ablation: remove singular values, measure what the model loses, and keep a cut as a checkpoint.
 
-fetch_task      in:  tasks/{task} of the configuration; the data set it asks, the tokenizer it measures with
-                out: tasks/{task}.parquet (contracts.TASKS), and beside it a folder with the task and its data
-evaluate_cuts   in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
-                     corpus, bulk, information, moments, tasks, data sets
-                out: evaluations/{model}/{experiment}.parquet (EVALUATIONS)
-predict_damage  in:  sources/{model}.parquet, corpora/{corpus}.parquet, spectra and vectors of the model
-                out: predictions/{model}/{corpus}.parquet (PREDICTIONS), directions/{model}/{corpus}.parquet (DIRECTIONS)
-export_cut      in:  as evaluate_cuts, and its evaluations (what the cut cost)
-                out: exports/{model}/{experiment}/{cut}/ (a checkpoint, its card)
+fetch_task     in:  tasks/{task} of the configuration; the data set it asks, the tokenizer it measures with
+               out: tasks/{task}.parquet (contracts.TASKS), and beside it a folder with the task and its data
+evaluate_cuts  in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
+                    corpus, bulk, information, moments, tasks, data sets
+               out: evaluations/{model}/{experiment}.parquet (EVALUATIONS)
+export         in:  the configuration's cut ("decile 1 of down", or "model/experiment/label"); a target, made on demand:
+                    snakemake export --config cut="decile 1 of down"
+export_cut     in:  as evaluate_cuts, and its evaluations (what the cut cost)
+               out: exports/{model}/{experiment}/{cut}/ (a checkpoint, factorised/ where that is smaller, and a card)
 """
 
 
 localrules:
     fetch_task,
+    export,
 
 
 rule fetch_task:
@@ -68,33 +69,40 @@ rule evaluate_cuts:
         "../../scripts/evaluate_cuts.py"
 
 
-rule predict_damage:
+rule export:
     input:
+        plan.exported,
+
+
+rule export_cut:
+    input:
+        unpack(plan.evaluation_inputs),
         source="<results>/sources/{model}.parquet",
-        corpus="<results>/corpora/{corpus}.parquet",
         spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
         vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),
+        evaluations="<results>/evaluations/{model}/{experiment}.parquet",
     output:
-        predictions="<results>/predictions/{model}/{corpus}.parquet",
-        directions="<results>/directions/{model}/{corpus}.parquet",
+        directory("<results>/exports/{model}/{experiment}/{cut}"),
     log:
-        "<logs>/predict_damage/{model}-{corpus}.log",
+        "<logs>/export_cut/{model}-{experiment}-{cut}.log",
     benchmark:
-        "<benchmarks>/predict_damage/{model}-{corpus}.tsv"
+        "<benchmarks>/export_cut/{model}-{experiment}-{cut}.tsv"
+    wildcard_constraints:
+        cut="[a-z0-9][a-z0-9._-]*",
     conda:
         "../../envs/weightspectra.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        code=plan.code("predict_damage"),
+        code=plan.code("export_cut"),
         seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
-        predict=plan.prediction,
+        experiment=lookup(dpath="experiments/{experiment}", within=config),
     message:
-        "Predict what removing singular values of {wildcards.model} does on {wildcards.corpus}"
+        "Export {wildcards.model} after the cut {wildcards.cut}"
     script:
-        "../../scripts/predict_damage.py"
+        "../../scripts/export_cut.py"

@@ -1,39 +1,10 @@
 """Activations: text -> second moments of layer inputs -> overlap with the singular vectors.
 
-fetch_corpus         in:  corpora/{corpus} of the configuration; characters/{birth}.parquet for text of the bigram task
-                     out: corpora/{corpus}.parquet (contracts.CORPUS)
 collect_activations  in:  sources/{model}.parquet, corpora/{corpus}.parquet
-                     out: activations/{model}/{corpus}/part-*.parquet (MOMENTS)
+                     out: activations/{model}/{corpus}/part-*.parquet (contracts.MOMENTS)
 measure_overlap      in:  all parts of activations, weights, spectra and vectors
                      out: overlaps/{model}/{corpus}.parquet (OVERLAPS)
 """
-
-
-localrules:
-    fetch_corpus,
-
-
-rule fetch_corpus:
-    input:
-        plan.corpus_inputs,
-    output:
-        "<results>/corpora/{corpus}.parquet",
-    log:
-        "<logs>/fetch_corpus/{corpus}.log",
-    conda:
-        "../../envs/weightspectra.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        code=plan.code("fetch_corpus"),
-        entry=lookup(dpath="corpora/{corpus}", within=config),
-        data=plan.corpus_task,
-        seed=plan.corpus_seed,
-    message:
-        "Fetch the corpus {wildcards.corpus} and divide it into its two parts"
-    script:
-        "../../scripts/fetch_corpus.py"
 
 
 rule collect_activations:

@@ -1,36 +1,10 @@
-"""Fine-tuning: labelled texts -> classifiers with singular values removed before or after; what fine-tuning changed.
+"""Fine-tuning: classifiers with singular values removed before or after; what fine-tuning changed.
 
-fetch_data_set   in:  data_sets/{data_set} of the configuration
-                 out: data_sets/{data_set}.parquet (contracts.EXAMPLES)
-finetune         in:  sources/{model}.parquet, data_sets/*.parquet, vectors of the model
-                 out: finetunings/{model}/{finetuning}.parquet (FINETUNINGS)
-compare_models   in:  weights of two models, spectra and vectors of the first
-                 out: comparisons/{comparison}.parquet (COMPARISONS)
+finetune        in:  sources/{model}.parquet, data_sets/*.parquet, vectors of the model
+                out: finetunings/{model}/{finetuning}.parquet (contracts.FINETUNINGS)
+compare_models  in:  weights of two models, spectra and vectors of the first
+                out: comparisons/{comparison}.parquet (COMPARISONS)
 """
-
-
-localrules:
-    fetch_data_set,
-
-
-rule fetch_data_set:
-    output:
-        "<results>/data_sets/{data_set}.parquet",
-    log:
-        "<logs>/fetch_data_set/{data_set}.log",
-    conda:
-        "../../envs/weightspectra.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        code=plan.code("fetch_data_set"),
-        seed=config["seed"],
-        entry=lookup(dpath="data_sets/{data_set}", within=config),
-    message:
-        "Fetch the labelled texts {wildcards.data_set} and divide them into training and test"
-    script:
-        "../../scripts/fetch_data_set.py"
 
 
 rule finetune:

@@ -11,9 +11,9 @@ from torch import nn
 
 from weightspectra.activations.moments import Moments
 from weightspectra.activations.windows import Window
+from weightspectra.base.errors import UserError
+from weightspectra.base.progress import track
 from weightspectra.contracts import ROLES, MatrixKey
-from weightspectra.errors import UserError
-from weightspectra.progress import track
 
 Batch = Mapping[str, torch.Tensor]
 """``input_ids`` and ``attention_mask``, both of shape (n_sequences, n_positions)."""

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
 

@@ -10,8 +10,9 @@ as a data frame. *Matrix files* (``WEIGHTS``, ``VECTORS``, ``MOMENTS``) begin a
 row group with each matrix, so that a single matrix can be read without the others.
 """
 
-from weightspectra.contracts.ablation import DIRECTIONS, EVALUATIONS, PREDICTIONS
-from weightspectra.contracts.activations import CORPUS, MOMENTS, OVERLAPS
+from weightspectra.base.parquet import read_provenance
+from weightspectra.contracts.ablation import EVALUATIONS, TASKS
+from weightspectra.contracts.activations import MOMENTS, OVERLAPS
 from weightspectra.contracts.birth import (
     ATTENTION_MAPS,
     CHARACTERS,
@@ -23,9 +24,9 @@ from weightspectra.contracts.birth import (
     SIMULATIONS,
 )
 from weightspectra.contracts.contract import KEY_COLUMNS, ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
-from weightspectra.contracts.finetuning import COMPARISONS, EXAMPLES, FINETUNINGS, TASKS
+from weightspectra.contracts.damage import DIRECTIONS, PREDICTIONS
+from weightspectra.contracts.finetuning import COMPARISONS, FINETUNINGS
 from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
-from weightspectra.contracts.parquet import read_provenance
 from weightspectra.contracts.randomness import (
     BULK,
     CLEANING,
@@ -37,6 +38,7 @@ from weightspectra.contracts.randomness import (
     TAILS,
     VECTOR_TESTS,
 )
+from weightspectra.contracts.sources import CORPUS, EXAMPLES
 from weightspectra.contracts.spectra import SPECTRA, VECTORS
 
 ALL = (

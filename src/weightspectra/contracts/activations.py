@@ -1,21 +1,9 @@
-"""Texts, the moments of the layers' inputs on them, and the overlaps of singular vectors with these."""
+"""The moments of layers' inputs on a text, and the overlaps of singular vectors with these."""
 
 import pyarrow as pa
 
 from weightspectra.contracts.columns import FLOAT32_LIST, KEY, MODEL
 from weightspectra.contracts.contract import Column, Contract
-
-CORPUS = Contract(
-    "corpus",
-    1,
-    "The documents of a text corpus, divided into a part to observe and a part to evaluate on.",
-    (
-        Column("corpus", pa.string(), "the corpus' name in the configuration"),
-        Column("part", pa.string(), "'observe' or 'evaluate'; no document is in both"),
-        Column("document", pa.string(), "name of the document, unique in the corpus"),
-        Column("text", pa.large_string(), "the text itself"),
-    ),
-)
 
 MOMENTS = Contract(
     "moments",

@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weightspectra import seals
-from weightspectra.atomic import replace_file
-from weightspectra.contracts.parquet import (
+from weightspectra.base import seals
+from weightspectra.base.atomic import replace_file
+from weightspectra.base.errors import UserError
+from weightspectra.base.parquet import (
     StrPath,
     arrow_column,
     as_paths,
@@ -22,7 +23,6 @@ from weightspectra.contracts.parquet import (
     numpy_column,
     parquet_writer,
 )
-from weightspectra.errors import UserError
 
 ROLES = ("query", "key", "value", "attention_output", "up", "gate", "down")
 """The roles a matrix can have, in the order in which tables and figures show them."""

@@ -1,42 +1,9 @@
-"""Labelled texts, tasks, and what fine-tuning does to singular values and their removal."""
+"""What fine-tuning does to singular values and their removal."""
 
 import pyarrow as pa
 
 from weightspectra.contracts.columns import FLOAT64_LIST, KEY, MODEL, SHAPE, list_of
 from weightspectra.contracts.contract import Column, Contract
-
-EXAMPLES = Contract(
-    "examples",
-    1,
-    "The labelled texts of a data set, divided into a part to learn from and a part to test on.",
-    (
-        Column("data_set", pa.string(), "the data set's name in the configuration"),
-        Column("split", pa.string(), "'train' or 'test'; no text is in both"),
-        Column("example", pa.string(), "name of the example, unique in the data set"),
-        Column("text", pa.large_string(), "the text"),
-        Column("pair", pa.large_string(), "the second text of a pair; '' if there is none"),
-        Column("label", pa.int16(), "class, counted from 0"),
-        Column("label_name", pa.string(), "what the class is called"),
-        Column("group", pa.string(), "what the example was taken from (a speech, say); '' if it stands alone"),
-    ),
-)
-
-TASKS = Contract(
-    "tasks",
-    1,
-    "One row per lm-eval task that an entry of the configuration stands for, resolved and with its data at hand.",
-    (
-        Column("task", pa.string(), "the task's name in the configuration"),
-        Column("name", pa.string(), "the task's name in lm-eval"),
-        Column("version", pa.string(), "its version there"),
-        Column("output_type", pa.string(), "multiple_choice, loglikelihood, loglikelihood_rolling or generate_until"),
-        Column("metrics", list_of(pa.string()), "the metrics it reports"),
-        Column("n_documents", pa.int64(), "documents evaluated"),
-        Column("data", pa.string(), "where the data came from"),
-        Column("file", pa.string(), "the resolved task's file, relative to the folder beside this one"),
-        Column("sha256", pa.string(), "digest of the resolved task and its data"),
-    ),
-)
 
 FINETUNINGS = Contract(
     "finetunings",

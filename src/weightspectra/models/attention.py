@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.models import families
 from weightspectra.models.layouts import HEADS, REFETCH, Config, count
 

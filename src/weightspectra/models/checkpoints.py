@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from weightspectra.atomic import replace_file
-from weightspectra.errors import UserError
+from weightspectra.base.atomic import replace_file
+from weightspectra.base.errors import UserError
 from weightspectra.models.layouts import REFETCH
 
 STORAGE: dict[str, np.dtype[Any]] = {

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import families
 from weightspectra.models.families import Family
 from weightspectra.models.layouts import REFETCH, Config, Fused, Slot, equal_parts

@@ -2,7 +2,7 @@
 
 import torch
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 
 def device(name: str) -> torch.device:

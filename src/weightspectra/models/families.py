@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES
-from weightspectra.errors import UserError
 from weightspectra.models.layouts import (
     HEADS,
     Config,

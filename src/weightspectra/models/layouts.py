@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 
 Config = Mapping[str, Any]
 """The content of a model's ``config.json``."""

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging
 
-from weightspectra.errors import UserError
-from weightspectra.models import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
+from weightspectra.base.errors import UserError
+from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
 from weightspectra.models.layouts import REFETCH
 
 UNUSED = ("pooler.",)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.models import families
 from weightspectra.models.layouts import Config
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.errors import UserError
 from weightspectra.models import checkpoints, claims, families, number_formats
 from weightspectra.models.checkpoints import StoredTensor
 from weightspectra.models.layouts import REFETCH, Slot

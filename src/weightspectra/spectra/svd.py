@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weightspectra.errors import UserError
+from weightspectra.base.errors import UserError
 from weightspectra.spectra.orthogonality import canonical_signs, deviation, gram, orthonormalised
 
 CONDITION_LIMIT = 1.2e5

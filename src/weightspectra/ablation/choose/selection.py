@@ -1,0 +1,142 @@
+"""Which singular values an entry of the configuration speaks of: ranks in each matrix."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from weightspectra.base.errors import UserError
+from weightspectra.contracts import MatrixKey
+from weightspectra.spectra.deciles import decile_ranks
+
+
+class Spectrum(NamedTuple):
+    """What a cut may depend on: one matrix' shape, its singular values, and how many leave the bulk.
+
+    Attributes
+    ----------
+    singular_values : ndarray of shape (n_values,)
+        Largest first.
+    n_out, n_in : int
+        Rows and columns of the matrix.
+    outside : dict from str to (int, int)
+        Values below and above the bulk, for each kind of bounds:
+        ``asymptotic`` (the Marchenko-Pastur edges) and ``calibrated``. Empty
+        where no cut needs them.
+    """
+
+    singular_values: np.ndarray
+    n_out: int
+    n_in: int
+    outside: Mapping[str, tuple[int, int]] = {}
+
+    @property
+    def n_values(self) -> int:
+        """Number of singular values, min(n_out, n_in)."""
+        return len(self.singular_values)
+
+    def bulk(self, bounds: str) -> np.ndarray:
+        """Return the ranks inside the bulk, ascending (so the smallest value comes last)."""
+        n_below, n_above = self.outside[bounds]
+        return np.arange(n_above, self.n_values - n_below)
+
+
+def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame | None = None) -> dict[MatrixKey, Spectrum]:
+    """Join rows of ``contracts.SPECTRA`` and, if given, ``contracts.BULK`` by matrix, in the order of the spectra."""
+    rows = bulk.to_dict("records") if bulk is not None else []
+    outside = {
+        _key_of(row): {
+            "asymptotic": (row["n_below"], row["n_above"]),
+            "calibrated": (row["n_below_bound"], row["n_above_bound"]),
+        }
+        for row in rows
+    }
+    return {
+        (key := _key_of(row)): Spectrum(row["singular_values"], row["n_out"], row["n_in"], outside.get(key, {}))
+        for row in spectra.to_dict("records")
+    }
+
+
+def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
+    return MatrixKey(row["layer"], row["role"], row["expert"])
+
+
+class Choice(NamedTuple):
+    """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
+
+    name: str
+    decile: int
+    ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
+
+
+def choices(values: Mapping[str, Any], bounds: str) -> Iterator[Choice]:
+    """Yield one choice for each cut that ``remove`` or ``keep`` asks for.
+
+    Parameters
+    ----------
+    values : mapping
+        Exactly one of ``deciles``, ``indices``, ``region``.
+    bounds : {'asymptotic', 'calibrated'}
+        What bounds the bulk, for regions.
+
+    Raises
+    ------
+    UserError
+        For ranks in the wrong order, and, when a choice meets a matrix, for
+        ranks that the matrix does not have.
+    """
+    ((kind, wanted),) = values.items()
+    yield from SELECTIONS[kind](wanted, bounds)
+
+
+def _deciles(deciles: Sequence[int], _: str) -> Iterator[Choice]:
+    def taking(decile: int) -> Callable[[MatrixKey, Spectrum], np.ndarray]:
+        return lambda _, spectrum: decile_ranks(spectrum.n_values, decile)
+
+    for decile in deciles:
+        yield Choice(f"decile {decile}", decile, taking(decile))
+
+
+def _indices(first_and_last: Sequence[int], _: str) -> Iterator[Choice]:
+    first, last = first_and_last
+    if first > last:
+        raise UserError(f"cuts: indices [{first}, {last}]: the first is larger than the last; swap them")
+
+    def ranks(key: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        if last >= spectrum.n_values:
+            raise UserError(
+                f"cuts: indices [{first}, {last}]: {key} has {spectrum.n_values} singular values, "
+                f"numbered 0 to {spectrum.n_values - 1}; choose smaller indices or fewer matrices (roles, layers)"
+            )
+        return np.arange(first, last + 1)
+
+    yield Choice(f"indices {first}-{last}", 0, ranks)
+
+
+def _regions(regions: Sequence[str], bounds: str) -> Iterator[Choice]:
+    def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        return np.arange(spectrum.n_values - spectrum.outside[bounds][0], spectrum.n_values)
+
+    def inside(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        return spectrum.bulk(bounds)
+
+    def above(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
+        return np.arange(spectrum.outside[bounds][1])
+
+    known = {"below": below, "inside": inside, "above": above}
+    for region in regions:
+        yield Choice(region + said_of(bounds), 0, known[region])
+
+
+def said_of(bounds: str) -> str:
+    """Return what a label adds for these bounds of the bulk: nothing for the published ones."""
+    return "" if bounds == "asymptotic" else f" ({bounds})"
+
+
+SELECTIONS: Mapping[str, Callable[[Any, str], Iterator[Choice]]] = {
+    "deciles": _deciles,
+    "indices": _indices,
+    "region": _regions,
+}
+"""From a key of ``remove`` and ``keep`` in the configuration to what it chooses, one cut each."""

@@ -1,0 +1,123 @@
+"""How a stage runs as a job: log file, no network, one-line errors, provenance."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from weightspectra import contracts
+from weightspectra.base import provenance
+from weightspectra.base.errors import UserError
+
+
+class _Tee:
+    """Standard error that also goes to the job's log file."""
+
+    def __init__(self, path: str):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._terminal: TextIO = sys.stderr
+        self._log = open(path, "w", buffering=1)  # noqa: SIM115 (closed in __exit__)
+
+    def __enter__(self) -> "_Tee":
+        sys.stderr = self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stderr = self._terminal
+        self._log.close()
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._terminal.write(text)
+        return self._log.write(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        self._terminal.flush()
+        self._log.flush()
+
+    def isatty(self) -> bool:
+        """Say no: libraries shall not draw bars that a log file cannot hold."""
+        return False
+
+
+def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
+    """Run a script's ``main`` as a job.
+
+    What it says on standard error is also written to ``smk.log``, a traceback
+    included. A ``UserError`` becomes one line. Both end with exit code 1. Unless
+    ``online`` is true, the hub libraries are told that there is no network.
+    The job ends when the process that started it is killed, so that the next run
+    of the workflow never meets a second writer of the same files.
+    """
+    if not online:
+        _forbid_network()
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    with _Tee(smk.log[0]):
+        try:
+            main(smk)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted; run again to go on", file=sys.stderr)
+            sys.exit(130)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process once it belongs to another parent than this one."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _forbid_network() -> None:
+    """Tell the hub libraries that there is no network, also where a script has imported them already.
+
+    They read the environment once, when they are imported.
+    """
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    imported: Any = sys.modules.get("huggingface_hub.constants")
+    if imported is not None:
+        imported.HF_HUB_OFFLINE = True
+
+
+def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the provenance of a job's outputs.
+
+    It holds the rule, the digests of the configuration that the rule saw and of
+    its code, versions, seed and device, and the sources (models and corpora
+    with revision and hash) of everything it read. No dates and no paths, so
+    that the same work gives the same bytes.
+    """
+    params = dict(smk.params.items())
+    code = params.pop("code", None)
+    found = dict(sources or {})
+    for path in _parquet_files(smk.input):
+        found.update(contracts.read_provenance(path).get("sources", {}))
+    return {
+        "rule": smk.rule,
+        "config": provenance.digest(params),
+        "code": code,
+        "seed": params.get("seed"),
+        "device": device,
+        "versions": provenance.versions(),
+        "sources": found,
+    }
+
+
+def _parquet_files(paths: Iterable[str]) -> list[str]:
+    return [str(path) for path in paths if str(path).endswith(".parquet")]

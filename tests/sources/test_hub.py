@@ -1,0 +1,281 @@
+"""The hub's library against a small hub on loopback: what is asked for, how often, and what is said when it fails.
+
+The library reads its environment when it is imported, so that each fetch runs in a process of its own.
+"""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from transformers import BertModel
+
+from weightspectra.sources import hub
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPO = "lab/tiny"
+FETCH = """
+import json, sys
+from weightspectra.base.errors import UserError
+from weightspectra.sources.hub import fetch_snapshot
+try:
+    folder, commit = fetch_snapshot(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
+    print(json.dumps({"folder": str(folder), "commit": commit}))
+except UserError as error:
+    print(json.dumps({"error": str(error)}))
+"""
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers the three requests that a download needs; the server holds the files and the log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        hub = self.server.state
+        hub.log.append((self.command, self.path, self.headers.get("Range")))
+        info = re.fullmatch(r"/api/models/([^?]+)/revision/([^/?]+)", self.path)
+        file = re.fullmatch(rf"/(.+)/resolve/(?:{COMMIT}|main)/(.+)", self.path)
+        repo = (info or file)[1]
+        if repo == "lab/down":
+            self.refuse(503)
+        elif repo == "lab/gated" and file:
+            self.refuse(403, "GatedRepo")
+        elif repo not in (REPO, "lab/gated"):
+            self.refuse(404, "RepoNotFound")
+        elif info and info[2] not in (COMMIT, "main"):
+            self.refuse(404, "RevisionNotFound")
+        elif info:
+            siblings = [{"rfilename": name} for name in hub.files]
+            self.answer(200, json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode())
+        else:
+            self.send_file(file[2])
+
+    def send_file(self, name):
+        content = self.server.state.files[name]
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        start = int(asked[1]) if asked else 0
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        if asked:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        broken = self.command == "GET" and name == self.server.state.breaks_at
+        self.server.state.breaks_at = None if broken else self.server.state.breaks_at
+        self.answer(206 if asked else 200, content[start:], headers, half=broken)
+
+    def refuse(self, status, code=None):
+        self.answer(status, b"", {"X-Error-Code": code} if code else {})
+
+    def answer(self, status, body, headers=(), half=False):
+        self.send_response(status)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body[: len(body) // 2] if half else body)
+            if half and self.server.state.stalls:
+                self.wfile.flush()
+                self.server.state.stalled.set()
+                self.server.state.released.wait(60)
+        self.close_connection = half
+
+
+class State:
+    """The files of the hub, how it misbehaves, and what it was asked."""
+
+    def __init__(self, files: dict[str, bytes]):
+        self.files = files
+        self.log: list[tuple[str, str, str | None]] = []
+        self.breaks_at: str | None = None
+        self.stalls = False
+        self.stalled, self.released = threading.Event(), threading.Event()
+
+    def downloads(self) -> list[str]:
+        """Return the files sent so far, and forget them."""
+        found = [path.rpartition("/")[2] for command, path, _ in self.log if command == "GET" and "/resolve/" in path]
+        self.log.clear()
+        return sorted(found)
+
+
+@pytest.fixture
+def server(tiny_bert, tmp_path):
+    """A hub with one model in several shards, and files that nobody needs; yields its state."""
+    BertModel.from_pretrained(tiny_bert).save_pretrained(tmp_path / "model", max_shard_size="40KB")
+    files = {path.name: path.read_bytes() for path in sorted((tmp_path / "model").iterdir())}
+    files |= {name: (tiny_bert / name).read_bytes() for name in ("tokenizer.json", "tokenizer_config.json")}
+    files |= dict.fromkeys(("pytorch_model.bin", "README.md", "onnx/model.onnx", "original/params.json"), b"not needed")
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    running.daemon_threads = True
+    running.state = State(files)
+    running.state.endpoint = f"http://127.0.0.1:{running.server_port}"
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield running.state
+    running.state.released.set()
+    running.shutdown()
+    running.server_close()
+
+
+WANTED = ["config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a fetch in a process of its own."""
+
+    def started(endpoint, repo=REPO, revision=COMMIT, offline=False, **options):
+        plain = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        plain |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        plain |= {"PYTHONPATH": str(Path(hub.__file__).parents[2]), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+        plain["HF_HUB_OFFLINE"] = "1" if offline else "0"
+        command = [sys.executable, "-c", FETCH, repo, revision, json.dumps(options)]
+        return subprocess.Popen(command, env=plain, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return started
+
+
+@pytest.fixture
+def fetch(start):
+    """Return a function that fetches, and returns what was found; it gives up on a fetch that hangs."""
+
+    def fetched(*args, **options):
+        with start(*args, **options) as process:
+            out, err = process.communicate(timeout=60)
+        assert out, err
+        return {**json.loads(out), "said": err}
+
+    return fetched
+
+
+def shards(state: State) -> list[str]:
+    return [name for name in state.files if name.endswith(".safetensors")]
+
+
+def test_the_first_fetch_takes_what_is_needed_and_the_second_nothing(server, fetch):
+    first = fetch(server.endpoint)
+    assert len(shards(server)) > 2
+    assert server.downloads() == sorted([*WANTED, *shards(server)])
+    folder = Path(first["folder"])
+    for name in (*WANTED, *shards(server)):
+        assert (folder / name).read_bytes() == server.files[name]
+    assert fetch(server.endpoint) == first
+    assert server.log == []
+
+
+def test_a_cached_commit_needs_no_hub(server, fetch):
+    first = fetch(server.endpoint)
+    assert fetch("http://127.0.0.1:9") == first
+    assert fetch("http://127.0.0.1:9", offline=True) == first
+
+
+def test_a_branch_is_resolved_to_its_commit(server, fetch):
+    first = fetch(server.endpoint, revision="main")
+    assert first["commit"] == COMMIT
+    assert Path(first["folder"]).name == COMMIT
+    server.downloads()
+    assert fetch(server.endpoint, revision="main") == first
+    asked = [("GET", f"/api/models/{REPO}/revision/main"), ("HEAD", f"/{REPO}/resolve/main/config.json")]
+    assert [(command, path) for command, path, _ in server.log] == asked
+
+
+def test_a_file_lost_from_the_cache_is_fetched_again(server, fetch):
+    folder = Path(fetch(server.endpoint)["folder"])
+    server.downloads()
+    shard = folder / shards(server)[1]
+    shard.resolve().unlink()
+    shard.unlink()
+    fetch(server.endpoint)
+    assert server.downloads() == [shard.name]
+
+
+def test_a_broken_connection_resumes_where_it_broke(server, fetch):
+    """The library writes blocks of 10 MiB: half of 32 MB is one block and a piece that is asked for again."""
+    big, index = "model-extra.safetensors", "model.safetensors.index.json"
+    server.files[big] = save({"extra": np.arange(8_000_000, dtype=np.float32)})
+    listed = json.loads(server.files[index])
+    listed["weight_map"]["extra"] = big
+    server.files[index] = json.dumps(listed).encode()
+    server.breaks_at = big
+    folder = Path(fetch(server.endpoint)["folder"])
+    assert [asked for _, path, asked in server.log if path.endswith(big) and asked] == [f"bytes={10 * 2**20}-"]
+    assert (folder / big).read_bytes() == server.files[big]
+
+
+def test_a_killed_download_keeps_its_finished_files(server, start, fetch):
+    last = shards(server)[-1]
+    server.breaks_at, server.stalls = last, True
+    with start(server.endpoint) as process:
+        assert server.stalled.wait(60)
+        process.kill()
+    server.downloads()
+    folder = Path(fetch(server.endpoint)["folder"])
+    assert server.downloads() == [last]
+    assert (folder / last).read_bytes() == server.files[last]
+
+
+@pytest.mark.parametrize(
+    ("request_for", "message"),
+    [
+        ({"revision": "f" * 40}, f"^{REPO}@f+: the model has no such revision; give a commit, branch or tag"),
+        (
+            {"repo": "lab/none"},
+            f"^lab/none@{COMMIT}: .* has no such model, or it is private; check the name, or log in",
+        ),
+        ({"repo": "lab/gated"}, "the model is gated; accept its licence at .*/lab/gated, then: hf auth login$"),
+        ({"repo": "lab/down"}, r"answered 503; run again later$"),
+        ({"repo": "no name"}, "has no such model"),
+        ({"offline": True}, "HF_HUB_OFFLINE is set; unset it"),
+    ],
+)
+def test_refusals_are_one_line(server, fetch, request_for, message):
+    found = fetch(server.endpoint, **request_for)
+    assert re.search(message, found["error"])
+    assert "\n" not in found["error"]
+
+
+def test_a_shard_that_the_repository_lacks(server, fetch):
+    del server.files[shards(server)[1]]
+    assert "incomplete: its index names" in fetch(server.endpoint)["error"]
+    assert not set(server.downloads()) & set(shards(server))
+
+
+def test_pickles_need_permission(server, fetch):
+    server.files = {n: c for n, c in server.files.items() if "safetensors" not in n}
+    assert "its weights are pickled (pytorch_model.bin)" in fetch(server.endpoint)["error"]
+    assert server.downloads() == []
+    fetch(server.endpoint, allow_pickle=True)
+    assert "pytorch_model.bin" in server.downloads()
+
+
+def test_a_closed_endpoint_is_refused(fetch):
+    found = fetch("http://127.0.0.1:9")
+    assert re.search(r"http://127\.0\.0\.1:9 cannot be reached \(.*refused.*\)", found["error"])
+    assert "\n" not in found["error"]
+
+
+def test_a_silent_endpoint_is_refused(fetch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found = fetch(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert "cannot be reached" in found["error"]
+    assert hub.ANSWER_SECONDS < 5
+
+
+def test_a_branch_is_taken_from_the_cache_when_the_hub_is_away(server, fetch):
+    first = fetch(server.endpoint, revision="main")
+    again = fetch("http://127.0.0.1:9", revision="main")
+    assert again["folder"] == first["folder"]
+    assert f"cannot be reached ([Errno 111] Connection refused): taking commit {COMMIT}, which is in" in again["said"]
