@@ -1,17 +1,28 @@
-"""Runs the real Snakefile in a process of its own, in a folder of its own."""
+"""Runs the real Snakefile in a process of its own, in a folder of its own.
+
+A process that only plans, or refuses, is a fork of this one: Snakemake is imported once for all of them, and each still
+sees the workflow's files as they are now. What stops jobs starts Snakemake as a user does.
+"""
 
 import copy
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+import traceback
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parents[2]
+HANGS_S = 3600
+"""What has not ended after so long hangs; no machine is so slow."""
+
 OFFLINE = (
     "import runpy, socket, sys\n"
     "def refuse(*_): raise OSError('this test has no network')\n"
@@ -19,6 +30,8 @@ OFFLINE = (
     "sys.argv = sys.argv[1:]\n"
     "runpy.run_module('snakemake', run_name='__main__')\n"
 )
+OURS = {path.stem for path in (ROOT / "workflow").glob("*.py")} | {"weightspectra"}
+"""Modules that a fork must import from its own copy of the workflow."""
 
 
 def copy_workflow(folder):
@@ -32,18 +45,8 @@ def copy_workflow(folder):
 
 def start(folder, *options, root=ROOT, cores=2):
     """Start Snakemake in its own process group, so that a test can interrupt or kill all of it."""
-    command = [
-        sys.executable,
-        "-c",
-        OFFLINE,
-        "snakemake",
-        "--snakefile",
-        str(root / "Snakefile"),
-        "--cores",
-        str(cores),
-    ]
     return subprocess.Popen(
-        [*command, "--directory", str(folder), *map(str, options)],
+        [sys.executable, "-c", OFFLINE, *_command(folder, options, root, cores)],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -54,16 +57,67 @@ def start(folder, *options, root=ROOT, cores=2):
     )
 
 
-def run(folder, *options, root=ROOT, cores=2, timeout=300):
-    """Run Snakemake to its end; return its exit code and all that it said."""
-    process = start(folder, *options, root=root, cores=cores)
+def run(folder, *options, root=ROOT, cores=2):
+    """Run Snakemake to its end in a fork of this process; return its exit code and all that it said."""
+    import snakemake.cli  # before the fork, so that every later one has it
+
+    with tempfile.TemporaryFile("w+") as said:
+        process = os.fork()
+        if process == 0:
+            _become(snakemake.cli, _command(folder, options, root, cores), root, said)
+        code = _end_of(process)
+        said.seek(0)
+        return code, said.read()
+
+
+def _command(folder, options, root, cores):
+    where = ["--snakefile", str(root / "Snakefile"), "--cores", str(cores), "--directory", str(folder)]
+    return ["snakemake", *where, *map(str, options)]
+
+
+def _become(cli, command, root, said):
+    """Be Snakemake until it ends, and then end: called in a fork, never returns."""
+    code = 1
     try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        raise AssertionError(f"no end after {timeout} s:\n{output[-3000:]}") from None
-    return process.returncode, output
+        os.setsid()
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+        socket.socket.connect = socket.create_connection = socket.getaddrinfo = _refuse
+        for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+            del sys.modules[name]
+        sys.path[:] = [path for path in sys.path if not path.startswith(str(ROOT))]
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.chdir(root)
+        sys.argv = command
+        cli.main(command[1:])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _refuse(*_):
+    raise OSError("this test has no network")
+
+
+def _end_of(process):
+    """Wait for a fork; kill it and its jobs if it hangs. Return its exit code."""
+    deadline = time.monotonic() + HANGS_S
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    raise AssertionError(f"no end after {HANGS_S} s")
 
 
 def plan(folder, *options, root=ROOT):

@@ -114,7 +114,7 @@ def test_another_task_draws_its_corpus_anew(finished):
 
 def test_edited_probes_train_nothing(finished):
     root = finished / "workflow copy"
-    path = root / "src" / "weightspectra" / "birth" / "attention_probes.py"
+    path = root / "src" / "weightspectra" / "birth" / "probes" / "attention.py"
     original = path.read_text()
     try:
         path.write_text(original + "\nANOTHER_NUMBER = 1\n")

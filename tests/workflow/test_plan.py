@@ -144,10 +144,10 @@ def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("spectra/permutation.py", {*OF_BULK, "evaluate_cuts", *PRESENTATION}),
-        ("spectra/cleaning.py", {"map_information", *PRESENTATION}),
+        ("randomness/noise/permutation.py", {*OF_BULK, "evaluate_cuts", *PRESENTATION}),
+        ("randomness/cleaning.py", {"map_information", *PRESENTATION}),
         ("activations/moments.py", {"collect_activations", "measure_overlap", *PRESENTATION}),
-        ("ablation/perplexity.py", {"evaluate_cuts", *PRESENTATION}),
+        ("ablation/measure/perplexity.py", {"evaluate_cuts", *PRESENTATION}),
     ],
 )
 def test_edited_code_re_runs_what_it_computes_and_an_edited_comment_nothing(module, rules, finished):
@@ -182,6 +182,6 @@ def test_two_runs_never_write_to_the_same_folder(tmp_path):
 
 def test_make_names_a_configuration_that_does_not_exist():
     make = ["make", "--no-print-directory", "--old-file=envs/requirements.txt", "run", "CONFIG=none.yaml"]
-    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert re.search(r"none\.yaml: no such file; config/README\.md says how to write one", done.stdout)
