@@ -1,6 +1,5 @@
 """Runs the real Snakefile in a process of its own, in a folder of its own."""
 
-import copy
 import os
 import re
 import shutil
@@ -90,17 +89,6 @@ def seem_finished(folder, root, config):
             artifact.touch()
     code, output = run(folder, "--configfile", path, "--touch", "--forceall", root=root)
     assert code == 0, output
-
-
-def with_value(config, path, value):
-    """Return a copy of a configuration with one value replaced or added; steps of the path are joined by slashes."""
-    config = copy.deepcopy(config)
-    *folders, name = path.split("/")
-    place = config
-    for folder in folders:
-        place = place[int(folder)] if isinstance(place, list) else place.setdefault(folder, {})
-    place[name] = value
-    return config
 
 
 def artifacts(folder):
