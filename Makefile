@@ -31,12 +31,14 @@ check: $(READY)  ## formatting, linters, types, and generated pages
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/python docs/generate_data.py --check
+	$(BIN)/python docs/generate_configuration.py --check
 
 test-slurm: $(READY)  ## a miniature on a throw-away SLURM cluster (needs root and Debian's packages)
 	@$(BIN)/pytest -m slurm tests/slurm
 
-docs: $(READY)  ## renew docs/data.md, which is generated from the contracts
+docs: $(READY)  ## renew the pages that are generated from contracts and settings, and the schema for editors
 	$(BIN)/python docs/generate_data.py
+	$(BIN)/python docs/generate_configuration.py
 
 clean:  ## remove all results (not the environment)
 	rm -rf results logs benchmarks .snakemake

@@ -17,8 +17,10 @@ if "models" not in config:
 
 
 from plan import Plan
+from snakemake.pathvars import Pathvars
 
-plan = Plan(config, root=workflow.basedir)
+plan = Plan(config, root=workflow.basedir, files=workflow.configfiles)
+workflow.pathvars.update(Pathvars.from_config(config))
 
 
 wildcard_constraints:

@@ -10,7 +10,7 @@ import yaml
 
 def results_of(config: Mapping[str, Any]) -> Path:
     """Return the folder of a configuration's results."""
-    return Path(config.get("pathvars", {}).get("results", "results"))
+    return Path(config.get("pathvars", {}).get("results", "results")).expanduser()
 
 
 def findings(config: Mapping[str, Any]) -> str:

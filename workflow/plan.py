@@ -3,20 +3,21 @@
 import fcntl
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import kept
-from birth_settings import text_of
 from findings import findings, results_of
-from settings import SettingsError, complete
 from shown import Shown
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.provenance import code_digest, digest
+from weightspectra.config.birth_contradictions import text_of
+from weightspectra.config.messages import ConfigurationError
+from weightspectra.config.reading import resolve
 
 Wildcards = Any
 
@@ -30,13 +31,23 @@ class Plan:
         Snakemake's configuration; checked, and completed with its defaults.
     root : path
         The folder of the Snakefile.
+    files : paths
+        The files that the configuration was read from.
+
+    Attributes
+    ----------
+    settings : Configuration
+        The same as ``config``, typed.
     """
 
-    def __init__(self, config: dict[str, Any], root: str):
+    def __init__(self, config: dict[str, Any], root: str, files: Iterable[str | Path] = ()):
         try:
-            self.config = complete(config)
-        except SettingsError as error:
+            self.settings = resolve(config, files)
+        except ConfigurationError as error:
             raise SystemExit(f"error: {error}") from None
+        config.clear()
+        config.update(self.settings.plain())
+        self.config = config
         self.root = Path(root)
         self.shown = Shown(self)
 
@@ -206,7 +217,7 @@ class Plan:
 
     def text_of_birth(self, wildcards: Wildcards) -> str:
         """Return the text of a birth, or the counts that come with the workflow."""
-        return str(text_of(self.config["births"][wildcards.birth]["data"]))
+        return str(text_of(self.settings.births[wildcards.birth].data))
 
     def corpus_inputs(self, wildcards: Wildcards) -> list[str]:
         """Return the characters that a corpus of the bigram task is drawn from; other corpora need nothing."""

@@ -24,13 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 import numpy as np
 import torch
-import yaml
 
 from weightspectra import contracts
 from weightspectra.models import number_formats
+from weightspectra.randomness.settings import Randomness
 
 MODEL, PART, SEED = "model", "00-of-01", 1
-SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 PREPARATION = ("extract_weights", "simulate_nulls")
 RULES = ("decompose", "fit_bulk", "fit_levels", "score_vectors", "measure_tails", "map_information")
 HEAD_SIZE = 128
@@ -58,7 +57,7 @@ def main() -> None:
     folder, words = Path(folder), words[: len(words) - only_nulls]
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(words[0]) if kind == "real" else folder / "source.parquet"
-    settings = defaults()
+    settings = Randomness().plain()
     if kind == "noise":
         n_out, n_in, *n_draws = map(int, words)
         write_noise(folder, n_out, n_in, source)
@@ -105,12 +104,6 @@ def job(rule: str, folder: Path, source: Path, settings: dict[str, float]) -> Si
     wildcards = SimpleNamespace(model=MODEL, part=PART)
     params = Params(**settings, code="calibration", seed=SEED, device="cpu", fused_split="interleaved")
     return SimpleNamespace(rule=rule, input=inputs, output=outputs, wildcards=wildcards, params=params, threads=1)
-
-
-def defaults() -> dict[str, float]:
-    """Return what a configuration has under ``randomness`` if it says nothing."""
-    described = yaml.safe_load(SCHEMA.read_text())["properties"]["randomness"]["properties"]
-    return {name: entry["default"] for name, entry in described.items()}
 
 
 def with_source(inputs: Files, source: Path) -> Files:

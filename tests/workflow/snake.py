@@ -4,7 +4,6 @@ A process that only plans, or refuses, is a fork of this one: Snakemake is impor
 sees the workflow's files as they are now. What stops jobs starts Snakemake as a user does.
 """
 
-import copy
 import os
 import re
 import shutil
@@ -144,17 +143,6 @@ def seem_finished(folder, root, config):
             artifact.touch()
     code, output = run(folder, "--configfile", path, "--touch", "--forceall", root=root)
     assert code == 0, output
-
-
-def with_value(config, path, value):
-    """Return a copy of a configuration with one value replaced or added; steps of the path are joined by slashes."""
-    config = copy.deepcopy(config)
-    *folders, name = path.split("/")
-    place = config
-    for folder in folders:
-        place = place[int(folder)] if isinstance(place, list) else place.setdefault(folder, {})
-    place[name] = value
-    return config
 
 
 def artifacts(folder):

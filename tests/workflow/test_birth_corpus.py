@@ -1,7 +1,8 @@
 """A corpus of the bigram task is drawn from its own birth's task, and again when that changes."""
 
 import pytest
-from snake import plan, run, with_value, write_config
+from configurations import with_value
+from snake import plan, run, write_config
 
 from weightspectra import contracts
 

@@ -2,7 +2,8 @@
 
 import pytest
 import yaml
-from snake import ROOT, copy_workflow, plan, run, seem_finished, with_value, write_config
+from configurations import with_value
+from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
 
 PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
 OF_RUNS = {"probe_birth", "score_locator", *PRESENTATION}

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 import yaml
-from snake import ROOT, copy_workflow, plan, run, seem_finished, with_value, write_config
+from configurations import with_value
+from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
 
 from weightspectra.base.provenance import digest
 

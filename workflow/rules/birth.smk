@@ -16,7 +16,7 @@ simulate_memories  in:  counts that come with the workflow
 A seed is a wildcard, as a part is: runs of different seeds are jobs of their own.
 """
 
-from birth_settings import SHAKESPEARE
+from weightspectra.config.birth_contradictions import SHAKESPEARE
 
 
 localrules:

@@ -1,13 +1,12 @@
-"""Tasks in a configuration: what cannot be asked is refused, and a task is made from what it names."""
+"""Tasks in a configuration: what cannot be asked is refused."""
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from plan import Plan
-from settings import SettingsError, complete
-from snake import ROOT
+from configurations import complete
+
+from weightspectra.config.messages import ConfigurationError
 
 BASE = yaml.safe_load("""
 models:
@@ -24,26 +23,9 @@ def refused(task, **changes) -> str:
     config = copy.deepcopy(BASE)
     config["tasks"][task].update(changes)
     config["tasks"][task] = {key: value for key, value in config["tasks"][task].items() if value is not None}
-    with pytest.raises(SettingsError) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         complete(config)
     return str(refusal.value)
-
-
-def test_a_task_is_made_from_what_it_names(tmp_path):
-    folder = tmp_path / "own"
-    folder.mkdir()
-    for name in ("mine.yaml", "helper.py", "rows.parquet", "notes.txt"):
-        (folder / name).touch()
-    config = copy.deepcopy(BASE)
-    config["tasks"]["mine"] = {"file": str(folder / "mine.yaml")}
-    config["tasks"]["copied"] = {"name": "boolq", "data": str(folder)}
-    plan = Plan(config, root=str(ROOT))
-    found = {task: plan.task_inputs(SimpleNamespace(task=task)) for task in config["tasks"]}
-    assert found["films"] == {"data_set": ["<results>/data_sets/films.parquet"], "tokenizer": [], "own": []}
-    assert found["long"]["tokenizer"] == ["<results>/sources/one.parquet"]
-    assert found["mine"]["own"] == [str(folder / "helper.py"), str(folder / "mine.yaml")]
-    assert str(folder / "notes.txt") in found["copied"]["own"]
-    assert str(folder / "rows.parquet") not in found["copied"]["own"]
 
 
 def test_what_a_task_names_must_be_there():

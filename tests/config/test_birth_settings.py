@@ -2,17 +2,15 @@
 
 import copy
 import itertools
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from birth_settings import OF_KIND, OF_OPTIMISER, SHAKESPEARE
-from plan import Plan
-from settings import SettingsError, complete
-from snake import ROOT
+from configurations import complete
 
 from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.settings import OF_KIND, OF_OPTIMISER
 from weightspectra.birth.task import characters
+from weightspectra.config.messages import ConfigurationError
 
 BASE = yaml.safe_load("""
 models:
@@ -45,7 +43,7 @@ def births(text):
 
 
 def refused(config):
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(ConfigurationError) as error:
         complete(config)
     return str(error.value).splitlines()[1:]
 
@@ -309,7 +307,7 @@ def test_a_text_is_looked_into_before_any_job(content, line, tmp_path, monkeypat
 
 
 def test_a_long_text_is_left_to_its_job(tmp_path, monkeypatch):
-    monkeypatch.setattr("birth_contradictions.MAX_BYTES", 3)
+    monkeypatch.setattr("weightspectra.config.birth_contradictions.MAX_BYTES", 3)
     (tmp_path / "mine.txt").write_text("aaaa")
     complete(with_values(births__base__data={"text": str(tmp_path / "mine.txt")}))
 
@@ -429,36 +427,3 @@ def test_figures_get_the_defaults_of_their_kind():
     assert found["c"]["probes"] == ["in_context_accuracy"]
     assert found["s"]["against"] == "dimension"
     assert found["t"] == {"kind": "timeline", "births": ["base"]}
-
-
-def test_the_initial_checkpoint_is_the_control_of_the_last_one_of_its_run():
-    plan = Plan(copy.deepcopy(BASE), root=str(ROOT))
-    assert plan.controls == {"first": "last"}  # 'other' is the initialisation of another seed
-    nulls = {model: plan.nulls_of(SimpleNamespace(model=model)) for model in BASE["models"]}
-    assert nulls["first"] == nulls["last"] == "<results>/nulls/last.parquet"
-    assert nulls["other"] == "<results>/nulls/other.parquet"
-    assert plan.shown.figures["controls-first"] == {
-        "kind": "controls",
-        "model": "last",
-        "control": "first",
-        "block": None,
-    }
-    assert plan.titles["last"] == "Trained"
-    assert plan.original_of(SimpleNamespace(model="first")) == ["<results>/births/base/seed-0.parquet"]
-
-
-def test_a_control_of_its_own_kind_stands_before_a_drawn_one():
-    config = with_values(models__drawn={"source": {"random": {"like": "last"}}})
-    config["models"] = {name: config["models"][name] for name in ("drawn", "last", "middle", "first", "other")}
-    plan = Plan(config, root=str(ROOT))
-    assert plan.controls == {"first": "last", "drawn": "last"}
-    assert plan.shown.figures["information-last"]["control"] == "first"
-
-
-def test_a_text_is_found_in_the_home_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "mine.txt").write_text("abcdef" * 9)
-    plan = Plan(with_values(births__wide__data={"text": "~/mine.txt"}), root=str(ROOT))
-    assert plan.text_of_birth(SimpleNamespace(birth="wide")) == str(tmp_path / "mine.txt")
-    assert plan.text_of_birth(SimpleNamespace(birth="base")) == str(SHAKESPEARE)
-    assert SHAKESPEARE.is_file()

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 import yaml
-from settings import SettingsError, complete
+from configurations import complete
+
+from weightspectra.config.messages import ConfigurationError
 
 BASE = yaml.safe_load("""
 models:
@@ -26,7 +28,7 @@ experiments:
 def refused(change) -> str:
     config = copy.deepcopy(BASE)
     change(config, config["experiments"]["small"]["cuts"][0])
-    with pytest.raises(SettingsError) as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         complete(config)
     return str(refusal.value)
 

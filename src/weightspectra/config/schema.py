@@ -1,0 +1,65 @@
+"""The JSON schema of a configuration: what editors complete from, and what messages speak of."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from weightspectra.base.settings import Section
+from weightspectra.config.configuration import Configuration
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Node = Mapping[str, Any]
+
+
+class _ForEditors(GenerateJsonSchema):
+    """Leaves out what only Python knows: None for a key that isn't there, and sections in full as defaults."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None or isinstance(schema["default"], Section):
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        found = super().dict_schema(schema)
+        if "patternProperties" in found:
+            [found["additionalProperties"]] = found.pop("patternProperties").values()
+            found["propertyNames"] = self.generate_inner(schema["keys_schema"])
+        return found
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+@functools.cache
+def json_schema() -> dict[str, Any]:
+    """Return the schema of a configuration."""
+    found = Configuration.model_json_schema(schema_generator=_ForEditors)
+    for section in (found, *found["$defs"].values()):
+        section.pop("title", None)
+        for node in (section, *section["properties"].values()):
+            if "description" in node:
+                node["description"] = " ".join(node["description"].split())
+    return {"$schema": DIALECT, "title": "weightspectra configuration", **found}
+
+
+def node_at(path: Iterable[str | int]) -> Node:
+    """Return the schema of one place of a configuration, with its own description before that of its kind."""
+    node = _resolved(json_schema())
+    for step in path:
+        if isinstance(step, int):
+            node = _resolved(node["prefixItems"][step] if "prefixItems" in node else node.get("items", {}))
+        else:
+            node = _resolved(node.get("properties", {}).get(step) or node.get("additionalProperties") or {})
+    return node
+
+
+def _resolved(node: Any) -> Node:
+    if not isinstance(node, Mapping) or "$ref" not in node:
+        return node if isinstance(node, Mapping) else {}
+    return {**json_schema()["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}

@@ -1,0 +1,93 @@
+"""Settings of models: where each comes from, and how it is read."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from weightspectra.base.settings import Choice, Natural, Place, Reference, Section, Title
+from weightspectra.sources.settings import Package, PackageFolder
+
+Role = Literal["query", "key", "value", "attention_output", "up", "gate", "down"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Repository(Section):
+    """A repository of the Hugging Face hub."""
+
+    repo: Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+)?$")]
+    """owner/name"""
+    revision: str
+    """Commit hash (best), tag or branch."""
+
+
+class GgufFile(Section):
+    """A GGUF file, in a package or on this machine; its weights are dequantised to float32."""
+
+    exactly_one: ClassVar[tuple[str, ...]] = ("package", "path")
+    package: Package | None = None
+    path: Place | None = None
+    """Folder that holds the file."""
+    file: str
+    """The GGUF file inside the package or folder."""
+
+
+class RandomControl(Section):
+    """A random control: the same architecture as another model with the library's initialisation."""
+
+    like: Annotated[str, Reference("model")]
+    """Name of the other model."""
+
+
+class NoisierCopy(Section):
+    """Another model with the estimated noise of its quantisation added once more, to see which results move.
+
+    Uniform over one step of each block of values, as rounding to 4 bits leaves it.
+    """
+
+    like: Annotated[str, Reference("model")]
+    """Name of the other model, of which each matrix was stored in blocks."""
+    bits: Annotated[int, Field(ge=2, le=8)] = 4
+    """Bits per value of the storage format."""
+    block: Annotated[int, Field(ge=8)] = 32
+    """Values per block."""
+
+
+class BornModel(Section):
+    """A checkpoint of a birth of this configuration. That of iteration 0 is the exact control of the others."""
+
+    birth: Annotated[str, Reference("birth")]
+    """Name of the birth."""
+    seed: Natural
+    """One of its seeds."""
+    iteration: Natural
+    """One of its checkpoints."""
+
+
+class ModelSource(Choice):
+    """Where the model comes from; exactly one of the seven."""
+
+    hub: Repository | None = None
+    path: Place | None = None
+    """A local folder as written by save_pretrained."""
+    package: PackageFolder | None = None
+    gguf: GgufFile | None = None
+    random: RandomControl | None = None
+    renoised: NoisierCopy | None = None
+    birth: BornModel | None = None
+
+
+class Model(Section):
+    """One model."""
+
+    title: Title | None = None
+    """How tables and figures call it (default: its name); without braces."""
+    source: ModelSource
+    parts: Annotated[int, Field(ge=1, le=99)] = 1
+    """Into how many jobs of whole blocks the heavy stages are divided."""
+    fused_split: Literal["interleaved", "thirds"] = "interleaved"
+    """How a fused query_key_value matrix of the GPT-NeoX kind is cut. "interleaved" (per head) is right; "thirds"
+    repeats what the paper may have done."""
+    allow_pickle: bool = False
+    """Accept .bin checkpoints, loaded with weights_only=True. Safetensors need no such trust."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with the model. Only for authors you trust."""

@@ -1,0 +1,82 @@
+"""What a job reads, as its plan names it: tasks of their own, texts, and controls among checkpoints."""
+
+import copy
+from types import SimpleNamespace
+
+import yaml
+from plan import Plan
+from snake import ROOT
+
+from weightspectra.config.birth_contradictions import SHAKESPEARE
+
+TASKS = yaml.safe_load("""
+models:
+  one: {source: {path: /models/one}}
+data_sets:
+  films: {source: {path: films.tsv}}
+tasks:
+  films: {data_set: films, prompt: "{text}\\nIt is"}
+  long: {name: ruler, tokenizer: one, metadata: {max_seq_lengths: [4096]}}
+""")
+BIRTHS = yaml.safe_load("""
+models:
+  last: {title: Trained, source: {birth: {birth: base, seed: 0, iteration: 400}}, parts: 2}
+  middle: {source: {birth: {birth: base, seed: 0, iteration: 100}}}
+  first: {source: {birth: {birth: base, seed: 0, iteration: 0}}}
+  other: {source: {birth: {birth: base, seed: 1, iteration: 0}}}
+births:
+  base: {seeds: [0, 1, 3], training: {frozen_until: {layers.0.attention.key.weight: 100}}}
+  wide: {like: base, model: {dimension: 256}}
+""")
+
+
+def test_a_task_is_made_from_what_it_names(tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name in ("mine.yaml", "helper.py", "rows.parquet", "notes.txt"):
+        (folder / name).touch()
+    config = copy.deepcopy(TASKS)
+    config["tasks"]["mine"] = {"file": str(folder / "mine.yaml")}
+    config["tasks"]["copied"] = {"name": "boolq", "data": str(folder)}
+    plan = Plan(config, root=str(ROOT))
+    found = {task: plan.task_inputs(SimpleNamespace(task=task)) for task in config["tasks"]}
+    assert found["films"] == {"data_set": ["<results>/data_sets/films.parquet"], "tokenizer": [], "own": []}
+    assert found["long"]["tokenizer"] == ["<results>/sources/one.parquet"]
+    assert found["mine"]["own"] == [str(folder / "helper.py"), str(folder / "mine.yaml")]
+    assert str(folder / "notes.txt") in found["copied"]["own"]
+    assert str(folder / "rows.parquet") not in found["copied"]["own"]
+
+
+def test_the_initial_checkpoint_is_the_control_of_the_last_one_of_its_run():
+    plan = Plan(copy.deepcopy(BIRTHS), root=str(ROOT))
+    assert plan.controls == {"first": "last"}  # 'other' is the initialisation of another seed
+    nulls = {model: plan.nulls_of(SimpleNamespace(model=model)) for model in BIRTHS["models"]}
+    assert nulls["first"] == nulls["last"] == "<results>/nulls/last.parquet"
+    assert nulls["other"] == "<results>/nulls/other.parquet"
+    assert plan.shown.figures["controls-first"] == {
+        "kind": "controls",
+        "model": "last",
+        "control": "first",
+        "block": None,
+    }
+    assert plan.titles["last"] == "Trained"
+    assert plan.original_of(SimpleNamespace(model="first")) == ["<results>/births/base/seed-0.parquet"]
+
+
+def test_a_control_of_its_own_kind_stands_before_a_drawn_one():
+    config = copy.deepcopy(BIRTHS)
+    config["models"] = {"drawn": {"source": {"random": {"like": "last"}}}, **config["models"]}
+    plan = Plan(config, root=str(ROOT))
+    assert plan.controls == {"first": "last", "drawn": "last"}
+    assert plan.shown.figures["information-last"]["control"] == "first"
+
+
+def test_a_text_is_found_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.txt").write_text("abcdef" * 9)
+    config = copy.deepcopy(BIRTHS)
+    config["births"]["wide"]["data"] = {"text": "~/mine.txt"}
+    plan = Plan(config, root=str(ROOT))
+    assert plan.text_of_birth(SimpleNamespace(birth="wide")) == str(tmp_path / "mine.txt")
+    assert plan.text_of_birth(SimpleNamespace(birth="base")) == str(SHAKESPEARE)
+    assert SHAKESPEARE.is_file()
