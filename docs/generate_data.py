@@ -23,18 +23,35 @@ json.loads(pq.read_schema("results/bulk/minilm.parquet").metadata[b"provenance"]
 
 A matrix file begins a row group with each matrix, and holds one row for each row of it. No column holds nulls.
 Every page has a checksum, which the pipeline verifies whenever it reads.
+
+The column *values* says what may stand there; of a list, what each element may be. Numbers are finite unless it says
+otherwise, and may miss a limit by rounding (1e-6). Rows that break this are not written, and not read.
 """
 
 
 def section(contract: Contract) -> str:
     """Return the part of the page that describes one contract."""
-    rows = [
-        f"| `{column.name}` | {spelled(str(column.type))} | {column.meaning.replace('|', '&#124;')} |"
-        for column in contract.columns
+    head = [
+        f"## {contract.identity}",
+        "",
+        contract.meaning,
+        "",
+        "| column | type | values | meaning |",
+        "|---|---|---|---|",
     ]
-    return "\n".join(
-        [f"## {contract.identity}", "", contract.meaning, "", "| column | type | meaning |", "|---|---|---|", *rows]
-    )
+    rows = [
+        f"| `{c.name}` | {spelled(str(c.type))} | {c.allowed} | {c.meaning.replace('|', '&#124;')} |"
+        for c in contract.columns
+    ]
+    return "\n".join([*head, *rows, *relations(contract)])
+
+
+def relations(contract: Contract) -> list[str]:
+    """Return what holds between rows and between columns."""
+    key = f"One row for each {', '.join(f'`{name}`' for name in contract.key)}." if contract.key else ""
+    order = "; ".join(" <= ".join(f"`{name}`" for name in names) for names in contract.ordered)
+    found = " ".join(filter(None, [key, f"In every row {order}." if order else ""]))
+    return ["", found] if found else []
 
 
 def spelled(kind: str) -> str:

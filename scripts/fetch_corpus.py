@@ -1,7 +1,7 @@
 """Fetch or draw a corpus of documents, and divide them into the part to observe and the part to evaluate on."""
 
 from weightspectra import contracts
-from weightspectra.base import job, provenance
+from weightspectra.base import job, seeds
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.task.corpus import draw_documents
 from weightspectra.sources import corpora, texts
@@ -33,7 +33,7 @@ def fetched(entry, selections):
 def drawn(smk):
     """Return sequences of a birth's task, each one document; and their source as above."""
     source, bigrams = smk.params.entry["source"]["birth"], Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
-    rng = provenance.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
+    rng = seeds.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
     return draw_documents(smk.params.data, bigrams, source["n_documents"], rng), ("birth", source["birth"], "")
 
 

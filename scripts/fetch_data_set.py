@@ -1,7 +1,7 @@
 """Fetch labelled texts, number their classes, and divide them into the part to learn from and the part to test on."""
 
 from weightspectra import contracts
-from weightspectra.base import job, provenance
+from weightspectra.base import job, seeds
 from weightspectra.sources import labelled, labelled_sources
 
 
@@ -14,7 +14,7 @@ def main(smk):
     )
     source = labelled_sources.read_source(entry["source"], entry["reader"], columns, splits)
     classes = labelled.number_classes(source, entry.get("classes", ()))
-    draw = provenance.generator(smk.params.seed, data_set, "split")
+    draw = seeds.generator(smk.params.seed, data_set, "split")
     parts = labelled.divide(source, splits, entry["test_share"], draw)
     rows = [
         {"data_set": data_set, "split": split, "example": example.name, "text": example.text, "pair": example.pair}

@@ -5,7 +5,7 @@ from pathlib import Path
 from weightspectra import contracts
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.activations import windows
-from weightspectra.base import job, journal, provenance
+from weightspectra.base import job, journal, provenance, seeds
 from weightspectra.finetuning import classification, runs
 from weightspectra.models import devices, live, loading
 
@@ -18,7 +18,7 @@ def main(smk):
     tokenizer, table = loading.load_tokenizer(folder, **trust), contracts.EXAMPLES.read(smk.input.data_set)
     examples = []
     for split in ("train", "test"):
-        rng = provenance.generator(smk.params.seed, wanted["data_set"], "examples to fine-tune on", split)
+        rng = seeds.generator(smk.params.seed, wanted["data_set"], "examples to fine-tune on", split)
         chosen = classification.choose(table, split, wanted.get(f"n_{split}"), rng)
         examples.append(classification.tokenised(tokenizer, chosen, max_length=wanted["max_length"]))
     encoder = loading.load(folder, device=device, **trust)
@@ -26,8 +26,8 @@ def main(smk):
     classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
     subject = runs.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
-    seeds = [provenance.derived_seed(smk.params.seed, *names.values(), str(run)) for run in range(wanted["n_seeds"])]
-    plan = runs.Plan.of(wanted, seeds)
+    numbers = map(str, range(wanted["n_seeds"]))
+    plan = runs.Plan.of(wanted, [seeds.derived_seed(smk.params.seed, *names.values(), run) for run in numbers])
     stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
     key = provenance.digest([stamp, inputs, smk.threads])
     finished = journal.Journal(output.with_name(f".{names['finetuning']}.journal"), key)

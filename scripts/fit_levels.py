@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict
 
 from weightspectra import contracts
-from weightspectra.base import job, provenance
+from weightspectra.base import job, seeds
 from weightspectra.randomness.noise import nulls
 from weightspectra.randomness.spacings import level_tests
 from weightspectra.randomness.spacings.unfolding import UNFOLDINGS, CannotUnfold
@@ -23,7 +23,7 @@ def main(smk):
         sides = max(matrix.n_out, matrix.n_in), min(matrix.n_out, matrix.n_in)
         noise = level_tests.Noise(*sides, matrix.n_below_bound, matrix.n_above_bound, matrix.noise_std)
         for unfolding in UNFOLDINGS:
-            rng = provenance.generator(smk.params.seed, matrix.model, "levels", str(key), unfolding)
+            rng = seeds.generator(smk.params.seed, matrix.model, "levels", str(key), unfolding)
             try:
                 found = level_tests.compare(matrix.singular_values, noise, unfolding, tables[sides], rng)
             except CannotUnfold as error:

@@ -1,7 +1,7 @@
 """Shuffle the entries of every matrix of a model, and keep the extreme singular values."""
 
 from weightspectra import contracts
-from weightspectra.base import job, progress, provenance
+from weightspectra.base import job, progress, seeds
 from weightspectra.models import devices
 from weightspectra.randomness.noise import shuffling
 
@@ -12,7 +12,7 @@ def main(smk):
     weights = contracts.WEIGHTS.matrices(smk.input)
     rows = []
     for key in progress.track(weights, len(weights), f"permute {model}"):
-        rng = provenance.generator(smk.params.seed, model, "permutations", str(key))
+        rng = seeds.generator(smk.params.seed, model, "permutations", str(key))
         values = weights[key]["values"]
         largest, smallest = shuffling.extremes(values, smk.params.n_permutations, rng, device=device)
         rows.append({"model": model, **key._asdict(), "largest": largest, "smallest": smallest})

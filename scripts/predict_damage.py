@@ -6,7 +6,7 @@ import torch
 
 from weightspectra import contracts
 from weightspectra.activations import windows
-from weightspectra.base import job, provenance
+from weightspectra.base import job, seeds
 from weightspectra.damage import directions, next_tokens, prediction, sensitivity
 from weightspectra.models import checkpoints, devices, live, loading, requests
 
@@ -23,7 +23,7 @@ def main(smk):
     batches = next_tokens.language_batches(sample, wanted["batch_size"], tokenizer.pad_token_id or 0, device)
     model = loading.load(folder, head="causal", dtype=getattr(torch, wanted["dtype"]), device=device, **trust)
     windows.check_window(wanted["window"], model)
-    probes = torch.Generator().manual_seed(provenance.derived_seed(smk.params.seed, *names.values(), "damage"))
+    probes = torch.Generator().manual_seed(seeds.derived_seed(smk.params.seed, *names.values(), "damage"))
     matrices = live.matrices(model, smk.params.fused_split)
     stored = contracts.VECTORS.matrices(smk.input.vectors)
     subject = sensitivity.Subject(model, matrices, lambda key: stored[key]["values"], next_tokens.predict)

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from weightspectra import contracts
-from weightspectra.base import job, progress, provenance
+from weightspectra.base import job, progress, provenance, seeds
 from weightspectra.birth.simulated import simulations
 from weightspectra.birth.task import characters
 
@@ -16,7 +16,7 @@ def main(smk):
     draws = range(settings["n_seeds"])
     rows = []
     for draw in progress.track(draws, len(draws), "simulate memories", "draws"):
-        generator = partial(provenance.generator, smk.params.seed, "memories", f"draw {draw}")
+        generator = partial(seeds.generator, smk.params.seed, "memories", f"draw {draw}")
         sizes = settings["dimensions"], settings["n_tokens"]
         rows.extend(simulations.rows(*sizes, draw, settings["n_samples"], text, generator))
     sources = {"characters": {"kind": "text", "name": path.name, "sha256": provenance.file_sha256(path)}}

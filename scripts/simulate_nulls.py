@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from weightspectra import contracts
-from weightspectra.base import job, provenance
+from weightspectra.base import job, provenance, seeds
 from weightspectra.models import attention, checkpoints
 from weightspectra.randomness.noise import nulls
 
@@ -28,7 +28,7 @@ def table(smk, shape):
     made["versions"] = provenance.versions()
     if path.exists() and contracts.read_provenance(path) == made:
         return contracts.NULLS.read(path)
-    rng = provenance.generator(smk.params.seed, "nulls", *map(str, shape))
+    rng = seeds.generator(smk.params.seed, "nulls", *map(str, shape))
     # Under a name of this model's own at first: another model's job may be at the same shape.
     own = path.with_name(f".{smk.wildcards.model}-{path.name}")
     contracts.NULLS.write(nulls.rows(shape, nulls.draw(shape, n_draws, rng)), own, made)

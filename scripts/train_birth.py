@@ -6,12 +6,12 @@ import torch
 
 from weightspectra import contracts
 from weightspectra.base import job, provenance
+from weightspectra.base.seeds import seeded
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.training.resuming import Kept, train
 from weightspectra.birth.training.steps import Recipe, Trainer, new_model
-from weightspectra.finetuning.training import seeded
 from weightspectra.models import devices
 
 

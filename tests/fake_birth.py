@@ -227,7 +227,7 @@ def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind:
         "n_true": n_true,
         "n_false": n_false,
         "n_learned": n_found,
-        "n_aligned": n_true if known else nan,
+        "n_aligned": float(n_found) if known else 0.0,
         "precision": n_true / n_located if n_located else nan,
         "recall": n_true / rank if rank else nan,
         "n_visible": n_found + (n_found > 1),

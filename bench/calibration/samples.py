@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from weightspectra.base import provenance
+from weightspectra.base import seeds
 
 SEED = 20410
 """Every random number of the calibration follows from this seed and from what it is drawn for."""
@@ -19,7 +19,7 @@ KINDS = ("Gaussian, fp32", "Gaussian, bf16", "uniform, fp32", "uniform, bf16")
 
 def generator(*purpose: object) -> np.random.Generator:
     """Return the random generator for one purpose."""
-    return provenance.generator(SEED, *(str(word) for word in purpose))
+    return seeds.generator(SEED, *(str(word) for word in purpose))
 
 
 def noise(kind: str, n_matrices: int, short_side: int, long_side: int, rng: np.random.Generator) -> torch.Tensor:

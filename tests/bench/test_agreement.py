@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_decoder
 import tables
+from filled import filled
 
 from weightspectra import contracts
 
@@ -57,17 +58,17 @@ def test_rows_say_whether_the_law_holds(planted):
 
 
 def test_tables_are_joined_by_matrix(tmp_path):
-    blank = dict.fromkeys(contracts.PREDICTIONS.schema.names, 0.0) | {"model": "m", "corpus": "c", "n_removed": 1}
-    blank |= {"expert": 0, "n_tokens": 1}
     cells = [(layer, role, decile) for layer in (0, 1) for role in ("up", "down") for decile in (1, 2)]
     rows = [
-        {**blank, "layer": layer, "role": role, "decile": decile, "predicted": 2.0**number}
+        filled(
+            contracts.PREDICTIONS,
+            **{"model": "m", "corpus": "c", "layer": layer, "role": role, "decile": decile, "predicted": 2.0**number},
+        )
         for number, (layer, role, decile) in enumerate(cells)
     ]
     contracts.PREDICTIONS.write(rows, tmp_path / "predictions" / "m" / "c.parquet", {})
-    blank = dict.fromkeys(contracts.EVALUATIONS.schema.names, 0.0) | {"model": "m", "experiment": "e", "control_of": ""}
-    blank |= {"removed": "", "statistic": "", "higher_is_better": False, "unit": "document", "n_scored": 30}
-    blank |= {"units": ["x", "y"], "unit_weights": [10.0, 20.0], "n_removed": 1, "metric": tables.METRIC}
+    blank = filled(contracts.EVALUATIONS, model="m", experiment="e", n_scored=30, n_removed=1, metric=tables.METRIC)
+    blank |= {"units": ["x", "y"], "unit_weights": [10.0, 20.0]}
     none = {"cut": "none", "scope": "none", "decile": 0, "roles": [], "layers": [], "unit_values": [5.0, 7.0]}
     cut = {"cut": "decile 2 of up", "scope": "role", "decile": 2, "roles": ["up"], "layers": [0, 1]}
     rows = [{**blank, **none}, {**blank, **cut, "unit_values": [6.0, 9.0]}, {**blank, **cut, "metric": "bits_per_byte"}]

@@ -9,7 +9,7 @@ import torch
 from induction_head import gaussian_parameters, simplified_model, small_task, target_memories
 
 from weightspectra import contracts
-from weightspectra.base.provenance import derived_seed
+from weightspectra.base.seeds import derived_seed
 from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer, initialised
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, suite

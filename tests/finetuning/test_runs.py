@@ -6,10 +6,11 @@ import torch
 from toy_classifier import plan, subject
 
 from weightspectra.base.journal import Journal
+from weightspectra.base.seeds import seeded
 from weightspectra.finetuning import runs
 from weightspectra.finetuning.classification import score_examples
 from weightspectra.finetuning.runs import finetune
-from weightspectra.finetuning.training import seeded, training
+from weightspectra.finetuning.training import training
 from weightspectra.spectra.deciles import decile_ranks
 
 

@@ -8,8 +8,9 @@ from toy_classifier import subject
 from transformers import get_linear_schedule_with_warmup
 
 from weightspectra.base.errors import UserError
+from weightspectra.base.seeds import seeded
 from weightspectra.finetuning.classification import score_examples, shuffled_batches
-from weightspectra.finetuning.training import Recipe, rate_share, seeded, training
+from weightspectra.finetuning.training import Recipe, rate_share, training
 
 RECIPE = Recipe(epochs=2, learning_rate=2e-3, weight_decay=0.1, warmup_share=0.25, batch_size=8)
 CPU = torch.device("cpu")
@@ -39,15 +40,6 @@ def test_the_toy_is_learnt(tiny_bert):
     found = score_examples(made.classifier, made.test)
     assert losses[-1] < 0.5 * losses[0]
     assert found.accuracy > 0.9 and found.auc > 0.95
-
-
-def test_generators_outside_are_left_as_they_were():
-    torch.manual_seed(5)
-    expected = torch.rand(4)
-    torch.manual_seed(5)
-    with seeded(1, CPU):
-        torch.rand(7)
-    assert torch.equal(torch.rand(4), expected)
 
 
 def test_a_plain_loop_gives_the_same_losses(tiny_bert):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from filled import filled
 
 from weightspectra import contracts
 
@@ -78,13 +79,9 @@ def write_inputs(folder, model):
             left, values, right = np.linalg.svd(weight, full_matrices=False)
             short_side = "left" if weight.shape[0] <= weight.shape[1] else "right"
             vectors.write(key, (left.T if short_side == "left" else right).astype(np.float32))
-            row = dict.fromkeys(contracts.SPECTRA.schema.names + contracts.BULK.schema.names, 0)
-            row |= {"converged": True, "p_below": [], "p_above": []}
-            row |= {"model": "tiny", **key._asdict(), "route": "gesdd", "short_side": short_side}
-            row |= {"n_above": 2, "n_below": 1, "n_values": len(values), "singular_values": values}
-            row |= {"n_out": len(weight), "n_in": weight.shape[1]}
-            spectra.append({name: row[name] for name in contracts.SPECTRA.schema.names})
-            bulk.append({name: row[name] for name in contracts.BULK.schema.names})
+            known = {"model": "tiny", **key._asdict(), "n_out": len(weight), "n_in": weight.shape[1]}
+            spectra.append(filled(contracts.SPECTRA, **known, short_side=short_side, singular_values=values))
+            bulk.append(filled(contracts.BULK, **known, n_above=2, n_below=1, n_values=len(values)))
     contracts.SPECTRA.write(spectra, folder / "spectra.parquet", sources)
     contracts.BULK.write(bulk, folder / "bulk.parquet", sources)
 

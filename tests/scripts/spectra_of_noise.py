@@ -1,15 +1,9 @@
 """Rows of spectra and of their noise, with what a test does not care about filled in."""
 
 import numpy as np
+from filled import filled
 
 from weightspectra import contracts
-
-
-def filled(contract, **known):
-    """Return a row of a contract; columns that are not given are zero or empty."""
-    empty = {"string": "", "bool": False}
-    rest = {field.name: [] if "list" in str(field.type) else empty.get(str(field.type), 0) for field in contract.schema}
-    return rest | known
 
 
 def spectrum_row(layer, role, values, n_out, n_in):

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 from compare_models import main
+from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts
@@ -39,9 +40,8 @@ def inputs(weights, tmp_path):
             ends = (found.short_vectors[-1], found.long_vectors[-1])
             left, right = ends if found.short_side == "left" else ends[::-1]
             tuned[key] = weight + 0.5 * np.outer(left, right)
-            row = dict.fromkeys(contracts.SPECTRA.schema.names, 0) | {"model": "tiny", **key._asdict(), "route": "gram"}
-            row |= dict(zip(("n_out", "n_in"), weight.shape, strict=True)) | {"short_side": found.short_side}
-            rows.append(row | {"singular_values": found.singular_values.numpy()})
+            known = {**key._asdict(), "n_out": len(weight), "n_in": weight.shape[1], "short_side": found.short_side}
+            rows.append(filled(contracts.SPECTRA, **known, singular_values=found.singular_values.numpy()))
     contracts.SPECTRA.write(rows, paths["spectra"], {})
     write_weights(paths["base_weights"], weights, "tiny")
     write_weights(paths["tuned_weights"], tuned, "trained")

@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from evaluate_cuts_job import write_inputs
+from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts
@@ -28,16 +29,12 @@ EXPERIMENT = {
 def folder(tmp_path, tiny_llama):
     shutil.copytree(tiny_llama, tmp_path / "tiny")
     write_inputs(tmp_path, loading.load(tiny_llama, head="causal"))
-    blank = {"string": "", "bool": True, "double": 0.5}
     rows = []
     for cut, control_of, value in (("none", "", 20.0), (LABEL, "", 44.0), (CONTROL, LABEL, 31.0)):
-        row = {
-            column.name: [] if "list" in str(column.type) else blank.get(str(column.type), 1)
-            for column in contracts.EVALUATIONS.columns
-        }
-        row |= {"model": "tiny", "experiment": "test", "cut": cut, "control_of": control_of, "value": value}
-        row |= {"metric": "perplexity_per_token", "difference": value - 20.0, "higher_is_better": False}
-        rows.append(row | {"difference_low": value - 21.0, "difference_high": value - 19.0, "q_value": 0.0123})
+        known = {"model": "tiny", "experiment": "test", "cut": cut, "control_of": control_of, "value": value}
+        known |= {"metric": "perplexity_per_token", "difference": value - 20.0, "higher_is_better": False}
+        known |= {"difference_low": value - 21.0, "difference_high": value - 19.0, "q_value": 0.0123}
+        rows.append(filled(contracts.EVALUATIONS, **known))
     contracts.EVALUATIONS.write(rows, tmp_path / "evaluations.parquet", {})
     return tmp_path
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import fit_bulk
 import numpy as np
 import pytest
+from filled import filled
 from scipy import stats
 from stand_in import Files, job
 
@@ -20,12 +21,12 @@ SHAPE = (240, 60)
 def rows_of(layer, role, matrix, floor=0.0):
     """Return the rows of the contracts SPECTRA and MATRICES that describe a matrix; all else is nothing."""
     values, key = np.linalg.svd(matrix, compute_uv=False), contracts.MatrixKey(layer, role)._asdict()
-    names = contracts.SPECTRA.schema.names + contracts.MATRICES.schema.names
-    row = dict.fromkeys(names, 0) | {"model": "tiny", **key, "n_out": matrix.shape[0], "n_in": matrix.shape[1]}
-    row |= dict.fromkeys(("tensor", "dtype", "sha256", "short_side", "route"), "")
-    row |= {"singular_values": values, "rounding_floor": floor, "excess_kurtosis": stats.kurtosis(matrix, axis=None)}
-    row |= {f"{name}_mean_squares": (matrix**2).mean(axis=axis) for name, axis in (("row", 1), ("column", 0))}
-    return tuple({name: row[name] for name in made.schema.names} for made in (contracts.SPECTRA, contracts.MATRICES))
+    known = {"model": "tiny", **key, "n_out": matrix.shape[0], "n_in": matrix.shape[1]}
+    entries = {f"{name}_mean_squares": (matrix**2).mean(axis=axis) for name, axis in (("row", 1), ("column", 0))}
+    return (
+        filled(contracts.SPECTRA, **known, singular_values=values, rounding_floor=floor),
+        filled(contracts.MATRICES, **known, **entries, excess_kurtosis=stats.kurtosis(matrix, axis=None)),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import fit_levels
 import numpy as np
-import pyarrow as pa
 import pytest
+from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts
@@ -18,12 +18,6 @@ from weightspectra.spectra.law import edges
 SCRIPTS = Path(fit_levels.__file__).parent
 SHAPES = {"query": (90, 90), "up": (140, 90), "value": (60, 90)}
 """A square matrix, a tall one, and one that is too small for 'drop'."""
-
-
-def blank(contract):
-    """Return a row of a contract that says nothing."""
-    kinds = {pa.string(): "", pa.bool_(): True}
-    return {c.name: [] if pa.types.is_list(c.type) else kinds.get(c.type, 0) for c in contract.columns}
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +43,9 @@ def inputs(tmp_path, spectra, tables):
         (n_out, n_in), fitted = SHAPES[role], edges.fit(values, *SHAPES[role])
         known = {"model": "tiny", **contracts.MatrixKey(layer, role)._asdict(), "n_out": n_out, "n_in": n_in}
         parts.append(tmp_path / f"part-{layer}.parquet")
-        contracts.SPECTRA.write([blank(contracts.SPECTRA) | known | {"singular_values": values}], parts[-1], {})
+        contracts.SPECTRA.write([filled(contracts.SPECTRA, **known, singular_values=values)], parts[-1], {})
         counts = {"n_below_bound": fitted.n_below, "n_above_bound": fitted.n_above, "noise_std": fitted.noise_std}
-        bulk.append(blank(contracts.BULK) | known | counts)
+        bulk.append(filled(contracts.BULK, **known, **counts))
     contracts.BULK.write(bulk[::-1], paths["bulk"], {})
     contracts.NULLS.write(
         [row for shape, draws in tables.items() for row in nulls.rows(shape, draws)], paths["nulls"], {}

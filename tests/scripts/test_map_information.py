@@ -3,7 +3,8 @@
 import map_information
 import numpy as np
 import pytest
-from spectra_of_noise import bulk_row, filled, spectrum_row
+from filled import filled
+from spectra_of_noise import bulk_row, spectrum_row
 from stand_in import Files, job
 
 from weightspectra import contracts

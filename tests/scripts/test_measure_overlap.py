@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from filled import filled
 from measure_overlap import main
 from stand_in import Files, job
 
@@ -40,9 +41,9 @@ def inputs(tmp_path):
                 key = MatrixKey(layer, role)
                 weights.write(key, left.T * values @ right)
                 vectors.write(key, left if n_out <= N_IN else right)
-                row = dict.fromkeys(contracts.SPECTRA.schema.names, 0) | {"model": "tiny", **key._asdict()}
-                rows.append(row | {"n_out": n_out, "n_in": N_IN, "singular_values": values, "route": "gram"})
-                rows[-1]["short_side"] = "left" if n_out <= N_IN else "right"
+                known = {"model": "tiny", **key._asdict(), "n_out": n_out, "n_in": N_IN, "singular_values": values}
+                known["short_side"] = "left" if n_out <= N_IN else "right"
+                rows.append(filled(contracts.SPECTRA, **known))
     contracts.SPECTRA.write(rows, paths["spectra"], origin)
     return Files(**{name: [str(path)] for name, path in paths.items()})
 

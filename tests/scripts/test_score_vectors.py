@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import score_vectors
-from spectra_of_noise import filled
+from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts

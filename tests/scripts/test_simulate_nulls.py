@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simulate_nulls
+from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts
@@ -16,10 +17,10 @@ SCRIPTS = Path(simulate_nulls.__file__).parent
 
 def matrices(path, role, *shapes):
     """Write what a model's matrices are, as far as their shapes go."""
-    blank = dict.fromkeys(contracts.MATRICES.schema.names, 0.0)
-    blank |= {"model": "tiny", "tensor": "w", "dtype": "F32", "sha256": "0", "expert": 0, "role": role}
-    blank |= {"row_mean_squares": [], "column_mean_squares": []}
-    rows = [blank | {"layer": layer, "n_out": n_out, "n_in": n_in} for layer, (n_out, n_in) in enumerate(shapes)]
+    rows = [
+        filled(contracts.MATRICES, model="tiny", layer=layer, role=role, n_out=n_out, n_in=n_in)
+        for layer, (n_out, n_in) in enumerate(shapes)
+    ]
     contracts.MATRICES.write(rows, path, {"sources": {"tiny": {"revision": "r"}}})
     return str(path)
 

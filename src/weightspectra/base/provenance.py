@@ -1,4 +1,4 @@
-"""Where a result came from: digests of configuration and code, versions, seeds."""
+"""Where a result came from: digests of configuration and code, and versions."""
 
 import ast
 import hashlib
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from weightspectra import contracts
 
@@ -59,21 +57,6 @@ def code_digest(script: str | os.PathLike[str]) -> str:
                     seen[node.attr] = found.signature
         waiting.extend(found for found in _imported_files(tree) if _dotted(found) not in seen)
     return digest(seen)
-
-
-def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """Return a random generator for one purpose.
-
-    The stream depends on the configuration's seed and on the words given
-    (model, purpose, ...), never on which other models are configured.
-    """
-    return np.random.default_rng(derived_seed(seed, *purpose))
-
-
-def derived_seed(seed: int, *purpose: str) -> int:
-    """Return a 63-bit seed for one purpose, for libraries that take an integer."""
-    described = json.dumps([seed, *purpose])
-    return int.from_bytes(hashlib.sha256(described.encode()).digest()[:8], "big") >> 1
 
 
 def versions() -> dict[str, str]:

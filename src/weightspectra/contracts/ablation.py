@@ -2,8 +2,12 @@
 
 import pyarrow as pa
 
-from weightspectra.contracts.columns import FLOAT64_LIST, MODEL, list_of
-from weightspectra.contracts.contract import Column, Contract
+from weightspectra.contracts.columns import FLOAT64_LIST, MODEL, count, list_of, share, size
+from weightspectra.contracts.contract import ROLES, Column, Contract
+
+OUTPUT_TYPES = ("multiple_choice", "loglikelihood", "loglikelihood_rolling", "generate_until")
+SCOPES = ("none", "role", "layer", "matrix", "head", "all")
+STATISTICS = ("exp_ratio", "bits_ratio", "mean", "auc")
 
 TASKS = Contract(
     "tasks",
@@ -13,13 +17,14 @@ TASKS = Contract(
         Column("task", pa.string(), "the task's name in the configuration"),
         Column("name", pa.string(), "the task's name in lm-eval"),
         Column("version", pa.string(), "its version there"),
-        Column("output_type", pa.string(), "multiple_choice, loglikelihood, loglikelihood_rolling or generate_until"),
+        Column("output_type", pa.string(), "what it asks of a model", one_of=OUTPUT_TYPES),
         Column("metrics", list_of(pa.string()), "the metrics it reports"),
-        Column("n_documents", pa.int64(), "documents evaluated"),
+        count("n_documents", "documents evaluated", pa.int64()),
         Column("data", pa.string(), "where the data came from"),
         Column("file", pa.string(), "the resolved task's file, relative to the folder beside this one"),
         Column("sha256", pa.string(), "digest of the resolved task and its data"),
     ),
+    key=("task", "name"),
 )
 
 EVALUATIONS = Contract(
@@ -31,29 +36,54 @@ EVALUATIONS = Contract(
         Column("experiment", pa.string(), "the experiment's name in the configuration"),
         Column("cut", pa.string(), "label of the cut, unique in the experiment; 'none' is the untouched model"),
         Column("control_of", pa.string(), "label of the cut that this one is a matched control of; '' if it is none"),
-        Column("scope", pa.string(), "how matrices were grouped into cuts: role, layer, matrix, head, all (or none)"),
+        Column("scope", pa.string(), "how matrices were grouped into cuts", one_of=SCOPES),
         Column("removed", pa.string(), "which singular values: 'decile 1', 'indices 0-15', 'below', ..., 'none'"),
-        Column("decile", pa.int16(), "the decile removed, 1 (smallest) to 10 (largest); 0 if the cut is none"),
-        Column("roles", list_of(pa.string()), "roles touched"),
-        Column("layers", list_of(pa.int16()), "layers touched"),
-        Column("n_removed", pa.int32(), "singular values removed, over all matrices touched"),
-        Column("removed_energy", pa.float64(), "share of the touched matrices' squared Frobenius norm removed"),
-        Column("kept_parameters", pa.float64(), "parameters of the touched matrices, factorised where that is smaller"),
+        Column(
+            "decile",
+            pa.int16(),
+            "the decile removed, 1 (smallest) to 10 (largest); 0 if the cut is none",
+            minimum=0,
+            maximum=10,
+        ),
+        Column("roles", list_of(pa.string()), "roles touched", one_of=ROLES),
+        Column("layers", list_of(pa.int16()), "layers touched", minimum=0),
+        count("n_removed", "singular values removed, over all matrices touched"),
+        size("removed_energy", "share of the touched matrices' squared Frobenius norm removed"),
+        size("kept_parameters", "parameters of the touched matrices, factorised where that is smaller"),
         Column("metric", pa.string(), "name of the metric, for example 'perplexity_per_token' or 'movies/acc'"),
-        Column("statistic", pa.string(), "how the units give the value: see weightspectra.statistics.paired"),
+        Column(
+            "statistic",
+            pa.string(),
+            "how the units give the value: see weightspectra.statistics.paired",
+            one_of=STATISTICS,
+        ),
         Column("higher_is_better", pa.bool_(), "whether a larger value is a better model"),
-        Column("value", pa.float64(), "the metric"),
-        Column("standard_error", pa.float64(), "its standard error over units"),
-        Column("difference", pa.float64(), "value minus that of the untouched model"),
-        Column("difference_se", pa.float64(), "standard error of the difference, paired over units"),
-        Column("difference_low", pa.float64(), "lower end of its 95 % bootstrap interval, paired over units"),
-        Column("difference_high", pa.float64(), "upper end"),
-        Column("p_value", pa.float64(), "two-sided paired test of no difference to the untouched model"),
-        Column("q_value", pa.float64(), "the same corrected over the cuts of the experiment (this metric)"),
-        Column("unit", pa.string(), "what is independent: 'document' or 'item'"),
-        Column("n_scored", pa.int64(), "tokens, words, bytes or items scored: the sum of the units' weights"),
+        Column("value", pa.float64(), "the metric", nan=True, infinite=True),
+        size("standard_error", "its standard error over units", nan=True, infinite=True),
+        Column("difference", pa.float64(), "value minus that of the untouched model", nan=True, infinite=True),
+        size("difference_se", "standard error of the difference, paired over units", nan=True, infinite=True),
+        Column(
+            "difference_low",
+            pa.float64(),
+            "lower end of its 95 % bootstrap interval, paired over units",
+            nan=True,
+            infinite=True,
+        ),
+        Column("difference_high", pa.float64(), "upper end", nan=True, infinite=True),
+        share("p_value", "two-sided paired test of no difference to the untouched model", nan=True),
+        share("q_value", "the same corrected over the cuts of the experiment (this metric)", nan=True),
+        Column("unit", pa.string(), "what is independent", one_of=("document", "item")),
+        count("n_scored", "tokens, words, bytes or items scored: the sum of the units' weights", pa.int64()),
         Column("units", list_of(pa.string()), "names of the units"),
-        Column("unit_values", FLOAT64_LIST, "what each contributes: negative log-likelihood in nats, or a score"),
-        Column("unit_weights", FLOAT64_LIST, "its weight: tokens, words or bytes; 1 for a score; the class for an AUC"),
+        Column(
+            "unit_values",
+            FLOAT64_LIST,
+            "what each contributes: negative log-likelihood in nats, or a score",
+            nan=True,
+            infinite=True,
+        ),
+        size("unit_weights", "its weight: tokens, words or bytes; 1 for a score; the class for an AUC", FLOAT64_LIST),
     ),
+    key=("model", "experiment", "cut", "metric"),
+    ordered=(("difference_low", "difference_high"),),
 )

@@ -1,9 +1,11 @@
 """What a contract is: a Parquet file's name, version and columns, and how it is written and read."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from weightspectra.base.parquet import (
     numpy_column,
     parquet_writer,
 )
+from weightspectra.contracts.values import Column, first_fault
 
 ROLES = ("query", "key", "value", "attention_output", "up", "gate", "down")
 """The roles a matrix can have, in the order in which tables and figures show them."""
@@ -50,22 +53,28 @@ KEY_COLUMNS = [*MatrixKey._fields]
 """The columns that identify a matrix in tables of one model."""
 
 
-class Column(NamedTuple):
-    """One column of a contract: its name, Arrow type, and what it means (with its unit)."""
-
-    name: str
-    type: pa.DataType
-    meaning: str
-
-
 @dataclass(frozen=True)
 class Contract:
-    """The promise that one kind of Parquet file keeps: name, version, meaning, columns."""
+    """The promise that one kind of Parquet file keeps.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+    meaning : str
+    columns : tuple of Column
+    key : tuple of str
+        Columns that identify a row: no two rows share all values of them. Empty if nothing does.
+    ordered : tuple of tuples of str
+        Columns whose values do not fall from one to the next: a lower end, what it bounds, an upper end.
+    """
 
     name: str
     version: int
     meaning: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    ordered: tuple[tuple[str, ...], ...] = ()
 
     @property
     def identity(self) -> str:
@@ -79,8 +88,17 @@ class Contract:
 
     @property
     def signature(self) -> str:
-        """Identity and columns in one line; changes whenever the file's form does."""
+        """Identity and columns in one line; changes whenever the file's form does.
+
+        Meanings and allowed values are no part of it: a stricter check re-runs nothing, but is made of every file read.
+        """
         return f"{self.identity}({', '.join(f'{c.name} {c.type}' for c in self.columns)})"
+
+    @cached_property
+    def constraints(self) -> str:
+        """Digest of what is checked of values; a file that carries it was held against the same when it was written."""
+        allowed = [[c.name, c.allowed] for c in self.columns]
+        return hashlib.sha256(json.dumps([allowed, self.key, self.ordered]).encode()).hexdigest()[:16]
 
     def write(
         self,
@@ -93,7 +111,7 @@ class Contract:
         Raises
         ------
         ValueError
-            When a column is missing, unknown, of another type, or holds a null.
+            When a column is missing, unknown, of another type, or holds a null or a value that is not allowed.
         """
         if isinstance(rows, pd.DataFrame):
             frame = rows
@@ -101,7 +119,7 @@ class Contract:
             for row in rows:
                 self._check_names(row)
             frame = pd.DataFrame(list(rows), columns=self.schema.names)
-        table = self.arrow_table({name: frame[name] for name in frame.columns})
+        table = self.checked_table({name: frame[name] for name in frame.columns})
         with (
             replace_file(path, table.nbytes) as stream,
             parquet_writer(stream, self._stamped(provenance), compression="zstd", use_dictionary=True) as writer,
@@ -121,13 +139,19 @@ class Contract:
         ------
         UserError
             When a file is corrupt (it is deleted, so that the next run makes it
-            again), of another contract, or of another version.
+            again), of another contract or version, or holds a value that is not allowed.
+
+        Notes
+        -----
+        Values are checked when they are written, and here in files whose writer checked something else.
         """
         tables = []
         for path in as_paths(paths):
             with self.opened(path) as file:
                 table = file.read(columns=columns)
-                tables.append(seals.check_counts(table, file.metadata, range(file.num_row_groups)))
+                seals.check_counts(table, file.metadata, range(file.num_row_groups))
+                self.check_values(table, file, path)
+                tables.append(table)
         return pa.concat_tables(tables).to_pandas()
 
     def matrices(self, paths: StrPath | Iterable[StrPath]) -> "Matrices":
@@ -150,10 +174,33 @@ class Contract:
 
     def _stamped(self, provenance: Mapping[str, Any]) -> pa.Schema:
         described = json.dumps(provenance, sort_keys=True, separators=(",", ":"))
-        return self.schema.with_metadata({"contract": self.identity, "provenance": described})
+        return self.schema.with_metadata(
+            {"contract": self.identity, "provenance": described, "constraints": self.constraints}
+        )
+
+    def fault(self, table: pa.Table) -> str:
+        """Return in words which value of a table is not allowed; nothing if all are."""
+        return first_fault(table, self.columns, self.key, self.ordered)
+
+    def check_values(self, table: pa.Table, file: pq.ParquetFile, path: Path) -> None:
+        """Refuse what was read from a file if a value is not allowed, unless its writer has made the same check."""
+        if file.metadata.metadata.get(b"constraints") == self.constraints.encode():
+            return
+        if found := self.fault(table):
+            raise UserError(
+                f"{path}: {found}; the file is whole, but was written by another version or program: "
+                "delete it and run again to make it with this version"
+            )
+
+    def checked_table(self, columns: Mapping[str, Any]) -> pa.Table:
+        """Return columns as an Arrow table whose values are all allowed; raises as :meth:`write` does."""
+        table = self.arrow_table(columns)
+        if found := self.fault(table):
+            raise ValueError(f"{self.identity}: {found}")
+        return table
 
     def arrow_table(self, columns: Mapping[str, Any]) -> pa.Table:
-        """Return columns as an Arrow table; raises as :meth:`write` does."""
+        """Return columns as an Arrow table; raises as :meth:`write` does, but whatever the values."""
         self._check_names(columns)
         arrays = []
         for field in self.schema:
@@ -180,6 +227,7 @@ class MatrixWriter:
     def __init__(self, contract: Contract, writer: pq.ParquetWriter):
         self._contract = contract
         self._writer = writer
+        self._keys: set[MatrixKey] = set()
 
     def write(self, key: MatrixKey, values: np.ndarray, **columns: Any) -> None:
         """Append one matrix, as one row group or, if it is large, several.
@@ -191,14 +239,22 @@ class MatrixWriter:
             Stored as float32, row by row, under ``index`` 0, 1, ...
         **columns : sequence of length n_rows, or one value for all rows
             The contract's further columns.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`Contract.write` does, and for a matrix that is there already.
         """
+        if key in self._keys:
+            raise ValueError(f"{self._contract.identity}: {key} was written before, expected each matrix once")
+        self._keys.add(key)
         n_rows = len(values)
         rows: dict[str, Any] = {**key._asdict(), **columns}
         spread = {
             name: value if isinstance(value, (np.ndarray, list)) else np.full(n_rows, value)
             for name, value in rows.items()
         }
-        table = self._contract.arrow_table({**spread, "index": np.arange(n_rows), "values": values})
+        table = self._contract.checked_table({**spread, "index": np.arange(n_rows), "values": values})
         bytes_per_row = 4 * values.shape[1]
         self._writer.write(table, row_group_size=max(ROW_GROUP_BYTES // max(bytes_per_row, 1), 1))
 
@@ -216,8 +272,13 @@ class Matrices(Mapping[MatrixKey, dict[str, np.ndarray]]):
         for path in paths:
             with contract.opened(path) as file:
                 for group in range(file.num_row_groups):
-                    first = file.read_row_group(group, columns=KEY_COLUMNS).slice(0, 1).to_pylist()[0]
-                    self._groups.setdefault(MatrixKey(**first), (path, []))[1].append(group)
+                    first = file.read_row_group(group, columns=KEY_COLUMNS).slice(0, 1)
+                    contract.check_values(first, file, path)
+                    key = MatrixKey(**first.to_pylist()[0])
+                    other, groups = self._groups.setdefault(key, (path, []))
+                    if other != path:
+                        raise UserError(f"{path}: {key} is in {other} too; expected each matrix in one part only")
+                    groups.append(group)
 
     def __getitem__(self, key: MatrixKey) -> dict[str, np.ndarray]:
         path, groups = self._groups[key]

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from weightspectra.contracts.columns import FLOAT32_LIST, FLOAT64_LIST, KEY, MODEL, SHAPE
+from weightspectra.contracts.columns import FLOAT32_LIST, FLOAT64_LIST, KEY, MATRIX, MODEL, SHAPE, count, size
 from weightspectra.contracts.contract import Column, Contract
 
 SOURCES = Contract(
@@ -12,9 +12,10 @@ SOURCES = Contract(
     (
         MODEL,
         Column("path", pa.string(), "file, relative to the model's folder"),
-        Column("n_bytes", pa.int64(), "size in bytes"),
+        count("n_bytes", "size in bytes", pa.int64()),
         Column("sha256", pa.string(), "SHA-256 of the file"),
     ),
+    key=("model", "path"),
 )
 
 WEIGHTS = Contract(
@@ -23,9 +24,10 @@ WEIGHTS = Contract(
     "Matrix file: every 2-D weight in canonical orientation (n_out, n_in); y = W x + b.",
     (
         *KEY,
-        Column("index", pa.int32(), "row of the matrix: component of the output"),
+        count("index", "row of the matrix: component of the output"),
         Column("values", FLOAT32_LIST, "the row's n_in entries; float32 holds bf16 and fp16 without loss"),
     ),
+    key=(*MATRIX[1:], "index"),
 )
 
 MATRICES = Contract(
@@ -39,17 +41,20 @@ MATRICES = Contract(
         Column("tensor", pa.string(), "name of the tensor in the checkpoint that holds it"),
         Column("dtype", pa.string(), "the checkpoint's number format"),
         Column("entry_mean", pa.float64(), "mean of the entries"),
-        Column("entry_std", pa.float64(), "standard deviation of the entries about that mean"),
-        Column("frobenius_norm", pa.float64(), "root of the sum of squared entries"),
-        Column("rounding_std", pa.float64(), "estimated root mean square error of an entry by storage format"),
+        size("entry_std", "standard deviation of the entries about that mean"),
+        size("frobenius_norm", "root of the sum of squared entries"),
+        size("rounding_std", "estimated root mean square error of an entry by storage format"),
         Column(
             "excess_kurtosis",
             pa.float64(),
             "fourth standardised moment of the entries minus 3; 0 for a Gaussian, NaN if all are equal",
+            minimum=-2,
+            nan=True,
         ),
-        Column("largest_entry", pa.float64(), "largest entry in magnitude"),
-        Column("row_mean_squares", FLOAT64_LIST, "mean squared entry of each row"),
-        Column("column_mean_squares", FLOAT64_LIST, "mean squared entry of each column"),
+        size("largest_entry", "largest entry in magnitude"),
+        size("row_mean_squares", "mean squared entry of each row", FLOAT64_LIST),
+        size("column_mean_squares", "mean squared entry of each column", FLOAT64_LIST),
         Column("sha256", pa.string(), "SHA-256 of the float32 entries in row order"),
     ),
+    key=MATRIX,
 )

@@ -10,9 +10,10 @@ import torch
 from weightspectra.ablation.edit.truncation import Removal, Stored, Writable, edited
 from weightspectra.base.journal import Journal, Row
 from weightspectra.base.progress import track
+from weightspectra.base.seeds import seeded
 from weightspectra.contracts import MatrixKey
 from weightspectra.finetuning.classification import Classifier, Examples, score_examples
-from weightspectra.finetuning.training import Recipe, seeded, training
+from weightspectra.finetuning.training import Recipe, training
 from weightspectra.spectra.deciles import decile_ranks
 from weightspectra.spectra.svd import decompose
 

@@ -1,8 +1,6 @@
 """Fine-tuning a classifier: AdamW with a rate that rises and falls; a seed decides all that is random."""
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,22 +37,6 @@ class Recipe:
     weight_decay: float
     warmup_share: float
     batch_size: int
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed PyTorch's generators while a block runs, and on a GPU ask for algorithms that repeat their bits."""
-    on_gpu = device.type == "cuda"
-    before = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.manual_seed(seed)
-        if on_gpu:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
-            torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
 
 
 def training(classifier: Classifier, examples: Examples, recipe: Recipe, seed: int) -> Iterator[float]:

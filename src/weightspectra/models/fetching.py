@@ -9,7 +9,8 @@ from typing import Any
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.base.provenance import derived_seed, file_sha256
+from weightspectra.base.provenance import file_sha256
+from weightspectra.base.seeds import derived_seed
 from weightspectra.sources import folders
 from weightspectra.sources.packages import fetch_package, unpack_package
 

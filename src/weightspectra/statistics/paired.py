@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import false_discovery_control, t
 
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.statistics.estimators import STATISTICS, Ratio, Statistic
 
 N_RESAMPLES = 10_000

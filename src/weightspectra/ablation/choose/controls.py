@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weightspectra.ablation.choose.selection import Spectrum, said_of
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.contracts import MatrixKey
 
 Ranks = Mapping[MatrixKey, np.ndarray]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from weightspectra.base.progress import track
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.birth.locator import memories as known
 from weightspectra.birth.locator.locators import (
     Found,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.randomness.directions import vector_tests
 from weightspectra.randomness.noise import nulls
 from weightspectra.randomness.spacings import level_tests

@@ -12,7 +12,7 @@ import torch
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.base.provenance import derived_seed, generator
+from weightspectra.base.seeds import derived_seed, generator
 from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer, initialised
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, recalls

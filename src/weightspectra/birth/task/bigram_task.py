@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from weightspectra.base.errors import UserError
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.birth.task.alias_tables import AliasTables
 from weightspectra.birth.task.characters import Bigrams
 

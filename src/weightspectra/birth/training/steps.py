@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from weightspectra.base.errors import UserError
-from weightspectra.base.provenance import derived_seed
+from weightspectra.base.seeds import derived_seed
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import BigramTransformer, initialised
 from weightspectra.birth.model.parameters import trained_parameters

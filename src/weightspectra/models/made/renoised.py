@@ -25,7 +25,7 @@ import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.base.provenance import generator
+from weightspectra.base.seeds import generator
 from weightspectra.models import checkpoints, claims, number_formats
 from weightspectra.models.checkpoints import StoredTensor
 from weightspectra.models.layouts import Slot
