@@ -8,7 +8,7 @@ LOCK := envs/requirements.txt
 READY := .venv/ready-$(firstword $(shell cksum < $(LOCK)))
 BIN := .venv/bin
 
-.PHONY: help run smoke test check test-slurm docs clean
+.PHONY: help run smoke test test-all check test-slurm docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F '|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,8 +21,11 @@ run: $(READY)  ## analyse CONFIG (default: config/config.yaml) and show the find
 smoke: CONFIG = config/smoke.yaml
 smoke: run  ## the same on a miniature, in minutes
 
-test: $(READY)  ## run all tests
+test: $(READY)  ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+test-all: $(READY)  ## run the tests, and what takes too long for every change: every stage stopped, full simulations
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m 'not slurm'
 
 check: $(READY)  ## formatting, linters, types, and generated pages
 	$(BIN)/ruff format --check .

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from configurations import complete
 from scipy import stats
-from settings import complete
 
 from weightspectra import contracts
 from weightspectra.spectra.law import marchenko_pastur

@@ -23,7 +23,7 @@ with replace_file(sys.argv[1]) as stream:
     stream.write(b"half")
     stream.flush()
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(7200)
 """
 
 

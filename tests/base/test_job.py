@@ -6,6 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from patience import HANGS_S
 
 from weightspectra import contracts
 from weightspectra.base import job
@@ -92,7 +93,7 @@ from weightspectra.base import job
 if os.fork():
     time.sleep(1)  # time to start the job; then this parent is gone
 else:
-    job.run(lambda _: time.sleep(60), SimpleNamespace(log=[sys.argv[1]]))
+    job.run(lambda _: time.sleep(7200), SimpleNamespace(log=[sys.argv[1]]))
 """
 
 
@@ -102,7 +103,7 @@ def test_a_job_ends_with_the_process_that_started_it(tmp_path):
         [sys.executable, "-c", OUTLIVE_THE_PARENT, str(tmp_path / "log")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
-        timeout=30,
+        timeout=HANGS_S,
         check=True,
     )
 

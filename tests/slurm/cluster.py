@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from patience import HANGS_S
+
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "sinfo", "squeue", "scancel", "sbatch", "srun", "munged")
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
@@ -166,10 +168,10 @@ def _cancel_all() -> None:
 
 
 def _ask(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False).stdout
 
 
-def _wait(what: str, ready: Callable[[], bool], seconds: float = 30) -> None:
+def _wait(what: str, ready: Callable[[], bool], seconds: float = HANGS_S) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 from cluster import cluster, why_not
+from patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]
 LOCAL_RULES = {"all", "fetch_model", "fetch_corpus", "count_characters"}
-LIMIT_S = 1200
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 
 def snakemake(folder, *options):
     """Run the miniature as on a cluster, but poll SLURM quickly; give up with an orderly interruption."""
-    command = ["timeout", "--signal=INT", "--kill-after=60", str(LIMIT_S), sys.executable, "-m", "snakemake"]
+    command = ["timeout", "--signal=INT", "--kill-after=60", str(HANGS_S), sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(Path(__file__).parent / "config.yaml")]
     command += ["--directory", str(folder), "--workflow-profile", str(ROOT / "workflow" / "profiles" / "slurm")]
     command += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5", *options]

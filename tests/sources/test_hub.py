@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANGS_S
 from safetensors.numpy import save
 from transformers import BertModel
 
@@ -91,7 +92,7 @@ class Hub(BaseHTTPRequestHandler):
             if half and self.server.state.stalls:
                 self.wfile.flush()
                 self.server.state.stalled.set()
-                self.server.state.released.wait(60)
+                self.server.state.released.wait(HANGS_S)
         self.close_connection = half
 
 
@@ -140,7 +141,7 @@ def start(tmp_path):
     def started(endpoint, repo=REPO, revision=COMMIT, offline=False, **options):
         plain = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         plain |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
-        plain |= {"PYTHONPATH": str(Path(hub.__file__).parents[2]), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+        plain |= {"PYTHONPATH": str(Path(hub.__file__).parents[2]), "HF_HUB_DOWNLOAD_TIMEOUT": str(HANGS_S)}
         plain["HF_HUB_OFFLINE"] = "1" if offline else "0"
         command = [sys.executable, "-c", FETCH, repo, revision, json.dumps(options)]
         return subprocess.Popen(command, env=plain, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -154,7 +155,7 @@ def fetch(start):
 
     def fetched(*args, **options):
         with start(*args, **options) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=HANGS_S)
         assert out, err
         return {**json.loads(out), "said": err}
 
@@ -219,7 +220,7 @@ def test_a_killed_download_keeps_its_finished_files(server, start, fetch):
     last = shards(server)[-1]
     server.breaks_at, server.stalls = last, True
     with start(server.endpoint) as process:
-        assert server.stalled.wait(60)
+        assert server.stalled.wait(HANGS_S)
         process.kill()
     server.downloads()
     folder = Path(fetch(server.endpoint)["folder"])

@@ -12,6 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from patience import HANGS_S
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.hub_data_sets import read_splits
@@ -84,7 +85,7 @@ def fetch(home, endpoint, repo="lab/data", revision="main"):
     """Fetch in a new process; return what it got, or its message, and what it said."""
     settings = {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "PATH": "", "PYTHONPATH": "src"}
     command = [sys.executable, "-c", FETCH, repo, revision]
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=HANGS_S)
     return json.loads(done.stdout), done.stderr
 
 

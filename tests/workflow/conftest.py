@@ -1,6 +1,11 @@
-"""A configuration of everything, so small that all of it runs in seconds."""
+"""A configuration of everything, so small that all of it runs in seconds, and one finished run of it for all tests."""
+
+import fcntl
+import json
+import shutil
 
 import pytest
+import yaml
 from snake import copy_workflow, run, write_config
 
 SENTENCES = (
@@ -12,20 +17,69 @@ SENTENCES = (
 
 
 @pytest.fixture(scope="session")
-def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
-    """Two models of two blocks, a random control of one, a few pages of text, and one use of every other section."""
-    texts = tmp_path_factory.mktemp("texts")
+def shared(tmp_path_factory, worker_id):
+    """A folder that all processes of one test run share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(shared, tiny_llama):
+    """A folder in which the tiny configuration has run without interruption: made once, and never changed by a test."""
+    folder = shared / "finished"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            copy_workflow(shared / "workflow")
+            write_config(shared / "tiny.yaml", _tiny(shared, tiny_llama))
+            code, output = run(folder, "--configfile", shared / "tiny.yaml", root=shared / "workflow")
+            (shared / "said.json").write_text(json.dumps([code, output]))
+    code, output = json.loads((shared / "said.json").read_text())
+    assert code == 0, output[-6000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workflow(finished):
+    """The copy of the workflow that the finished run was made with."""
+    return finished.parent / "workflow"
+
+
+@pytest.fixture(scope="session")
+def config_file(finished):
+    """The configuration of the finished run."""
+    return finished.parent / "tiny.yaml"
+
+
+@pytest.fixture(scope="session")
+def tiny_config(config_file):
+    """The same, as a mapping."""
+    return yaml.safe_load(config_file.read_text())
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run that a test may change."""
+    return shutil.copytree(finished, tmp_path / "run", symlinks=True)
+
+
+def _tiny(folder, llama):
+    """A model of two blocks, its random control, a few pages of text, and one use of every other section."""
+    texts = folder / "texts"
+    texts.mkdir()
     for year in range(1900, 1912):
         lines = [SENTENCES[(year + i) % 4].format(year * i % 97, year % (i + 3)) for i in range(12)]
         (texts / f"{year}.txt").write_text("\n".join(lines) + "\n")
-    labelled = texts.parent / "labelled.csv"
+    labelled = folder / "labelled.csv"
     rows = [f'"{SENTENCES[i % 4].format(i, i + 1)}",{("low", "high")[i % 4 > 1]}' for i in range(64)]
     labelled.write_text("\n".join(["text,label", *rows]) + "\n")
     return {
         "device": "cpu",
         "models": {
-            "bert": {"source": {"path": str(tiny_bert)}, "parts": 2},
-            "llama": {"source": {"path": str(tiny_llama)}},
+            "llama": {"source": {"path": str(llama)}, "parts": 2},
             "llama_random": {"source": {"random": {"like": "llama"}}},
         },
         "corpora": {
@@ -36,7 +90,7 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
             }
         },
         "observe": {
-            "models": ["bert", "llama"],
+            "models": ["llama"],
             "corpora": ["text"],
             "n_tokens": 1024,
             "window": 32,
@@ -46,7 +100,7 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
         "predict": {"models": ["llama"], "corpora": ["text"], "n_tokens": 64, "window": 32, "n_probes": 1},
         "finetunings": {
             "labels": {
-                "models": ["bert"],
+                "models": ["llama"],
                 "data_set": "labels",
                 "deciles": [1],
                 "n_seeds": 2,
@@ -81,24 +135,3 @@ def tiny_config(tiny_bert, tiny_llama, tmp_path_factory):
             }
         },
     }
-
-
-@pytest.fixture(scope="session")
-def workflow(tmp_path_factory):
-    """A copy of the workflow as it is now."""
-    return copy_workflow(tmp_path_factory.mktemp("copy") / "workflow")
-
-
-@pytest.fixture(scope="session")
-def config_file(tiny_config, tmp_path_factory):
-    """The tiny configuration as a file."""
-    return write_config(tmp_path_factory.mktemp("config") / "tiny.yaml", tiny_config)
-
-
-@pytest.fixture(scope="session")
-def finished(workflow, config_file, tmp_path_factory):
-    """A folder in which the tiny configuration has run without interruption."""
-    folder = tmp_path_factory.mktemp("finished")
-    code, output = run(folder, "--configfile", config_file, root=workflow)
-    assert code == 0, output[-6000:]
-    return folder

@@ -17,11 +17,9 @@ import traceback
 from pathlib import Path
 
 import yaml
+from patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]
-HANGS_S = 3600
-"""What has not ended after so long hangs; no machine is so slow."""
-
 OFFLINE = (
     "import runpy, socket, sys\n"
     "def refuse(*_): raise OSError('this test has no network')\n"

@@ -1,17 +1,17 @@
 """`snakemake export`: which cut is meant, and what is made for it."""
 
 import copy
-import shutil
 
 import numpy as np
 import pytest
 import yaml
-from settings import SettingsError, complete
+from configurations import complete
 from snake import plan, run, write_config
 
 from weightspectra import contracts
 from weightspectra.ablation.measure.perplexity import window_nll
 from weightspectra.activations import windows
+from weightspectra.config.reading import ConfigurationError
 
 CONFIG = yaml.safe_load("""
 models:
@@ -47,11 +47,10 @@ def test_the_model_and_the_experiment_can_be_named(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("workflow")
-def test_what_transformers_loads_is_the_model_that_was_evaluated(finished, workflow, config_file, tmp_path):
+def test_what_transformers_loads_is_the_model_that_was_evaluated(copied, workflow, config_file):
     import transformers
 
-    folder = shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    folder = copied
     options = ("--configfile", config_file, "--config", "cut=decile 10 of down", "--", "export")
     code, output = run(folder, *options, root=workflow)
     assert code == 0, output[-6000:]
@@ -95,10 +94,10 @@ def test_an_export_without_a_cut_says_how_to_name_one(tmp_path):
     ],
 )
 def test_a_cut_that_cannot_be_placed_is_refused_before_any_job(cut, message):
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         complete(config(cut, SECOND))
 
 
 def test_without_experiments_there_is_nothing_to_export():
-    with pytest.raises(SettingsError, match="cut: there is no experiment to take it from"):
+    with pytest.raises(ConfigurationError, match="cut: there is no experiment to take it from"):
         complete({"models": CONFIG["models"], "cut": "decile 1 of down"})
