@@ -33,6 +33,7 @@ wildcard_constraints:
     comparison=plan.pattern("comparisons"),
     birth=plan.pattern("births"),
     seed=r"\d+",
+    subject="|".join(plan.conclusions),
     part=r"\d{2}-of-\d{2}",
 
 
@@ -56,6 +57,7 @@ include: "workflow/rules/ablation.smk"
 include: "workflow/rules/damage.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/birth.smk"
+include: "workflow/rules/conclusions.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -7,6 +7,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "src"))
 
 from weightspectra.contracts import ALL, Contract  # noqa: E402 (the package need not be installed)
+from weightspectra.contracts.conclusions import CLAIMS  # noqa: E402
 
 PAGE = HERE / "data.md"
 OPENING = """# Data: every file between two stages
@@ -61,9 +62,15 @@ def spelled(kind: str) -> str:
     return plain if inner == kind else f"list of {plain}"
 
 
+def claims() -> str:
+    """Return the part of the page that lists what a finding can claim."""
+    rows = [f"| `{name}` | {claim.quantity} | {claim.unit} | {claim.meaning} |" for name, claim in CLAIMS.items()]
+    return "\n".join(["## Claims of findings", "", "| claim | number | unit | claimed |", "|---|---|---|---|", *rows])
+
+
 def main() -> None:
     """Write the page, or compare it with what it should be."""
-    page = "\n".join([OPENING, *(section(contract) + "\n" for contract in ALL)]).rstrip() + "\n"
+    page = "\n".join([OPENING, *(section(contract) + "\n" for contract in ALL), claims()]).rstrip() + "\n"
     if "--check" not in sys.argv:
         PAGE.write_text(page)
     elif not PAGE.is_file() or PAGE.read_text() != page:

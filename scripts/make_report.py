@@ -5,7 +5,9 @@ from pathlib import Path
 from weightspectra import contracts
 from weightspectra.base import job
 from weightspectra.base.atomic import replace_file
-from weightspectra.report.kit import findings, gallery, page, tables
+from weightspectra.report.findings import telling
+from weightspectra.report.findings.finding import Conclusions
+from weightspectra.report.kit import gallery, page, tables
 from weightspectra.report.kit.measurements import Measurements
 
 
@@ -14,7 +16,8 @@ def main(smk):
     data = Measurements.read(
         dict(smk.input.items()), controls=smk.params.controls, titles=smk.params.titles, births=smk.params.births
     )
-    found = findings.find(data)
+    conclusions = contracts.FINDINGS.read(smk.input.findings)
+    found = telling.tell(Conclusions(conclusions, data.titles, data.controls, data.births))
     captions = {Path(path).stem: Path(path).read_text().strip() for path in smk.input.captions}
     drawn = [Path(path).read_bytes() for path in smk.input.figures]
     html = page.render(
@@ -28,7 +31,7 @@ def main(smk):
         provenances=[contracts.read_provenance(path) for path in smk.input if path.endswith(".parquet")],
         configuration=smk.params.config,
     )
-    for path, text in ((smk.output.page, html), (smk.output.findings, findings.to_markdown(found))):
+    for path, text in ((smk.output.page, html), (smk.output.findings, telling.to_markdown(found))):
         with replace_file(path) as stream:
             stream.write(text.encode())
 

@@ -16,6 +16,8 @@ import pyarrow as pa
 from scipy import stats
 
 from weightspectra import contracts
+from weightspectra.conclusions.subjects import SUBJECTS
+from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit.measurements import Measurements, count_vectors
 from weightspectra.spectra.law import marchenko_pastur
 
@@ -73,6 +75,7 @@ def measurements(
     controls=None,
     overlaps: bool = True,
     births: Sequence[fake_birth.FakeBirth] = (),
+    copies=None,
     **measured: pd.DataFrame,
 ) -> Measurements:
     """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads."""
@@ -82,6 +85,7 @@ def measurements(
         *(contracts.FINETUNINGS, contracts.COMPARISONS),
     )
     cut = {contract.name: contract.schema.empty_table().to_pandas() for contract in cutting}
+    told = conclusions({**found, **cut, **fake_birth.frames(*births), **measured}, controls=controls, copies=copies)
     vectors = found.pop("vector_tests")
     without_lists = {name: rows if name == "spectra" else _scalars(rows, name) for name, rows in found.items()}
     return Measurements(
@@ -90,10 +94,31 @@ def measurements(
         shown_vectors=vectors,
         shown_levels=found["levels"],
         **{**cut, **fake_birth.frames(*births), **measured},
+        findings=told,
         births=fake_birth.settings(*births),
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
     )
+
+
+def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None) -> pd.DataFrame:
+    """Draw every conclusion from rows of the contracts of these names."""
+    options = {"controls": controls or {}, "copies": copies or {}, "seed": 0, "level": 0.05}
+    return pd.concat(
+        [
+            subject.conclude(
+                **{name: found[name][list(columns) or list(found[name])] for name, columns in subject.reads.items()},
+                **{name: options[name] for name in subject.options},
+            )
+            for subject in SUBJECTS.values()
+        ],
+        ignore_index=True,
+    )
+
+
+def told(data: Measurements) -> Conclusions:
+    """Return what sentences are made from."""
+    return Conclusions(data.findings, data.titles, data.controls, data.births)
 
 
 def _scalars(rows: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -33,6 +33,7 @@ def measurements(plan: "Plan") -> dict[str, list[str]]:
         "locations": [f"<results>/locations/{birth}/seed-{seed}.parquet" for birth, seed in plan.located],
         "knockouts": [f"<results>/knockouts/{birth}/seed-{seed}.parquet" for birth, seed in plan.located],
         "simulations": ["<results>/simulations.parquet"] if plan.config["memories"]["dimensions"] else [],
+        "findings": ["<results>/findings.parquet"],
         "published": [str(plan.root / path) for path in plan.config["report"]["published"]],
     }
 

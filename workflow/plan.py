@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import concluded
 import kept
 from findings import findings, results_of
 from shown import Shown
@@ -254,7 +255,14 @@ class Plan:
         """From each model to what tables and figures call it."""
         return {name: model.get("title", name) for name, model in self.config["models"].items()}
 
+    @property
+    def copies(self) -> dict[str, str]:
+        """From each noisier copy to the model that it is a copy of."""
+        sources = {name: model["source"] for name, model in self.config["models"].items()}
+        return {name: source["renoised"]["like"] for name, source in sources.items() if "renoised" in source}
+
     measurements = property(kept.measurements)
+    conclusions = property(concluded.subjects)
     artifacts = property(kept.artifacts)
 
     def claim_results(self) -> None:

@@ -8,8 +8,8 @@ from fake_birth import DELAY, FakeBirth
 from legible import assert_readable
 from matplotlib.colors import to_hex
 
+from weightspectra.conclusions.births.events import FORMED
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_summaries import FORMED
 from weightspectra.report.births.birth_timeline import first_moments
 from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES, PROBES, RECALLS
 from weightspectra.report.kit import style

@@ -66,17 +66,6 @@ def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
     assert small.cells.loc["all together", "Located removed"] == "0.003 (−0.9467 ± 0.0058)"
 
 
-def test_effects_are_those_of_the_last_checkpoint_and_of_as_many_smallest_as_located(data):
-    rows = frames(SMALL)["knockouts"]
-    earlier = rows.assign(iteration=1, in_context_accuracy=0.0, accuracy_change=-1.0)
-    effects = birth_tables.knockout_effects(pd.concat([rows, earlier])).set_index(["matrix", "cut"])
-    assert effects.loc[("key_2", "keep_located"), "change"] == pytest.approx(-0.01)
-    assert effects.loc[("key_2", "remove_smallest"), "n_values"] == 5
-    assert effects.loc[("key_2", "remove_smallest"), "change"] == pytest.approx(0.001)
-    assert effects.loc[("all", "remove_located"), "n_values"] == 8 + 5 + 8
-    assert effects["n_runs"].eq(3).all()
-
-
 def test_where_nothing_was_located_there_is_nothing_to_remove(data):
     rows = frames(SMALL)["knockouts"]
     none = rows[~((rows["matrix"] == "key_1") & (rows["cut"].isin(["remove_smallest", "keep_largest"])))]

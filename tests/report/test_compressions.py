@@ -5,7 +5,7 @@ from fake_ablation import compression_experiment, scored
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.report.cuts import compressions, cut_findings
+from weightspectra.report.cuts import compressions
 
 
 def data_of(rows):
@@ -51,7 +51,6 @@ def test_experiments_without_compression_are_left_out():
     table = compressions.compression(data)
     assert not table.blocks
     assert {"method", "kept_share"} <= set(table.data.columns)
-    assert cut_findings.compression(data) is None
 
 
 def test_lines_go_through_what_was_measured():
@@ -81,17 +80,6 @@ def test_one_size_an_overflow_and_one_document_can_be_drawn(sizes):
     assert any("not drawn: 1 that overflow" in text for text, _ in spelled(figure))
     assert_readable(figure)
     assert "overflow" in compressions.compression(data_of(rows)).blocks[0].cells.to_string()
-
-
-def test_methods_are_compared_with_plain_truncation_on_the_same_documents():
-    rows = compression_experiment(sizes=(0.8,))
-    finding = cut_findings.compression(data_of(rows))
-    value = rows.set_index("removed")["value"]
-    text = " ".join(finding.sentences)
-    change = value["whitened to 0.8"] - value["svd to 0.8"]
-    assert f"whitened SVD −{abs(change):.1f} [" in text
-    assert finding.numbers["trained/deciles/0.8/svd"] == value["svd to 0.8"]
-    assert "80 % of their parameters" in text
 
 
 @pytest.mark.parametrize(("low", "high"), [(18.0, 90.0), (0.5, 1.9), (10.0, 3e9)])

@@ -5,6 +5,7 @@ from fake_ablation import compression_experiment, controls_experiment, scored, u
 from fake_run import LLAMA, FakeModel, decile_experiment, evaluation, measurements, task_evaluation
 from legible import assert_readable, spelled
 
+from weightspectra.conclusions.cuts.experiments import experiments
 from weightspectra.report.cuts import costs, cut_tables
 from weightspectra.report.cuts.cost_figure import MAX_LISTED, cost_figure
 from weightspectra.report.kit import change_axis
@@ -182,9 +183,9 @@ def test_compressions_can_be_drawn_as_cuts():
 def test_the_main_metric_is_the_perplexity_wherever_it_stands():
     rows = decile_experiment(["up"])
     both = pd.concat([rows.assign(metric="bits_per_byte"), rows])
-    (chosen,) = costs.experiments(both)
+    (chosen,) = experiments(both)
     assert set(chosen["metric"]) == {"perplexity_per_token"}
-    (other,) = costs.experiments(rows.assign(metric="movies/acc"))
+    (other,) = experiments(rows.assign(metric="movies/acc"))
     assert set(other["metric"]) == {"movies/acc"}
 
 

@@ -4,7 +4,7 @@ from fake_ablation import comparison
 from fake_run import BERT, LLAMA, FakeModel, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.report.finetuning import differences, tuning_findings
+from weightspectra.report.finetuning import differences
 from weightspectra.report.finetuning.difference_figure import difference_figure
 
 
@@ -43,12 +43,10 @@ def test_matrices_that_did_not_change_are_left_out():
     rows.loc[still, ["stable_rank", "alignment"]] = np.nan
     table = differences.difference(data_of(rows))
     assert table.blocks[1].cells.loc["Up", "Output side, decile 10"] == "4.60× (1 | 0)"
-    assert "7 of 14 matrices changed" in tuning_findings.difference(data_of(rows)).sentences[0]
     assert_readable(difference_figure(rows))
     nothing = rows[still]
     assert differences.difference(data_of(nothing)).blocks[1].cells.loc["Up"].tolist() == ["–"] * 4
     assert "nan" not in differences.difference(data_of(nothing)).blocks[0].cells.to_string()
-    assert tuning_findings.difference(data_of(nothing)).sentences == ["tuned: Trained → Control: no matrix changed."]
     assert spelled(difference_figure(nothing))[0][0] == "No matrix changed."
 
 
@@ -65,14 +63,6 @@ def test_each_role_has_its_shares_on_both_sides_and_its_spectrum(shapes, n_layer
     np.testing.assert_allclose(right.lines[0].get_ydata(), np.ones(10))
     assert max(spectrum.lines[0].get_ydata()) == 4
     assert_readable(figure)
-
-
-def test_the_finding_names_only_what_leaves_the_band_more_often_than_chance():
-    finding = tuning_findings.difference(data_of(comparison(n_layers=6)))
-    text = " ".join(finding.sentences)
-    assert "output side, decile 10, 4.60 times (above the band in 42 of 42 matrices)" in text
-    assert "input side, decile 1, 1.00 times (outside the band as by chance)" in text
-    assert finding.numbers["tuned/shares/left/decile 1"] == pytest.approx(0.6)
 
 
 def test_models_that_are_not_in_the_report_are_called_by_their_names():

@@ -4,13 +4,16 @@ from fake_ablation import finetunings
 from fake_run import LLAMA, FakeModel, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.finetuning.effects import finetuning_effects
-from weightspectra.report.cuts import costs
-from weightspectra.report.finetuning import finetuning_figure, finetuning_tables, tuning_findings
+from weightspectra.conclusions.families import SIGNIFICANT
+from weightspectra.report.finetuning import effects, finetuning_figure, finetuning_tables
 
 
 def data_of(rows):
     return measurements(FakeModel("trained", LLAMA), finetunings=rows)
+
+
+def of(rows):
+    return effects.effects(rows, data_of(rows).findings)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,8 @@ def test_each_order_is_a_block_of_deciles_over_epochs(rows):
 
 
 def test_the_band_is_three_standard_deviations_of_the_untouched_runs(rows):
-    effects = finetuning_effects(rows)
-    figure = finetuning_figure.finetuning_figure(effects)
+    found = of(rows)
+    figure = finetuning_figure.finetuning_figure(found)
     assert [axes.get_title() for axes in figure.axes] == ["1 epoch", "2 epochs"]
     for epoch, axes in enumerate(figure.axes, start=1):
         free = rows[(rows["order"] == "none") & (rows["epoch"] == epoch)]["accuracy"]
@@ -44,8 +47,8 @@ def test_the_band_is_three_standard_deviations_of_the_untouched_runs(rows):
 
 
 def test_a_filled_sign_is_a_significant_difference(rows):
-    effects = finetuning_effects(rows)
-    figure = finetuning_figure.finetuning_figure(effects)
+    found = of(rows)
+    figure = finetuning_figure.finetuning_figure(found)
     filled = [
         len(line.get_xdata())
         for axes in figure.axes
@@ -58,7 +61,7 @@ def test_a_filled_sign_is_a_significant_difference(rows):
         for line in axes.lines
         if line.get_marker() not in (None, "None", "") and line.get_markerfacecolor() != "white"
     )
-    assert filled == int((effects["q_value"] <= costs.SIGNIFICANT).sum())
+    assert filled == int((found["q_value"] <= SIGNIFICANT).sum())
 
 
 @pytest.mark.parametrize(
@@ -73,21 +76,29 @@ def test_a_filled_sign_is_a_significant_difference(rows):
 )
 def test_any_number_of_epochs_deciles_and_seeds_can_be_shown(choice):
     rows = finetunings(**choice)
-    figure = finetuning_figure.finetuning_figure(finetuning_effects(rows))
+    figure = finetuning_figure.finetuning_figure(of(rows))
     assert len(figure.axes) == min(choice.get("n_epochs", 2), 8)
     assert_readable(figure)
     table = finetuning_tables.finetuning(data_of(rows))
     assert "nan" not in table.blocks[0].cells.to_string()
-    assert tuning_findings.finetuning(data_of(rows)).sentences
 
 
 def test_one_run_each_is_no_test():
-    rows = finetunings(n_seeds=2, n_removed=1, n_epochs=1)
-    figure = finetuning_figure.finetuning_figure(finetuning_effects(rows))
+    figure = finetuning_figure.finetuning_figure(of(finetunings(n_seeds=2, n_removed=1, n_epochs=1)))
     assert any("no test possible" in text for text, _ in spelled(figure))
-    finding = tuning_findings.finetuning(data_of(rows))
-    assert "no test is possible" in " ".join(finding.sentences)
-    assert finding.headline == "What removing singular values before or after fine-tuning does"
+
+
+def test_effects_are_means_of_runs_beside_what_was_concluded(rows):
+    found = of(rows).set_index(["order", "epoch", "decile"])
+    assert found.index.is_monotonic_increasing
+    row = found.loc["remove_last", 2, 10]
+    here = rows[rows["epoch"] == 2]
+    free, removed = here[here["order"] == "none"], here[(here["order"] == "remove_last") & (here["decile"] == 10)]
+    assert row["accuracy"] == pytest.approx(removed["accuracy"].mean())
+    assert row["reference"] == pytest.approx(free.set_index("seed").loc[removed["seed"], "accuracy"].mean())
+    assert row["difference"] == pytest.approx(row["accuracy"] - row["reference"])
+    assert (row["n_seeds"], row["n_untouched"], row["n_test"]) == (len(removed), len(free), 200)
+    assert row["band_high"] - row["untouched"] == pytest.approx(3 * np.std(free["accuracy"], ddof=1))
 
 
 def test_shown_epochs_are_the_first_and_last_and_some_between():
@@ -97,31 +108,6 @@ def test_shown_epochs_are_the_first_and_last_and_some_between():
     assert (chosen[0], chosen[-1]) == (1, 30)
 
 
-@pytest.mark.parametrize(
-    ("drops", "headline"),
-    [
-        ({("remove_last", 1): 0.2}, "after fine-tuning lowers accuracy; before it, not significantly"),
-        ({("remove_first", 1): 0.2}, "before fine-tuning lowers accuracy; after it, not significantly"),
-        ({("remove_first", 1): 0.2, ("remove_last", 1): 0.2}, "lowers accuracy, both before and after fine-tuning"),
-        ({}, "lowers accuracy significantly neither before nor after fine-tuning"),
-    ],
-)
-def test_headline_says_for_which_order_the_smallest_tenth_is_missed(drops, headline):
-    finding = tuning_findings.finetuning(data_of(finetunings(drops=drops)))
-    assert finding.headline == f"Removing the smallest tenth {headline}"
-
-
-def test_changes_are_spelled_in_points_with_their_epochs(rows):
-    finding = tuning_findings.finetuning(data_of(rows))
-    effects = finetuning_effects(rows).query("order == 'remove_last' and decile == 1").set_index("epoch")
-    text = " ".join(finding.sentences)
-    assert finding.numbers["trained/century/remove_last/decile 1"] == effects.loc[2, "difference"]
-    for epoch in (1, 2):
-        assert f"{epoch}: −{-100 * effects.loc[epoch, 'difference']:.1f} [" in text
-    assert np.isfinite(list(finding.numbers.values())).all()
-
-
 def test_no_fine_tuning_is_not_mentioned():
     data = measurements(FakeModel("trained", LLAMA))
-    assert tuning_findings.finetuning(data) is None
     assert finetuning_tables.finetuning(data).blocks == []

@@ -98,14 +98,6 @@ def test_windows_are_those_measured_in_the_order_of_the_ranks(data):
         assert line.get_ydata()[0] == 0.2
 
 
-@pytest.mark.parametrize("window", [1, 2, 15])
-def test_the_plateau_holds_95_percent_of_means_of_uniform_p_values(window):
-    means = np.random.default_rng(1).random((40000, window)).mean(axis=1)
-    low, high = matrix_panels.plateau(window)
-    assert np.mean((means > low) & (means < high)) == pytest.approx(0.95, abs=0.005)
-    assert low == pytest.approx(1 - high)
-
-
 def test_spacings_and_both_laws_have_unit_mass(data):
     axes = draw(data).axes[2]
     assert areas(axes, style.BULK) == pytest.approx([1])

@@ -7,10 +7,11 @@ import fake_ablation
 import fake_birth
 import pandas as pd
 import pytest
-from fake_run import LLAMA, FakeModel, decile_experiment, measurements
+from fake_run import LLAMA, FakeModel, decile_experiment, measurements, told
 
 from weightspectra.report import kit
-from weightspectra.report.kit import findings, gallery, page, style, tables
+from weightspectra.report.findings import telling
+from weightspectra.report.kit import gallery, page, style, tables
 
 TEMPLATE = (Path(kit.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
@@ -89,7 +90,7 @@ def render(data, drawings, **changes):
     arguments = {
         "title": "A report",
         "data": data,
-        "findings": findings.find(data),
+        "findings": telling.tell(told(data)),
         "sections": gallery.sections(FIGURES, drawings, CAPTIONS, data) if drawings else [],
         "tables": [tables.make(name, data) for name in ("outliers", "share_outside", "overlap", "cuts")],
         "sources": pd.DataFrame(
@@ -158,7 +159,7 @@ def test_findings_come_first_and_tables_and_origins_follow(data, drawings):
         html.index('id="findings"') < html.index('id="figures"') < html.index('id="tables"') < html.index('id="making"')
     )
     text = Page(html).text
-    for finding in findings.find(data):
+    for finding in telling.tell(told(data)):
         assert finding.headline in text
     for word in ("owner/trained", "abc123", "ff" * 32, "ee" * 32, "fit_bulk", "numpy 2.4", "seed: 1", "1,234 bytes"):
         assert word in text, word

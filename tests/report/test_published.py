@@ -44,8 +44,8 @@ def told(data, origins, printed=PRINTED):
 def test_cells_say_found_and_published(data):
     table = told(data, {"mine": "owner/model"})
     cells = {block.heading.split(": ")[1]: block.cells for block in table.blocks}
-    assert cells["values above the bulk"].loc[0, "Up"] == "3 (9)"
-    assert cells["per cent below the bulk, mean over layers"].loc["all", "Up"] == "4.2 (3.8)"
+    assert cells["values above the asymptotic edge"].loc[0, "Up"] == "3 (9)"
+    assert cells["per cent below the asymptotic edge, mean over layers"].loc["all", "Up"] == "4.2 (3.8)"
 
 
 def test_another_model_has_nothing_to_compare(data):

@@ -99,19 +99,6 @@ def test_overlaps_are_counted_where_they_were_planted(data):
     assert block.cells.loc["Query"].tolist() == [wording.NOTHING, "0 % (0 of 132)", "100.0 % (12 of 12)"]
 
 
-def test_a_value_on_an_edge_is_inside():
-    data = measurements(FakeModel("a"))
-    edge = data.bulk.set_index(summaries.KEY).loc[("a", 0, "up", 0)]
-    row = data.overlaps.query("layer == 0 and role == 'up'").iloc[[0, 1]].copy()
-    row["singular_value"] = [edge["edge_lower"], edge["edge_upper"]]
-    assert summaries.positioned(row, data.bulk)["position"].tolist() == ["inside", "inside"]
-
-
-def test_overlaps_without_their_matrix_are_refused(data):
-    with pytest.raises(ValueError, match="have no row in bulk"):
-        summaries.positioned(data.overlaps, data.bulk[data.bulk["model"] != "mixture"])
-
-
 def test_costs_are_those_of_the_evaluations(data):
     table = tables.make("cuts", data)
     block = table.blocks[0]

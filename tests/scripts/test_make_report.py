@@ -1,13 +1,16 @@
 """The three scripts that present a run, from Parquet files to tables, figures and the page."""
 
+import json
 import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
+import conclude
 import fake_ablation
 import fake_birth
+import gather_findings
 import make_figures
 import make_report
 import make_tables
@@ -59,7 +62,8 @@ class Named(list):
 
     def __init__(self, named):
         self.named = named
-        super().__init__(path for entry in named.values() for path in ([entry] if isinstance(entry, str) else entry))
+        lists = (entry if isinstance(entry, list) else [entry] for entry in named.values())
+        super().__init__(path for entries in lists for path in entries)
         self.__dict__.update(named)
 
     def items(self):
@@ -103,7 +107,7 @@ def run(tmp_path):
     inputs = {name: [place(path) for path in paths] for name, paths in plan.measurements.items()}
     known = {contract.name: contract for contract in contracts.ALL}
     for name, paths in inputs.items():
-        for path in paths:
+        for path in paths if name != "findings" else ():
             stems = [part.split(".")[0] for part in Path(path).parts]
             model = next((stem for stem in stems if stem in CONFIG["models"]), "trained")
             if name == "sources":
@@ -116,10 +120,26 @@ def run(tmp_path):
                 rows = rows[rows["birth"].isin(stems) & (rows["seed"] == int(stems[-1].removeprefix("seed-")))]
             sources = {model: {"kind": "path", "name": model}}
             known[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
+    conclude_all(plan, place)
     return plan, place, inputs
 
 
+def conclude_all(plan, place):
+    """Draw the conclusions of every subject of a plan, and gather them."""
+    drawn = []
+    for subject, files in plan.conclusions.items():
+        drawn.append(place(f"<results>/findings/{subject}.parquet"))
+        options = {"controls": plan.controls, "copies": plan.copies, "seed": 1, "level": 0.05}
+        job = {"rule": "conclude", "wildcards": SimpleNamespace(subject=subject), "params": Named(options)}
+        read = Named({name: [place(path) for path in paths] for name, paths in files.items()})
+        conclude.main(SimpleNamespace(**job, input=read, output=[drawn[-1]]))
+    gathered = Named({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})
+    job = {"rule": "gather_findings", "params": Named({}), "input": drawn, "output": gathered}
+    gather_findings.main(SimpleNamespace(**job))
+
+
 def present(plan, place, inputs):
+    conclude_all(plan, place)
     params = Named(
         {"tables": plan.shown.tables, "figures": plan.shown.figures, "controls": plan.controls, "titles": plan.titles}
     )
@@ -166,9 +186,12 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     assert page.count("data:image/svg+xml") == n_figures
     assert "makes_bulk" in page
     assert str(Path(place("<results>"))) not in page
-    assert first[place("<results>/findings.md")].startswith(b"1. More singular values lie above the bulk")
+    assert first[place("<results>/findings.md")].startswith(b"1. More singular values lie above the calibrated bound")
     counts = pd.read_csv(place("<results>/tables/outliers.csv")).query("model == 'trained'")
     assert set(counts["n_above"]) == {3}
+    numbers = json.loads(Path(place("<results>/numbers.json")).read_text())["findings"]
+    assert len(numbers) == len(contracts.FINDINGS.read(place("<results>/findings.parquet")))
+    assert {found["subject"] for found in numbers} == set(plan.conclusions) - {"copies"}
 
 
 def test_models_alone_are_presented_without_overlaps_and_costs(run):
@@ -177,7 +200,7 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
     cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons")
     born = [contract.name for contract in fake_birth.CONTRACTS]
-    few |= {name: [] for name in ("overlaps", *cutting, *born)}
+    few |= {name: [] for name in ("overlaps", *cutting, *born)} | {"findings": inputs["findings"]}
     made = present(plan, place, few)
     assert plan.shown.tables == ALWAYS
     assert list(plan.shown.figures) == ["information-trained", "spectra-trained"]
@@ -251,7 +274,7 @@ def test_figures_read_attention_of_the_births_whose_attention_they_show(run):
 def test_presenting_loads_no_deep_learning_library():
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT / 'src')!r}, {str(ROOT / 'scripts')!r}]\n"
-        "import make_tables, make_figures, make_report\n"
+        "import conclude, gather_findings, make_tables, make_figures, make_report\n"
         "sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from weightspectra.statistics import paired
-from weightspectra.statistics.paired import adjust, compare, contrast, estimate, standard_error
+from weightspectra.statistics.paired import compare, contrast, estimate, standard_error
 
 RATIOS = ["exp_ratio", "bits_ratio", "mean"]
 
@@ -183,14 +183,6 @@ def test_models_that_break_leave_the_others_alone():
     assert np.isnan([found.standard_error[2], found.low[2], found.high[2]]).all()
     assert found.p_value[2] == 2 / 2**8  # its log-likelihoods are numbers, and all of them are worse
     assert estimate("exp_ratio", huge, weights) == np.inf
-
-
-def test_adjusted_p_values_leave_what_is_none_out():
-    p_values = np.array([0.01, np.nan, 0.04, 0.5])
-    found = adjust(p_values)
-    np.testing.assert_allclose(found[[0, 2, 3]], [0.03, 0.06, 0.5])
-    assert np.isnan(found[1])
-    assert np.isnan(adjust(np.array([np.nan]))).all()
 
 
 def row(label, values, weights, statistic="exp_ratio"):

@@ -36,6 +36,8 @@ STAGES = {
     "probe_birth/birth-0": ["probes/birth/seed-0.parquet"],
     "score_locator/birth-0": ["locations/birth/seed-0.parquet"],
     "simulate_memories": ["simulations.parquet"],
+    "conclude/births": ["findings/births.parquet"],
+    "gather_findings": ["findings.parquet", "report.html"],
     "make_tables": ["tables/outliers.md", "report.html"],
     "make_figures": ["figures/spectra-llama.svg", "report.html"],
     "make_report": ["report.html"],

@@ -11,7 +11,8 @@ from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
 
 from weightspectra.base.provenance import digest
 
-PRESENTATION = {"make_tables", "make_figures", "make_report", "all"}
+DRAWN = {"make_tables", "make_figures", "make_report", "all"}
+PRESENTATION = {"conclude", "gather_findings", *DRAWN}
 OF_BULK = {"fit_bulk", "fit_levels", "measure_tails", "map_information"}
 AGAINST_NOISE = {"simulate_nulls", "score_vectors", *OF_BULK}
 OF_ONE_MODEL = {"fetch_model", "extract_weights", "decompose", *AGAINST_NOISE, *PRESENTATION}
@@ -114,7 +115,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished):
     ("path", "value", "rules"),
     [
         ("report/title", "Mine", {"make_report", "all"}),
-        ("models/bert/title", "BERT", PRESENTATION),
+        ("models/bert/title", "BERT", DRAWN),
         ("observe/n_tokens", 99, {"collect_activations", "measure_overlap", *PRESENTATION}),
         ("observe/models", ["bert"], PRESENTATION),
         ("experiments/deciles/n_windows", 99, {"evaluate_cuts", *PRESENTATION}),

@@ -23,6 +23,7 @@ from weightspectra.contracts.birth import (
     PROBES,
     SIMULATIONS,
 )
+from weightspectra.contracts.conclusions import FINDINGS
 from weightspectra.contracts.contract import KEY_COLUMNS, ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
 from weightspectra.contracts.damage import DIRECTIONS, PREDICTIONS
 from weightspectra.contracts.finetuning import COMPARISONS, FINETUNINGS
@@ -74,6 +75,7 @@ ALL = (
     LOCATIONS,
     KNOCKOUTS,
     SIMULATIONS,
+    FINDINGS,
 )
 """Every contract, in the order in which data moves."""
 
@@ -89,6 +91,7 @@ __all__ = [
     "DIRECTIONS",
     "EVALUATIONS",
     "EXAMPLES",
+    "FINDINGS",
     "FINETUNINGS",
     "HEAD_TESTS",
     "INFORMATION",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control, t
+from scipy.stats import t
 
 from weightspectra.base.seeds import generator
 from weightspectra.statistics.estimators import STATISTICS, Ratio, Statistic
@@ -159,20 +159,6 @@ def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, s
     kind, weights = STATISTICS[cut["statistic"]], np.asarray(cut["unit_weights"])
     one, *others = (kind.contributions(np.asarray(row["unit_values"]), weights) for row in (cut, *controls))
     return _compare(kind, one[None], np.mean(others, axis=0), weights, seed)
-
-
-def adjust(p_values: np.ndarray) -> np.ndarray:
-    """Return Benjamini and Hochberg's q-values; what is not a number stays so and does not count.
-
-    References
-    ----------
-    Y. Benjamini and Y. Hochberg, Journal of the Royal Statistical Society B 57, 289 (1995).
-    """
-    found = np.array(p_values, dtype=np.float64)
-    tested = np.isfinite(found)
-    if tested.any():
-        found[tested] = false_discovery_control(found[tested])
-    return found
 
 
 def _compare(kind: Statistic, models: np.ndarray, other: np.ndarray, weights: np.ndarray, seed: int) -> Comparison:

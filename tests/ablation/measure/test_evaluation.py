@@ -13,7 +13,8 @@ from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
 from weightspectra.contracts import EVALUATIONS, MatrixKey
 from weightspectra.models import live
-from weightspectra.statistics.paired import adjust, compare
+from weightspectra.statistics.multiple import benjamini_hochberg
+from weightspectra.statistics.paired import compare
 
 WEIGHTS = np.array([10.0, 20.0, 5.0])
 
@@ -118,7 +119,7 @@ def test_comparisons_and_their_correction_over_the_cuts_that_change_something(su
         np.testing.assert_array_equal([row[name] for row in rows], column)
     np.testing.assert_array_equal([row["difference_se"] for row in rows], expected.standard_error)
     changed = [row for row in rows if row["n_removed"]]
-    q_values = adjust(np.array([row["p_value"] for row in changed]))
+    q_values = benjamini_hochberg(np.array([row["p_value"] for row in changed]))
     np.testing.assert_array_equal([row["q_value"] for row in changed], q_values)
 
 
@@ -143,7 +144,7 @@ def test_a_cut_that_overflows_keeps_its_row_and_the_others_their_numbers(subject
     for name in ("value", "difference", "difference_se", "difference_low", "difference_high", "p_value", "q_value"):
         assert np.isnan(rows["both"][name])
         assert np.isfinite(rows["early"][name])
-    expected = adjust(np.array([rows["late"]["p_value"], rows["early"]["p_value"]]))
+    expected = benjamini_hochberg(np.array([rows["late"]["p_value"], rows["early"]["p_value"]]))
     assert [rows["late"]["q_value"], rows["early"]["q_value"]] == expected.tolist()
 
 

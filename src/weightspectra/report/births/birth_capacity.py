@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_summaries import last_of
 from weightspectra.report.births.birth_words import MATRICES, Births, missing
 from weightspectra.report.kit import style
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_summaries import last_of
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices
 from weightspectra.report.kit import style
 

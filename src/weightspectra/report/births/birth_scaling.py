@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_summaries import last_of
 from weightspectra.report.births.birth_words import UNITS, Births, probe, sign_of
 from weightspectra.report.kit import style
 

@@ -1,69 +1,15 @@
-"""Numbers of trained births: when things happen in a run, and means over runs with their spread."""
-
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
+"""Numbers of trained births in words: means over runs with their spread, and what matrices are called."""
 
 from weightspectra.report.kit import wording
-
-RUN = ["birth", "seed"]
-
-Row = Mapping[Hashable, Any]
-"""One row of a summary, from the names of its columns."""
+from weightspectra.statistics.spread import Row, Spread
 
 MATRIX_TITLES = {"output_2": "W_O²", "key_2": "W_K²", "key_1": "W_K¹", "feed_forward": "W_F", "all": "all together"}
 """From the matrices that hold memories to what tables and sentences call them, in the order in which they learn."""
 
-INDUCTION = "induction_accuracy"
-"""The probe by which an induction head is told from copying the last token."""
 
-FORMED = 0.5
-"""Induction accuracy from which on an induction head is said to have formed."""
-
-
-def by_matrix(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Divide rows by matrix, in the order in which they learn."""
-    parts = [(name, rows[rows["matrix"] == name]) for name in MATRIX_TITLES]
-    return [(name, part) for name, part in parts if len(part)]
-
-
-class Spread(NamedTuple):
-    """A mean over runs.
-
-    Attributes
-    ----------
-    mean, sd : float
-        Mean and standard deviation from run to run; NaN without any run, or
-        with only one.
-    n : int
-        Runs that have the number.
-    n_runs : int
-        Runs.
-    """
-
-    mean: float
-    sd: float
-    n: int
-    n_runs: int
-
-    @classmethod
-    def of_row(cls, row: Row, name: str, n: str) -> "Spread":
-        """Take a column of a summary, its spread and numbers of runs (columns ``n`` and ``n_runs``) from one row."""
-        return cls(row[name], row[f"{name}_sd"], int(row[n]), int(row["n_runs"]))
-
-
-def spread(values: Iterable[float]) -> Spread:
-    """Average over runs; those without a number (NaN) are counted, not averaged."""
-    found = np.asarray(list(values), dtype=float)
-    there = found[~np.isnan(found)]
-    if not len(there):
-        return Spread(float("nan"), float("nan"), 0, len(found))
-    # Equal decimals need not have a mean that is equal to them to the last bit.
-    equal = np.ptp(there) <= 1e-12 * np.abs(there).max()
-    sd = float("nan") if len(there) < 2 else 0.0 if equal else float(there.std(ddof=1))
-    return Spread(float(there[0] if equal else there.mean()), sd, len(there), len(found))
+def spread_of(row: Row) -> Spread:
+    """Return the mean over runs that a row of ``contracts.FINDINGS`` holds."""
+    return Spread(row["number"], row["sd"], int(row["n"]), int(row["n_all"]))
 
 
 def spell(found: Spread, *, none: str = wording.NOTHING, signed: bool = False) -> str:
@@ -74,69 +20,3 @@ def spell(found: Spread, *, none: str = wording.NOTHING, signed: bool = False) -
     text = f"{found.mean:{'+' if signed else ''},.0f}" if whole else wording.measurement(*found[:2], signed=signed)
     text = text.replace("-", wording.MINUS)
     return text if found.n == found.n_runs else f"{text} ({found.n} of {found.n_runs})"
-
-
-def last_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the last iteration of every run."""
-    return rows[rows["iteration"] == rows.groupby(RUN)["iteration"].transform("max")]
-
-
-def final_probe(probes: pd.DataFrame, name: str) -> pd.Series:
-    """Return the last value of a probe (with the outputs of the training), by birth and seed."""
-    rows = probes[(probes["probe"] == name) & (probes["outputs"] == "")]
-    return last_of(rows).set_index(RUN)["value"]
-
-
-def formed_from(probes: pd.DataFrame, name: str = INDUCTION) -> pd.Series:
-    """Return from which checkpoint on a probe is ``FORMED`` or more, by birth and seed; NaN: never."""
-    rows = probes[(probes["probe"] == name) & (probes["outputs"] == "")]
-    return _lasting(rows, rows["value"] >= FORMED, RUN)
-
-
-def located_from(locations: pd.DataFrame) -> pd.Series:
-    """Return from which checkpoint on more is located than in the initialisation, NaN if never.
-
-    Indexed by birth, seed, matrix and locator. What is located in random
-    weights does not count, and neither does what does not last.
-    """
-    key = [*RUN, "matrix", "locator"]
-    rows = locations.sort_values("iteration", kind="stable")
-    return _lasting(rows, rows["n_located"] > rows.groupby(key)["n_located"].transform("first"), key)
-
-
-def distance(probes: pd.DataFrame) -> float:
-    """Return how far apart the checkpoints lie between which accuracy rises above ``FORMED``; the largest over runs."""
-    formed = formed_from(probes)
-    rows = probes[[*RUN, "iteration"]].drop_duplicates()
-    there = rows.set_index(RUN)["iteration"]
-    before = there[there < formed.reindex(there.index)].groupby(RUN).max()
-    return float((formed - before).max())
-
-
-def leads(locations: pd.DataFrame, probes: pd.DataFrame, locator: str) -> pd.DataFrame:
-    """Put the checkpoint from which a matrix's values are located beside that from which accuracy is high.
-
-    Returns
-    -------
-    DataFrame
-        birth, seed, matrix, ``located`` and ``formed`` (iterations, NaN: never)
-        and ``lead``: iterations by which the former comes first; 0 at the same
-        checkpoint, NaN if either never comes.
-    """
-    rows = located_from(locations[locations["locator"] == locator]).rename("located").reset_index()
-    formed = formed_from(probes)
-    rows["formed"] = formed.reindex(pd.MultiIndex.from_frame(rows[RUN])).to_numpy()
-    rows["lead"] = rows["formed"] - rows["located"]
-    return rows[[*RUN, "matrix", "located", "formed", "lead"]]
-
-
-def _lasting(rows: pd.DataFrame, holds: pd.Series, key: list[str]) -> pd.Series:
-    """Return the first iteration from which on something holds until the last one, by key; NaN if there is none."""
-    told = rows.assign(holds=holds).sort_values("iteration", kind="stable")
-    found = {}
-    for name, run in told.groupby(key, sort=False):
-        fails = np.flatnonzero(~run["holds"].to_numpy())
-        start = int(fails[-1]) + 1 if len(fails) else 0
-        found[name] = float(run["iteration"].iloc[start]) if start < len(run) else float("nan")
-    index = pd.MultiIndex.from_tuples(list(found), names=key) if found else pd.MultiIndex.from_frame(told[key])
-    return pd.Series(list(found.values()), index=index, dtype=float)

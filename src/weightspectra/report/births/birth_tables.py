@@ -5,24 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from weightspectra.conclusions.births.events import FORMED, INDUCTION, by_matrix, final_probe, formed_from
+from weightspectra.conclusions.births.knockouts import knockout_effects
 from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import (
-    FORMED,
-    INDUCTION,
-    MATRIX_TITLES,
-    RUN,
-    Row,
-    Spread,
-    by_matrix,
-    final_probe,
-    formed_from,
-    last_of,
-    spell,
-    spread,
-)
+from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import N_OPEN, Block, Table
+from weightspectra.statistics.spread import Row, Spread, spread
 
 SKILLS = {
     "accuracy": ("in_context_accuracy", "Accuracy in context"),
@@ -158,51 +148,6 @@ def memories(data: Measurements) -> Table:
         f"({wording.NOTHING}: it says nothing).",
     ]
     return Table("memories", "Associative memories made without training, beside theory", summary, blocks, notes, [])
-
-
-def knockout_effects(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average over runs what knocking out located values of the last checkpoint does.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of ``contracts.KNOCKOUTS``.
-
-    Returns
-    -------
-    DataFrame
-        One row per birth, matrix and cut (a key of ``CUTS``): ``n_runs``, ``n`` of
-        them that have the cut, ``n_values`` with ``n_values_sd``, ``untouched`` with
-        ``untouched_sd``, ``accuracy``, ``change`` with ``change_sd``, and
-        ``change_error`` (root mean square over runs of the standard error over sequences).
-    """
-    last = last_of(rows)
-    untouched = last[last["cut"] == "none"].set_index(RUN)["in_context_accuracy"]
-    located = last[last["cut"] == "keep_located"].set_index([*RUN, "matrix"])["n_values"]
-    found = []
-    for (birth, matrix), of_matrix in last[last["matrix"] != ""].groupby(["birth", "matrix"], sort=False):
-        n_runs = of_matrix["seed"].nunique()
-        for cut in CUTS:
-            chosen = of_matrix[of_matrix["cut"] == cut]
-            if cut == "remove_smallest":
-                wanted = located.reindex(pd.MultiIndex.from_frame(chosen[[*RUN, "matrix"]])).to_numpy()
-                chosen = chosen[chosen["n_values"].to_numpy() == wanted]
-            chosen = chosen.drop_duplicates("seed")
-            if chosen.empty:
-                continue
-            of_runs = {
-                "n_values": chosen["n_values"],
-                "untouched": untouched[untouched.index.get_level_values("birth") == birth],
-                "accuracy": chosen["in_context_accuracy"],
-                "change": chosen["accuracy_change"],
-            }
-            error = float((chosen["accuracy_change_error"] ** 2).mean() ** 0.5)
-            named = {"birth": birth, "matrix": matrix, "cut": cut, "n_runs": n_runs, "n": chosen["seed"].nunique()}
-            numbers = _flat({name: spread(values) for name, values in of_runs.items()}, counts=False)
-            found.append({**named, **numbers, "change_error": error})
-    columns = ["birth", "matrix", "cut", "n_runs", "n"]
-    columns += [f"{name}{end}" for name in ("n_values", "untouched", "accuracy", "change") for end in ("", "_sd")]
-    return pd.DataFrame(found, columns=[*columns, "change_error"])
 
 
 def by_cut(effects: pd.DataFrame) -> dict[str, Row]:

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.conclusions.births.events import FORMED, INDUCTION, formed_from, located_from
 from weightspectra.report.births import birth_axes
 from weightspectra.report.births.birth_settings import released
-from weightspectra.report.births.birth_summaries import FORMED, INDUCTION, formed_from, located_from
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices, recall_of
 from weightspectra.report.kit import style
 

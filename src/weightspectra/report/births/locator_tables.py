@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from weightspectra.conclusions.births.events import located_from
 from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, Row, Spread, located_from, spell, spread
+from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
 from weightspectra.report.births.birth_tables import SPREAD
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import N_OPEN, Block, Table
+from weightspectra.statistics.spread import Row, Spread, spread
 
 LOCATORS = {"blind": "blind locator", "informed": "informed locator", "weightwatcher": "WeightWatcher's rule"}
 """From the locators of ``contracts.LOCATIONS`` to what people read."""

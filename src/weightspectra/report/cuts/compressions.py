@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from weightspectra.conclusions.cuts.experiments import experiments, methods
+from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.cut_tables import MARK, MARKED, change_with_interval
 from weightspectra.report.kit import style, wording
@@ -26,14 +28,6 @@ METHODS = {
 SIGNS = {"svd": ("#0072b2", "o"), "whitened": ("#d55e00", "s"), "boundary": ("#56b4e9", "^")}
 SIGNS["whitened_boundary"] = ("#8c6d31", "D")
 SINGLE = ("#7a5c00", "x")
-JOINT = " to "
-
-
-def methods(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return of each evaluation how it compresses (an empty word if it does not), and the size asked for."""
-    parts = rows["removed"].str.partition(JOINT)
-    method = parts[0].where(parts[0].isin(METHODS) & (parts[1] != ""), "")
-    return method, pd.to_numeric(parts[2].where(method != ""), errors="coerce")
 
 
 def compressions(rows: pd.DataFrame, matrices: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +56,7 @@ def compressions(rows: pd.DataFrame, matrices: pd.DataFrame) -> pd.DataFrame:
     chosen["method"] = method
     chosen["size"] = size
     chosen["where"] = chosen["cut"].str.partition(" of ")[2]
-    chosen["told"] = chosen["q_value"] <= costs.SIGNIFICANT
+    chosen["told"] = chosen["q_value"] <= SIGNIFICANT
     touched = [_n_parameters(row, matrices) for row in chosen.to_dict("records")]
     chosen["kept_share"] = 1 - (touched - chosen["kept_parameters"]) / max(touched)
     return costs.flattened(chosen[chosen["control_of"] == ""])
@@ -80,7 +74,7 @@ def of_measurements(data: Measurements) -> list[tuple[str, pd.DataFrame, pd.Data
     """Return title, rows of the main metric, and compressions of every experiment that has some."""
     found = []
     for model, of_model in by_model(data.evaluations, data.titles):
-        for rows in costs.experiments(of_model):
+        for rows in experiments(of_model):
             small = compressions(rows, data.matrices)
             if len(small):
                 found.append((data.titles[model], rows, small))

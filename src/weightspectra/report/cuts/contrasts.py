@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from weightspectra.conclusions.cuts.controls import kind_of
+from weightspectra.conclusions.cuts.experiments import by_metric, main_metric
+from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.cut_tables import MARK
+from weightspectra.report.findings.cuts.controls import KINDS
 from weightspectra.report.kit import style, wording
 from weightspectra.report.kit.change_axis import change_axis, reaches
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table, by_model
-from weightspectra.statistics.paired import adjust, contrast
-
-KINDS = {"same count": "same count", "same energy": "same energy", "random window": "random windows"}
-"""From the beginning of a control's label to what its kind is called, in the order in which they are shown."""
 
 COLUMNS = [
     *("model", "experiment", "metric", "higher_is_better", "cut", "kind", "n_controls", "change", "control_change"),
@@ -32,55 +32,41 @@ ROW_HEIGHT, LETTER = 0.3, 0.058
 """Height of a row and mean width of a letter, in inches."""
 
 
-def kind_of(control: str) -> str:
-    """Return the kind of a matched control, a key of ``KINDS``, from its label; its first words for any other."""
-    return next((kind for kind in KINDS if control.startswith(kind)), control.split(" of ")[0])
-
-
-def contrasts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare each cut with each kind of its matched controls.
+def contrasts(found: pd.DataFrame) -> pd.DataFrame:
+    """Lay out what was concluded of cuts and their matched controls.
 
     Parameters
     ----------
-    rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``.
 
     Returns
     -------
     DataFrame
         One row per cut and kind of control: model, experiment, metric,
         higher_is_better, cut, kind, n_controls, the cut's change and the
-        controls' (mean) against the untouched model, and their difference as
-        :func:`weightspectra.statistics.paired.contrast` has it with standard
-        error, 95 % interval, p-value, and q-value (Benjamini and Hochberg over
-        these rows). Empty where no cut has controls.
+        controls' (mean) against the untouched model, and their difference
+        with standard error, 95 % interval, p-value and q-value.
     """
-    found = []
-    cuts = {row["cut"]: row for row in rows.to_dict("records")}
-    matched = rows[rows["control_of"] != ""]
-    kinds = matched["cut"].map(kind_of)
-    for (label, kind), controls in matched.groupby(["control_of", kinds], sort=False):
-        cut = cuts[str(label)]
-        compared = contrast(cut, controls.to_dict("records"))
-        difference, *numbers = (float(column[0]) for column in compared)
-        names = [cut[name] for name in ("model", "experiment", "metric", "higher_is_better", "cut")]
-        both = [cut["difference"], cut["difference"] - difference]
-        found.append([*names, str(kind), len(controls), *both, difference, *numbers, np.nan])
-    table = pd.DataFrame(found, columns=COLUMNS)
-    return table.assign(q_value=adjust(table["p_value"].to_numpy(dtype=float)))
+    renamed = {
+        **{"detail": "kind", "n_reference": "n_controls", "reference": "control_change", "number": "difference"},
+        **{"low": "difference_low", "high": "difference_high", "p_corrected": "q_value"},
+    }
+    rows = found[found["claim"] == "change_beside_control"]
+    table = rows.assign(higher_is_better=rows["worse_if"] == "smaller", change=rows["reference"] + rows["number"])
+    return table.rename(columns=renamed).astype({"n_controls": int})[COLUMNS]
 
 
 def contrast_table(data: Measurements) -> Table:
     """Tabulate each cut beside its matched controls: difference of their changes with interval and test."""
     blocks, numbers = [], [pd.DataFrame(columns=COLUMNS)]
-    for model, of_model in by_model(data.evaluations, data.titles):
-        for rows in costs.by_metric(of_model):
-            found = contrasts(rows)
-            metric = costs.metric_title(str(rows["metric"].iloc[0]))
-            if len(found):
-                heading = f"{data.titles[model]}, {rows['experiment'].iloc[0]}: {metric}"
-                blocks += [_block(found, heading)] if rows["metric"].iloc[0] == _shown(of_model, rows) else []
-                numbers.append(found)
+    table = contrasts(data.findings)
+    for model, of_model in by_model(table, data.titles):
+        for rows in by_metric(of_model):
+            metric = str(rows["metric"].iloc[0])
+            heading = f"{data.titles[model]}, {rows['experiment'].iloc[0]}: {costs.metric_title(metric)}"
+            blocks += [_block(rows, heading)] if metric == _shown(of_model, rows) else []
+            numbers.append(rows)
     notes = [
         "Each control removes (or, of a cut that keeps only some, keeps) as much elsewhere, within every matrix: as "
         "many values from the bulk's lower end, as much energy (sum of squares) from there upwards, or as many in a "
@@ -90,7 +76,7 @@ def contrast_table(data: Measurements) -> Table:
         "documents or items, with its 95 % bootstrap interval; it says what other texts would give, not what other "
         "random windows would.",
         f"{MARK.strip()}: significant, the p-value of the difference, corrected over the contrasts of the experiment "
-        f"(q), is at most {costs.SIGNIFICANT}.",
+        f"(q), is at most {SIGNIFICANT}.",
     ]
     title = "Cuts against matched controls"
     both = pd.concat([frame for frame in numbers if len(frame)] or numbers)
@@ -99,7 +85,7 @@ def contrast_table(data: Measurements) -> Table:
 
 def _shown(of_model: pd.DataFrame, rows: pd.DataFrame) -> str:
     """Return the metric of an experiment that the table shows; the CSV file has all."""
-    return costs.main_metric(of_model[of_model["experiment"] == rows["experiment"].iloc[0]])
+    return main_metric(of_model[of_model["experiment"] == rows["experiment"].iloc[0]])
 
 
 def _block(found: pd.DataFrame, heading: str) -> Block:
@@ -114,7 +100,7 @@ def _block(found: pd.DataFrame, heading: str) -> Block:
             "Change of the control": [wording.signed_number(row["control_change"]) for row in lines],
             "Difference [95 % interval]": [
                 wording.interval(row["difference"], row["difference_low"], row["difference_high"])
-                + (MARK if row["q_value"] <= costs.SIGNIFICANT else "")
+                + (MARK if row["q_value"] <= SIGNIFICANT else "")
                 for row in lines
             ],
             "q": [wording.p_value(row["q_value"]) for row in lines],
@@ -173,7 +159,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, colour: str, marker: str, y: float, *,
     finite = rows[np.isfinite(rows["difference"])]
     places = np.full(len(finite), y)
     axes.errorbar(finite["difference"], places, xerr=reaches(finite), fmt="none", ecolor=colour, elinewidth=0.7)
-    told = finite["q_value"] <= costs.SIGNIFICANT
+    told = finite["q_value"] <= SIGNIFICANT
     for chosen, fill in ((told, colour), (~told, "white")):
         axes.plot(
             finite["difference"][chosen],
@@ -197,6 +183,6 @@ def _legend(figure: Figure, kinds: set[str], n_cuts: int) -> None:
         for name, colour, marker in signs
     ]
     sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4, linestyle="none")
-    sign.set_label(f"open: no significant change (q > {costs.SIGNIFICANT})")
+    sign.set_label(f"open: no significant change (q > {SIGNIFICANT})")
     title = f"the {MAX_CUTS} of {n_cuts} cuts that change most" if n_cuts > MAX_CUTS else None
     figure.legend(handles=[*handles, sign], loc="lower center", ncols=5, title=title, columnspacing=1.2)

@@ -12,6 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED
+from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.decile_map import draw_map, map_height
 from weightspectra.report.kit import style
@@ -246,10 +248,10 @@ def _legend_rows(panels: Sequence[tuple[str, list[Series]]]) -> int:
 
 def _explain(figure: Figure, evaluations: pd.DataFrame, left_out: int) -> None:
     """Say at the bottom what an open sign means, and what is not drawn."""
-    cuts = evaluations[evaluations["cut"] != costs.UNTOUCHED]
-    words = [f"Open signs, dots on a map: no significant change (q > {costs.SIGNIFICANT})."]
+    cuts = evaluations[evaluations["cut"] != UNTOUCHED]
+    words = [f"Open signs, dots on a map: no significant change (q > {SIGNIFICANT})."]
     if not (cuts["scope"] == "matrix").any():
-        words = [f"Open signs: no significant change (q > {costs.SIGNIFICANT})."]
+        words = [f"Open signs: no significant change (q > {SIGNIFICANT})."]
     if costs.too_few_units(evaluations):
         words = [f"No sign is filled: {costs.describe_units(evaluations)} cannot show that a change is significant."]
     n_overflows = int((~np.isfinite(cuts["difference"])).sum())

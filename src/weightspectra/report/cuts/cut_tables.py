@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.conclusions.cuts.experiments import by_metric, experiments, is_task
+from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
@@ -13,7 +15,7 @@ from weightspectra.report.kit.table import Block, Table, by_model
 MARK = " *"
 MARKED = (
     f"{MARK.strip()}: significant, that is, the p-value of the difference to the untouched model, paired over "
-    f"documents or items and corrected over the cuts of the experiment (q), is at most {costs.SIGNIFICANT}."
+    f"documents or items and corrected over the cuts of the experiment (q), is at most {SIGNIFICANT}."
 )
 DECILES = "Decile 1 holds the smallest tenth of each matrix's singular values, decile 10 the largest."
 
@@ -27,10 +29,10 @@ def cuts(data: Measurements) -> Table:
     other cuts a list. The numbers for machines have every metric, and matched
     controls, too.
     """
-    evaluations = data.evaluations[~costs.is_task(data.evaluations["metric"])]
+    evaluations = data.evaluations[~is_task(data.evaluations["metric"])]
     blocks: list[Block] = []
     for _, of_model in by_model(evaluations, data.titles):
-        for rows in costs.experiments(of_model):
+        for rows in experiments(of_model):
             blocks += _blocks(rows, data, change_with_interval)
     notes = [
         "Change against the untouched model on the same windows of text, and in square brackets its 95 % bootstrap "
@@ -45,10 +47,10 @@ def cuts(data: Measurements) -> Table:
 
 def tasks(data: Measurements) -> Table:
     """Tabulate what each cut does to tasks and probes: value and change, significant ones marked."""
-    evaluations = data.evaluations[costs.is_task(data.evaluations["metric"])]
+    evaluations = data.evaluations[is_task(data.evaluations["metric"])]
     blocks: list[Block] = []
     for _, of_model in by_model(evaluations, data.titles):
-        for rows in costs.by_metric(of_model):
+        for rows in by_metric(of_model):
             blocks += _blocks(rows, data, _value_and_change)
     notes = [
         "In a grid: value after the cut, and in round brackets its change against the untouched model on the same "

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from weightspectra.report.cuts.decile_map import draw_map, map_height
-from weightspectra.report.damage.predictions import agreement, correlation
+from weightspectra.report.damage.predictions import correlation
 from weightspectra.report.kit import style
 from weightspectra.report.kit.wording import ROLE_TITLES
 
@@ -21,7 +21,7 @@ MAX_SCATTERS = 3
 MIXED = ("#222222", "o")
 
 
-def predicted_figure(predictions: pd.DataFrame, cuts: pd.DataFrame) -> Figure:
+def predicted_figure(predictions: pd.DataFrame, cuts: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
     """Draw the predicted increase of the loss for every matrix and decile.
 
     Parameters
@@ -29,7 +29,9 @@ def predicted_figure(predictions: pd.DataFrame, cuts: pd.DataFrame) -> Figure:
     predictions : DataFrame
         Rows of ``contracts.PREDICTIONS``, all of one model and corpus.
     cuts : DataFrame
-        What :func:`weightspectra.report.damage.predictions.measured` makes of them.
+        What :func:`weightspectra.conclusions.prediction.measured` makes of them.
+    agreement : DataFrame
+        What :func:`weightspectra.report.damage.predictions.agreement` says of both.
 
     Notes
     -----
@@ -44,11 +46,11 @@ def predicted_figure(predictions: pd.DataFrame, cuts: pd.DataFrame) -> Figure:
         figure = style.new_figure(map_height(sums) + scatter)
         draw_map(figure, TITLE, sums)
         if groups:
-            _draw_scatters(figure, groups)
+            _draw_scatters(figure, groups, agreement)
     return figure
 
 
-def _draw_scatters(figure: Figure, groups: Sequence[pd.DataFrame]) -> None:
+def _draw_scatters(figure: Figure, groups: Sequence[pd.DataFrame], agreement: pd.DataFrame) -> None:
     height = figure.get_figheight()
     gap = 0.55
     width = min((style.FULL_WIDTH - 0.6 - RIGHT - gap * (len(groups) - 1)) / len(groups), 2.4)
@@ -61,7 +63,8 @@ def _draw_scatters(figure: Figure, groups: Sequence[pd.DataFrame]) -> None:
         axes.set_xlabel("predicted, nats per token")
         if place == 0:
             axes.set_ylabel("measured, nats per token")
-        axes.set_title(f"{group['experiment'].iloc[0]}, by {group['scope'].iloc[0]}: {_agreement(group)}", fontsize=7)
+        experiment, scope = group[["experiment", "scope"]].iloc[0]
+        axes.set_title(f"{experiment}, by {scope}: {_agreement(group, agreement)}", fontsize=7)
     handles = [
         Line2D([], [], color=colour, marker=marker, markersize=3.4, linestyle="none", label=name)
         for name, (colour, marker) in signs.items()
@@ -105,9 +108,9 @@ def _scatter(axes: Axes, group: pd.DataFrame) -> dict[str, tuple[str, str]]:
     return used
 
 
-def _agreement(group: pd.DataFrame) -> str:
-    found = agreement(group)
-    chosen = found[found["predictor"] == "predicted"]
+def _agreement(group: pd.DataFrame, agreement: pd.DataFrame) -> str:
+    """Spell the correlation of the prediction with the measurement; without one, how many cuts there are."""
+    chosen = agreement[agreement["predictor"] == "predicted"].merge(group[["experiment", "scope"]].drop_duplicates())
     if chosen.empty:
         return f"{len(group)} cuts"
     row = chosen.iloc[0]

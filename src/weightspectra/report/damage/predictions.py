@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from weightspectra.report.cuts import costs
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table, by_model
@@ -23,92 +20,33 @@ PREDICTORS = {
 }
 """From each column of ``contracts.PREDICTIONS`` that predicts to what it is called, in the order shown."""
 
-FEWEST = 5
-"""Cuts from which on a rank correlation is worth a number."""
-
 MAX_TOKENS = 6
 
-CUT_COLUMNS = ["model", "corpus", "experiment", "scope", "cut", "decile", "roles", "layers", "measured", "measured_se"]
+COLUMNS = ["model", "corpus", "experiment", "scope", "cut", "decile", "roles", "layers", "measured", "measured_se"]
 COLUMNS = ["model", "corpus", "experiment", "scope", "predictor", "n_cuts", "correlation", "low", "high"]
 
 
-def measured(predictions: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
-    """Put the prediction of each evaluated cut beside its measured damage.
+def agreement(found: pd.DataFrame, **names: str) -> pd.DataFrame:
+    """Lay out how well each predictor orders measured cuts, by experiment and scope.
 
     Parameters
     ----------
-    predictions : DataFrame
-        Rows of ``contracts.PREDICTIONS``, all of one model and corpus.
-    evaluations : DataFrame
-        Rows of ``contracts.EVALUATIONS``.
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``.
+    **names
+        Values that their columns have.
 
     Returns
     -------
     DataFrame
-        One row per cut of one decile of whole matrices of this model for which a
-        perplexity was measured: model, corpus (of the prediction), experiment,
-        scope, cut, decile, roles, layers, ``measured`` (increase of the loss in nats per
-        token; infinite where the perplexity overflows) with its standard error,
-        ``told``, and each predictor, summed over the matrices of the cut.
+        model, corpus, experiment, scope, predictor, n_cuts, Spearman's rank
+        correlation and its 95 % interval.
     """
-    if predictions.empty:
-        return pd.DataFrame(columns=[*CUT_COLUMNS, "told", *PREDICTORS])
-    model, corpus = predictions[["model", "corpus"]].iloc[0]
-    rows = evaluations[(evaluations["model"] == model) & (evaluations["metric"] == costs.MAIN_METRIC)]
-    rows = rows[(rows["decile"] > 0) & (rows["control_of"] == "") & (rows["scope"] != "head")]
-    cells = predictions.groupby(["decile", "role", "layer"])[list(PREDICTORS)].sum()
-    found: list[dict[str, Any]] = []
-    for row in rows.to_dict("records"):
-        keys = pd.MultiIndex.from_product([[row["decile"]], row["roles"], row["layers"]])
-        of_cut = cells.reindex(keys).dropna(how="all").sum(min_count=1)
-        before = row["value"] - row["difference"]
-        found.append(
-            {
-                **{name: row[name] for name in ("model", "experiment", "scope", "cut", "decile")},
-                "corpus": corpus,
-                "roles": "+".join(row["roles"]),
-                "layers": " ".join(map(str, row["layers"])),
-                "measured": np.log(row["value"] / before) if np.isfinite(row["difference"]) else np.inf,
-                "measured_se": row["difference_se"] / row["value"],
-                "told": row["q_value"] <= costs.SIGNIFICANT,
-                **{name: float(of_cut[name]) for name in PREDICTORS},
-            }
-        )
-    return pd.DataFrame(found, columns=[*CUT_COLUMNS, "told", *PREDICTORS])
-
-
-def agreement(cuts: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's rank correlation of each predictor with the measured damage, by experiment and scope.
-
-    Parameters
-    ----------
-    cuts : DataFrame
-        What :func:`measured` returns.
-
-    Returns
-    -------
-    DataFrame
-        model, corpus, experiment, scope, predictor, n_cuts, correlation and its
-        95 % interval. Groups of fewer than five cuts, and predictors that were
-        not computed, are left out.
-
-    Notes
-    -----
-    The interval is that of Fisher's z with the variance (1 + rho^2 / 2) / (n - 3)
-    of D. G. Bonett and T. A. Wright, Psychometrika 65, 23 (2000). Cuts of
-    neighbouring deciles are not independent, so that it is if anything too narrow.
-    """
-    found = []
-    for names, group in cuts.groupby(["model", "corpus", "experiment", "scope"], sort=False):
-        for predictor in PREDICTORS:
-            both = group[["measured", predictor]].dropna()
-            if len(both) < FEWEST or len(set(both[predictor])) == 1 or len(set(both["measured"])) == 1:
-                continue
-            rho = float(stats.spearmanr(both["measured"], both[predictor]).statistic)
-            reach = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (len(both) - 3))
-            middle = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
-            found.append((*names, predictor, len(both), rho, *np.tanh([middle - reach, middle + reach])))
-    return pd.DataFrame(found, columns=COLUMNS)
+    rows = found[found["claim"] == "order_predicted"]
+    for column, value in names.items():
+        rows = rows[rows[column] == value]
+    renamed = {"detail": "predictor", "n": "n_cuts", "number": "correlation"}
+    return rows.rename(columns=renamed).astype({"n_cuts": int})[COLUMNS]
 
 
 def of_measurements(data: Measurements) -> list[tuple[str, str, pd.DataFrame]]:
@@ -123,8 +61,8 @@ def of_measurements(data: Measurements) -> list[tuple[str, str, pd.DataFrame]]:
 def prediction(data: Measurements) -> Table:
     """Tabulate how well each predictor puts the evaluated cuts into the order of their measured damage."""
     blocks, numbers = [], [pd.DataFrame(columns=COLUMNS)]
-    for model, corpus, rows in of_measurements(data):
-        found = agreement(measured(rows, data.evaluations))
+    for model, corpus, _ in of_measurements(data):
+        found = agreement(data.findings, model=model, corpus=corpus)
         if found.empty:
             continue
         spelled = found.assign(

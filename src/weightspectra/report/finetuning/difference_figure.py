@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from weightspectra.report.finetuning import differences
+from weightspectra.conclusions.differences import relative
 from weightspectra.report.kit import style
 from weightspectra.report.kit.wording import ROLE_TITLES
 from weightspectra.report.spectra.summaries import ordered_roles
@@ -88,13 +88,13 @@ def _column(figure: Figure, left: float, width: float) -> list[Axes]:
 
 def _draw_shares(axes: Axes, rows: pd.DataFrame, side: str, colours: Mapping[int, str]) -> None:
     deciles = np.arange(1, 11)
-    shares = differences.relative(rows, side)
-    low, high = (differences.relative(rows, side, end).mean(axis=0) for end in ("low", "high"))
+    shares = relative(rows, side)
+    low, high = (relative(rows, side, end).mean(axis=0) for end in ("low", "high"))
     axes.fill_between(deciles, low, high, color=style.NULL, linewidth=0, zorder=0)
     for layer, line in zip(rows["layer"], shares, strict=True):
         axes.plot(deciles, line, color=colours[layer], linewidth=0.6, alpha=0.9, zorder=1)
     axes.plot(deciles, shares.mean(axis=0), color=style.INK, linewidth=1.2, zorder=2)
-    leading = differences.relative(rows, side, "leading").mean(axis=0)
+    leading = relative(rows, side, "leading").mean(axis=0)
     axes.plot(deciles, leading, color=style.INK, linewidth=0.9, linestyle=DASHED, zorder=2)
     axes.set_xlim(0.5, 10.5)
     axes.set_xticks([1, 4, 7, 10])
@@ -119,8 +119,8 @@ def _draw_spectra(axes: Axes, rows: pd.DataFrame, colours: Mapping[int, str]) ->
 
 def _limit(rows: pd.DataFrame, side: str) -> float:
     """Return the end of the axis of one side's shares: above every layer, and above each role's leading directions."""
-    leading = [np.nanmax(differences.relative(part, side, "leading").mean(axis=0)) for _, part in rows.groupby("role")]
-    return 1.08 * float(max(np.nanmax(differences.relative(rows, side)), *leading))
+    leading = [np.nanmax(relative(part, side, "leading").mean(axis=0)) for _, part in rows.groupby("role")]
+    return 1.08 * float(max(np.nanmax(relative(rows, side)), *leading))
 
 
 def _rank_axis(axes: Axes, n_values: int) -> None:

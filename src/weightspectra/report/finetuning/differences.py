@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from weightspectra.conclusions.differences import ENDS, as_array, outside_band, relative
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table
 from weightspectra.report.kit.wording import ROLE_TITLES
 from weightspectra.report.spectra import summaries
-
-ENDS = (1, 10)
-"""Deciles that the table shows; the CSV file has all."""
 
 KINDS = {"shares": "all of its energy", "leading": "its ten leading directions, each counted equally"}
 """From each kind of share in ``contracts.COMPARISONS`` to what it is of."""
@@ -45,44 +43,6 @@ def pair(data: Measurements, rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     base, tuned = (data.titles.get(first[name], first[name]) for name in ("base", "tuned"))
     return f"{first['comparison']}: {base} → {tuned}"
-
-
-def as_array(rows: pd.DataFrame, column: str) -> np.ndarray:
-    """Return a column of lists over deciles as an array of shape (n_matrices, 10)."""
-    return np.array(rows[column].to_list(), dtype=float).reshape(len(rows), 10)
-
-
-def relative(rows: pd.DataFrame, side: str, kind: str = "shares") -> np.ndarray:
-    """Return shares as multiples of what chance gives, of shape (n_matrices, 10); NaN where nothing changed.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Rows of ``contracts.COMPARISONS``.
-    side : {'left', 'right'}
-    kind : {'shares', 'low', 'high', 'leading', 'leading_low', 'leading_high'}
-    """
-    expected = as_array(rows, f"{side}_expected")
-    return as_array(rows, f"{side}_{kind}") / np.where(expected > 0, expected, np.nan)
-
-
-def outside_band(rows: pd.DataFrame, side: str, decile: int, kind: str = "shares") -> tuple[int, int]:
-    """Return in how many matrices the share of one decile lies above the null band, and in how many below.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Rows of ``contracts.COMPARISONS``.
-    side : {'left', 'right'}
-    decile : int
-        1 (smallest) to 10 (largest).
-    kind : {'shares', 'leading'}
-    """
-    band = f"{side}_leading" if kind == "leading" else side
-    share, low, high = (
-        as_array(rows, name)[:, decile - 1] for name in (f"{side}_{kind}", f"{band}_low", f"{band}_high")
-    )
-    return int((share > high).sum()), int((share < low).sum())
 
 
 def _numbers(rows: pd.DataFrame) -> pd.DataFrame:

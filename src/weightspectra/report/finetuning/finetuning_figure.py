@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from weightspectra.finetuning.effects import BAND_SDS
-from weightspectra.report.cuts import costs
+from weightspectra.conclusions.families import SIGNIFICANT
+from weightspectra.report.finetuning.effects import BAND_SDS
 from weightspectra.report.finetuning.finetuning_tables import ORDERS
 from weightspectra.report.kit import style
 
@@ -30,7 +30,7 @@ def finetuning_figure(effects: pd.DataFrame) -> Figure:
     Parameters
     ----------
     effects : DataFrame
-        What :func:`weightspectra.finetuning.effects.finetuning_effects`
+        What :func:`weightspectra.report.finetuning.effects.effects`
         returns, of one model and fine-tuning.
     """
     epochs = shown_epochs(sorted(effects["epoch"].unique()))
@@ -75,7 +75,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(piece["decile"] + shift, piece["accuracy"], color=colour, linewidth=0.8, zorder=2)
         reach = (line["difference_high"] - line["difference_low"]).fillna(0.0) / 2
         axes.errorbar(x, y, yerr=reach, fmt="none", ecolor=colour, elinewidth=0.7, zorder=2)
-        told = line["q_value"] <= costs.SIGNIFICANT
+        told = line["q_value"] <= SIGNIFICANT
         for chosen, fill in ((told, colour), (~told, "white")):
             axes.plot(x[chosen], y[chosen], marker, color=colour, markerfacecolor=fill, markersize=3.4, zorder=3)
     axes.set_xlim(0.4, 10.6)
@@ -102,7 +102,7 @@ def _handles(effects: pd.DataFrame) -> list[Line2D | Patch]:
     if effects["band_low"].notna().any():
         handles.append(Patch(color=style.NULL, label=f"{n_untouched} untouched runs, mean ± {BAND_SDS:g} s.d."))
     no_test = effects["q_value"].isna().all()
-    label = "open: no test possible" if no_test else f"open: not significant (q > {costs.SIGNIFICANT})"
+    label = "open: no test possible" if no_test else f"open: not significant (q > {SIGNIFICANT})"
     sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4, linestyle="none")
     sign.set_label(label)
     return [*handles, sign]

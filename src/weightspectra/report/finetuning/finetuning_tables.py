@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightspectra.finetuning.effects import BAND_SDS, finetuning_effects
-from weightspectra.report.cuts import costs
+from weightspectra.conclusions.families import SIGNIFICANT
+from weightspectra.report.finetuning.effects import BAND_SDS
+from weightspectra.report.finetuning.effects import effects as effects_of
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table, by_model
@@ -23,7 +24,7 @@ def finetuning(data: Measurements) -> Table:
 
     As figure 6 of arXiv 2410.17770.
     """
-    effects = finetuning_effects(data.finetunings)
+    effects = effects_of(data.finetunings, data.findings)
     blocks = []
     for model, of_model in by_model(effects, data.titles) if len(effects) else []:
         for name, runs in of_model.groupby("finetuning", sort=False):
@@ -39,7 +40,7 @@ def finetuning(data: Measurements) -> Table:
         "Accuracy on the test examples, mean over runs, and in round brackets its change against the untouched runs "
         "of the same seeds. Untouched: mean ± standard deviation from run to run.",
         f"*: significant, the p-value of the change over runs and examples, corrected over the deciles of one order "
-        f"and epoch, is at most {costs.SIGNIFICANT}. {OUTSIDE}: outside {BAND_SDS:g} standard deviations of the "
+        f"and epoch, is at most {SIGNIFICANT}. {OUTSIDE}: outside {BAND_SDS:g} standard deviations of the "
         "untouched runs, the band of the paper's figure 6.",
         "The decile is removed from every weight matrix but the embeddings.",
     ]
@@ -61,6 +62,6 @@ def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
-    marks = "*" if row["q_value"] <= costs.SIGNIFICANT else ""
+    marks = "*" if row["q_value"] <= SIGNIFICANT else ""
     marks += "" if row["band_low"] <= row["accuracy"] <= row["band_high"] or np.isnan(row["band_low"]) else OUTSIDE
     return f"{row['accuracy']:.3f} ({wording.signed(row['difference'], 3)}){' ' if marks else ''}{marks}"

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from weightspectra.finetuning.effects import finetuning_effects
+from weightspectra.conclusions.cuts.experiments import experiments
+from weightspectra.conclusions.prediction import measured
 from weightspectra.report.births import birth_figures
 from weightspectra.report.cuts import compressions, contrasts, costs
 from weightspectra.report.cuts.cost_figure import cost_figure
@@ -14,6 +15,7 @@ from weightspectra.report.damage import predictions as predicted
 from weightspectra.report.damage.predicted_figure import predicted_figure
 from weightspectra.report.finetuning import differences
 from weightspectra.report.finetuning.difference_figure import difference_figure
+from weightspectra.report.finetuning.effects import effects
 from weightspectra.report.finetuning.finetuning_figure import finetuning_figure
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.wording import ROLE_TITLES
@@ -78,12 +80,13 @@ def _draw_compression(wanted: Wanted, data: Measurements) -> Figure:
 
 def _draw_predicted(wanted: Wanted, data: Measurements) -> Figure:
     rows = where(data.predictions, {"model": wanted["model"], "corpus": wanted["corpus"]})
-    return predicted_figure(rows, predicted.measured(rows, data.evaluations))
+    found = predicted.agreement(data.findings, model=wanted["model"], corpus=wanted["corpus"])
+    return predicted_figure(rows, measured(rows, data.evaluations), found)
 
 
 def _draw_finetuning(wanted: Wanted, data: Measurements) -> Figure:
     rows = where(data.finetunings, {"model": wanted["model"], "finetuning": wanted["finetuning"]})
-    return finetuning_figure(finetuning_effects(rows))
+    return finetuning_figure(effects(rows, data.findings))
 
 
 def _draw_difference(wanted: Wanted, data: Measurements) -> Figure:
@@ -217,7 +220,5 @@ def _panels(data: Measurements, model: str, block: int | None, corpus: str | Non
 def _evaluations(data: Measurements, wanted: Wanted) -> pd.DataFrame:
     """Return the rows of one experiment's main metric."""
     rows = data.evaluations
-    (chosen,) = costs.experiments(
-        rows[(rows["model"] == wanted["model"]) & (rows["experiment"] == wanted["experiment"])]
-    )
+    (chosen,) = experiments(rows[(rows["model"] == wanted["model"]) & (rows["experiment"] == wanted["experiment"])])
     return chosen

@@ -10,13 +10,14 @@ import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
-from weightspectra.report.kit import storage
+from weightspectra.conclusions.storage import storage
+from weightspectra.report.kit.storage import notices
 from weightspectra.report.spectra.summaries import KEY
 
 _WHOLE = (
     *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
     *(contracts.FINETUNINGS, contracts.COMPARISONS),
-    *(contracts.PROBES, contracts.KNOCKOUTS, contracts.SIMULATIONS),
+    *(contracts.PROBES, contracts.KNOCKOUTS, contracts.SIMULATIONS, contracts.FINDINGS),
 )
 """Contracts of which every column is presented."""
 
@@ -37,6 +38,8 @@ class Measurements:
         Rows of the contracts of these names with all columns; each may be empty.
     probes, knockouts, simulations : DataFrame
         The same, of the transformers that are trained here.
+    findings : DataFrame
+        Rows of ``contracts.FINDINGS``: every test, interval and verdict.
     locations : DataFrame
         Rows of ``contracts.LOCATIONS``: without lists and of all births, or
         whole and of the births that are drawn.
@@ -56,8 +59,6 @@ class Measurements:
         From each model to what it is called, in the order of the report.
     origins : mapping
         From each model to the repository, package or folder it came from.
-    copies : mapping
-        From each copy of a model with the noise of its quantisation added once more to that model.
     births : mapping
         The trained births: from each name to its entry of the configuration.
     published : mapping
@@ -84,13 +85,13 @@ class Measurements:
     locations: pd.DataFrame
     knockouts: pd.DataFrame
     simulations: pd.DataFrame
+    findings: pd.DataFrame
     spectra: pd.DataFrame
     shown_levels: pd.DataFrame
     shown_vectors: pd.DataFrame
     controls: Mapping[str, str]
     titles: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
-    copies: Mapping[str, str] = field(default_factory=dict)
     births: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
 
@@ -135,7 +136,6 @@ class Measurements:
         sources = [contracts.read_provenance(path)["sources"] for path in files["sources"]]
         known = {name: source for found in sources for name, source in found.items() if name in titles}
         origins = {name: source["name"] for name, source in known.items()}
-        copies = {name: source["name"] for name, source in known.items() if source["kind"] == "renoised"}
         published = {
             table: printed
             for path in files.get("published", ())
@@ -146,7 +146,6 @@ class Measurements:
             controls=controls,
             titles=titles,
             origins=origins,
-            copies=copies,
             births=births or {},
             published=published,
         )
@@ -161,16 +160,10 @@ class Measurements:
         """Return the first random control of a model, if there is one."""
         return next((name for name, like in self.controls.items() if like == model), None)
 
-    def unchanged(self, model: str) -> set[tuple[int, str, int]]:
-        """Return layer, role and expert of the matrices that a model has in common with its control."""
-        one, other = (self.matrices[self.matrices["model"] == name] for name in (model, self.control_of(model)))
-        same = one[[*contracts.KEY_COLUMNS, "sha256"]].merge(other[[*contracts.KEY_COLUMNS, "sha256"]])
-        return set(same[contracts.KEY_COLUMNS].itertuples(index=False, name=None))
-
     @property
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""
-        return storage.notices(storage.storage(self.matrices, self.bulk), self.titles)
+        return notices(storage(self.matrices, self.bulk), self.titles)
 
 
 def count_vectors(rows: pd.DataFrame, level: Mapping[str, float]) -> pd.DataFrame:

@@ -8,8 +8,9 @@ import jinja2
 import pandas as pd
 import yaml
 
-from weightspectra.report.kit import storage, wording
-from weightspectra.report.kit.finding import Finding
+from weightspectra.conclusions.storage import storage
+from weightspectra.report.findings.finding import Finding
+from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Table
 
@@ -114,7 +115,7 @@ def _models(
     data: Measurements, sources: pd.DataFrame, provenances: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     identities = _identities(provenances)["model"]
-    stored = storage.storage(data.matrices, data.bulk)
+    stored = storage(data.matrices, data.bulk)
     found = []
     for model, title in data.titles.items():
         if model not in stored.index:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from weightspectra.conclusions.overlap import CHANCE
 from weightspectra.report.births import birth_tables, locator_tables
 from weightspectra.report.cuts import compressions, contrasts, cut_tables
 from weightspectra.report.damage import predictions
@@ -16,9 +17,9 @@ from weightspectra.report.published import published, published_removals
 from weightspectra.report.spectra import noise_tables, summaries
 
 PUBLISHED_TITLES = {
-    "n_below": "values below the bulk",
-    "n_above": "values above the bulk",
-    "percent_below": "per cent below the bulk, mean over layers",
+    "n_below": "values below the asymptotic edge",
+    "n_above": "values above the asymptotic edge",
+    "percent_below": "per cent below the asymptotic edge, mean over layers",
 }
 
 
@@ -31,7 +32,7 @@ def make(name: str, data: Measurements) -> Table:
         "randomness": lambda: noise_tables.randomness(data),
         "information": lambda: noise_tables.information(data),
         "tails": lambda: noise_tables.tails(data),
-        "overlap": lambda: overlap(data.overlaps, data.bulk, titles, warnings),
+        "overlap": lambda: overlap(data.findings, titles, warnings),
         "cuts": lambda: cut_tables.cuts(data),
         "contrasts": lambda: contrasts.contrast_table(data),
         "tasks": lambda: cut_tables.tasks(data),
@@ -81,7 +82,9 @@ def outliers(bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[s
     ]
     if (bulk["expert"] > 0).any():
         notes.append("Layers with experts: sums over all experts.")
-    return Table("outliers", "Singular values outside the bulk, by layer and role", counts, blocks, notes, warnings)
+    return Table(
+        "outliers", "Singular values beyond the asymptotic edges, by layer and role", counts, blocks, notes, warnings
+    )
 
 
 def share_outside(
@@ -121,7 +124,9 @@ def share_outside(
         "Below the floor: values smaller than the rounding errors of the storage format alone can make "
         "(rounding_std (√n_out + √n_in)).",
     ]
-    return Table("share_outside", "Share of singular values outside the bulk", shares, blocks, notes, warnings)
+    return Table(
+        "share_outside", "Share of singular values beyond the asymptotic edges", shares, blocks, notes, warnings
+    )
 
 
 def _share_cells(rows: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
@@ -141,22 +146,20 @@ def _share_cells(rows: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def overlap(
-    overlaps: pd.DataFrame, bulk: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()
-) -> Table:
+def overlap(found: pd.DataFrame, titles: Mapping[str, str], warnings: Sequence[str] = ()) -> Table:
     """Tabulate how many singular vectors overlap with the data more than random ones.
 
     Parameters
     ----------
-    overlaps, bulk : DataFrame
-        Rows of ``contracts.OVERLAPS`` and ``contracts.BULK``.
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``.
     titles : mapping
         From each model to what it is called.
     warnings : sequence of str
         Notes on how the weights are stored.
     """
-    counts = summaries.overlap_counts(overlaps, bulk)
-    columns = dict(zip(summaries.POSITIONS, ("Below the bulk", "Inside the bulk", "Above the bulk"), strict=True))
+    counts = summaries.overlap_counts(found)
+    columns = {"below": "Below the edges", "inside": "Inside", "above": "Above the edges"}
     blocks = []
     for model, of_model in by_model(counts, titles):
         for corpus, rows in of_model.groupby("corpus", sort=False):
@@ -167,8 +170,9 @@ def overlap(
             blocks.append(Block(f"{titles[model]} on {corpus}", "Role", cells))
     notes = [
         "Share of right singular vectors whose largest overlap O_k with an eigenvector of the covariance of the "
-        "layer's input exceeds the 99.865 % quantile for a random vector, over all layers.",
-        f"By chance: {100 * summaries.CHANCE:.3f} % in every cell.",
+        "layer's input exceeds the 99.865 % quantile for a random vector, over all layers; below, inside and above the "
+        "asymptotic edges.",
+        f"By chance: {100 * CHANCE:.3f} % in every cell.",
     ]
     return Table(
         "overlap", "Singular vectors that overlap with the data beyond chance", counts, blocks, notes, warnings

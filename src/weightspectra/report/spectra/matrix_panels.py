@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy import stats
 
 from weightspectra.randomness.spacings.levels import brody_log_density
 from weightspectra.report.kit import style
@@ -14,6 +13,7 @@ from weightspectra.report.spectra.close_ups import CloseUp
 from weightspectra.report.spectra.noise_summaries import LOCAL
 from weightspectra.report.spectra.panels import densities, tiled_bins
 from weightspectra.spectra.law.marchenko_pastur import density
+from weightspectra.statistics.counts import mean_of_uniforms
 
 GLOBAL = "law"
 SIDES = {"left": "#0072b2", "right": "#d55e00"}
@@ -103,7 +103,7 @@ def _counts(matrix: CloseUp, values: np.ndarray) -> list[str]:
 def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
     """Draw the window means of the p-values over the rank, and a tick for each vector that is no random direction."""
     n_values, level = len(matrix.singular_values), matrix.bulk["level"]
-    low, high = plateau(window)
+    low, high = mean_of_uniforms(window)
     axes.axhspan(low, high, color=style.NULL, linewidth=0, zorder=0)
     axes.axhline(0.5, color=style.MUTED, linewidth=0.5, zorder=1)
     above, below = int(matrix.bulk["n_above_bound"]), int(matrix.bulk["n_below_bound"])
@@ -125,12 +125,6 @@ def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
     axes.set_ylim(RUG_TOP - 2 * RUG_STEP, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
     _note(axes, [f"not random: {', '.join(notes)}"])
-
-
-def plateau(window: int) -> tuple[float, float]:
-    """Return where the mean of ``window`` uniform p-values lies with 95 % probability (Bates's distribution)."""
-    low, high = (float(stats.irwinhall.ppf(p, window)) / window for p in (0.025, 0.975))
-    return low, high
 
 
 def spacings(axes: Axes, matrix: CloseUp) -> None:

@@ -218,8 +218,8 @@ def _limit(panel: Panel) -> float:
 def _handles(matrices: Sequence[Panel], *, with_overlaps: bool) -> list[Patch | Line2D]:
     handles: list[Patch | Line2D] = [
         Line2D([], [], color=style.INK, label="Marchenko-Pastur law"),
-        Patch(color=style.BULK, label="inside the bulk"),
-        Patch(color=style.OUTSIDE, label="outside the bulk"),
+        Patch(color=style.BULK, label="within asymptotic edges"),
+        Patch(color=style.OUTSIDE, label="beyond asymptotic edges"),
     ]
     if any(panel.control for panel in matrices):
         handles.append(Line2D([], [], color=style.RANDOM, linewidth=0.8, label="random control"))

@@ -1,16 +1,10 @@
 """From the measurements, one row per matrix or vector, to the counts that tables and findings share."""
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from weightspectra.contracts import KEY_COLUMNS, ROLES
 
-CHANCE = 0.00135
-"""Share of random vectors whose overlap lies above the null band (its upper quantile is 99.865 %)."""
-
 KEY = ["model", *KEY_COLUMNS]
-POSITIONS = ("below", "inside", "above")
 
 
 def ordered_roles(names: pd.Series) -> list[str]:
@@ -89,42 +83,25 @@ def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def overlap_counts(overlaps: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
-    """Count the singular vectors that overlap with the data more than a random vector would.
+def overlap_counts(found: pd.DataFrame) -> pd.DataFrame:
+    """Lay out how many singular vectors overlap with the data, role by role.
 
     Parameters
     ----------
-    overlaps, bulk : DataFrame
-        Rows of ``contracts.OVERLAPS`` and ``contracts.BULK``.
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``.
 
     Returns
     -------
     DataFrame
-        model, corpus, role, position (below, inside or above the bulk),
-        n_vectors, n_aligned (overlap above the null band), and p_value: the
-        probability of as many or more if each vector were random (binomial).
+        model, corpus, role, position (below, inside or above the asymptotic
+        edges), n_vectors, n_aligned (overlap above the null band), and p_value.
     """
-    rows = positioned(overlaps, bulk)
-    rows["aligned"] = rows["overlap"] > rows["null_high"]
-    rows["position"] = pd.Categorical(rows["position"], POSITIONS, ordered=True)
-    counts = (
-        _in_role_order(rows)
-        .groupby(["model", "corpus", "role", "position"], observed=True, sort=True)
-        .agg(n_vectors=("aligned", "size"), n_aligned=("aligned", "sum"))
-        .reset_index()
-        .astype({"role": str, "position": str})
-    )
-    return counts.assign(p_value=stats.binom.sf(counts["n_aligned"] - 1, counts["n_vectors"], CHANCE))
-
-
-def positioned(overlaps: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
-    """Add to each singular vector whether its value lies below, inside or above the bulk of its matrix."""
-    rows = overlaps.merge(bulk[[*KEY, "edge_lower", "edge_upper"]], on=KEY, how="inner", validate="many_to_one")
-    if len(rows) != len(overlaps):
-        raise ValueError(f"{len(overlaps) - len(rows)} rows of overlaps have no row in bulk")
-    value = rows["singular_value"]
-    outside = [value < rows["edge_lower"], value > rows["edge_upper"]]
-    return rows.assign(position=np.select(outside, ["below", "above"], "inside"))
+    by_role = found[(found["claim"] == "overlap_with_data") & (found["role"] != "")]
+    rows = by_role.sort_values(["model", "corpus"], kind="stable")
+    counts = pd.DataFrame({"n_vectors": rows["n"], "n_aligned": (rows["number"] * rows["n"]).round()}).astype(int)
+    named = rows[["model", "corpus", "role", "region"]].rename(columns={"region": "position"})
+    return named.join(counts).join(rows["p_value"]).reset_index(drop=True)
 
 
 def _in_role_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,15 @@
+"""Draw the conclusions of one subject from what was measured."""
+
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.conclusions import subjects
+
+
+def main(smk):
+    """Write one row per conclusion."""
+    rows = subjects.conclude(smk.wildcards.subject, dict(smk.input.items()), dict(smk.params.items()))
+    contracts.FINDINGS.write(rows, smk.output[0], job.stamp(smk))
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

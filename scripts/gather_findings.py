@@ -1,0 +1,18 @@
+"""Gather the conclusions of all subjects into one table, and write them for other programs."""
+
+from weightspectra import contracts
+from weightspectra.base import job
+from weightspectra.base.atomic import replace_file
+from weightspectra.conclusions import numbers
+
+
+def main(smk):
+    """Write all rows as Parquet and as JSON."""
+    rows = contracts.FINDINGS.read(smk.input)
+    contracts.FINDINGS.write(rows, smk.output.table, job.stamp(smk))
+    with replace_file(smk.output.numbers) as stream:
+        stream.write(numbers.to_json(rows).encode())
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -1,0 +1,91 @@
+"""What cuts cost in the likelihood of text, and whether the smallest singular values cost more than the middle ones."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from weightspectra.conclusions.cuts.experiments import by_metric, groups, is_task, names_of, scores, smallest_p
+from weightspectra.conclusions.families import judge
+from weightspectra.conclusions.rows import Row, row
+from weightspectra.statistics.paired import compare
+
+MIDDLE_DECILES = (5, 6)
+
+
+def conclude(evaluations: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Say what every cut changes, and compare decile 1 with the middle ones.
+
+    Parameters
+    ----------
+    evaluations : DataFrame
+        Rows of ``contracts.EVALUATIONS``; tasks and probes are left out.
+    seed : int
+        Of resamples and signs.
+
+    Returns
+    -------
+    DataFrame
+        Rows of ``contracts.FINDINGS``.
+    """
+    text = evaluations[~is_task(evaluations["metric"])]
+    rows: list[Row] = []
+    for part in by_metric(text):
+        rows += [*scores(part), *smallest_against_middle(part, seed=seed)]
+    return judge(rows, "costs")
+
+
+def one_role_deciles(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the cuts that take one decile of one role out of all layers touched, with a column ``role``."""
+    cuts = rows[(rows["decile"] > 0) & (rows["scope"] == "role") & (rows["control_of"] == "")]
+    cuts = cuts[cuts["roles"].map(len) == 1]
+    return cuts.assign(role=[roles[0] for roles in cuts["roles"]])
+
+
+def smallest_against_middle(rows: pd.DataFrame, *, seed: int) -> Iterator[Row]:
+    """Compare what removing decile 1 costs with what removing a middle decile costs, role by role.
+
+    The quantity is the difference in log-perplexity (nats per token), paired
+    document by document; the middle is the mean over deciles 5 and 6. Error,
+    interval and test are those of :func:`weightspectra.statistics.paired.compare`.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+    seed : int
+        Of resamples and signs.
+
+    Yields
+    ------
+    dict
+        None where the metric is no perplexity, and where the experiment has no
+        such deciles or only one document.
+    """
+    cuts = one_role_deciles(rows[rows["statistic"] == "exp_ratio"])
+    for group in groups(cuts.assign(touched=cuts["layers"].map(tuple)), ["role", "touched"]):
+        by_decile = {cut["decile"]: cut for cut in group.to_dict("records")}
+        tokens = np.asarray(group["unit_weights"].iloc[0], dtype=float)
+        if not {1, *MIDDLE_DECILES} <= set(by_decile) or len(tokens) < 2:
+            continue
+        smallest, *middle = (np.asarray(by_decile[d]["unit_values"], dtype=float) for d in (1, *MIDDLE_DECILES))
+        found = compare("mean", smallest, np.mean(middle, axis=0), tokens, seed=seed)
+        difference, error, low, high, p = (float(column[0]) for column in found)
+        yield row(
+            "smallest_costs_more_than_middle",
+            difference,
+            **names_of(by_decile[1]),
+            standard_error=error,
+            low=low,
+            high=high,
+            interval_level=0.95,
+            reference=0.0,
+            reference_kind="deciles 5 and 6",
+            n_reference=len(MIDDLE_DECILES),
+            test="sign flips, paired",
+            resampled=by_decile[1]["unit"],
+            n=len(tokens),
+            p_value=p,
+            in_favour=difference > 0,
+            smallest_p=smallest_p(len(tokens)),
+        )

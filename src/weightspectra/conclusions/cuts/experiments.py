@@ -1,0 +1,112 @@
+"""Rows of ``contracts.EVALUATIONS`` put in order: experiments and their metrics, kinds of cuts, and changes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from weightspectra.conclusions.rows import Row, row
+from weightspectra.contracts.conclusions import DOES_NOT
+
+UNTOUCHED = "none"
+MAIN_METRIC = "perplexity_per_token"
+
+METHODS = ("svd", "whitened", "boundary", "whitened_boundary")
+"""The methods of compression, in the order in which they are shown."""
+
+_SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
+_JOINT = " to "
+
+
+def is_task(metrics: pd.Series) -> pd.Series:
+    """Return which metrics belong to a task or a probe; the others are measured on a corpus."""
+    return metrics.str.contains("/", regex=False).astype(bool)
+
+
+def experiments(evaluations: pd.DataFrame) -> list[pd.DataFrame]:
+    """Divide evaluations by model and experiment, in the order of the rows, and keep the main metric of each.
+
+    That is the perplexity per token where it was measured, and else the first metric.
+    """
+    return [rows[rows["metric"] == main_metric(rows)] for rows in groups(evaluations, ["model", "experiment"])]
+
+
+def by_metric(evaluations: pd.DataFrame) -> list[pd.DataFrame]:
+    """Divide evaluations by model, experiment and metric, in the order of the rows."""
+    return groups(evaluations, ["model", "experiment", "metric"])
+
+
+def main_metric(rows: pd.DataFrame) -> str:
+    """Return the metric by which one model's experiment is drawn."""
+    metrics = list(rows["metric"])
+    return MAIN_METRIC if MAIN_METRIC in metrics else metrics[0]
+
+
+def groups(rows: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
+    """Divide rows by columns, in the order of the rows."""
+    return [group for _, group in rows.groupby(columns, sort=False)]
+
+
+def methods(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return of each evaluation how it compresses (an empty word if it does not), and the size asked for."""
+    parts = rows["removed"].str.partition(_JOINT)
+    method = parts[0].where(parts[0].isin(METHODS) & (parts[1] != ""), "")
+    return method, pd.to_numeric(parts[2].where(method != ""), errors="coerce")
+
+
+def smallest_p(n_units: int) -> float:
+    """Return the smallest p-value of a test that changes the signs of so many documents or items."""
+    return float(2.0 ** (1 - n_units))
+
+
+def names_of(cut: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of ``contracts.FINDINGS`` that name an evaluation."""
+    return {
+        **{name: cut[name] for name in ("model", "experiment", "metric", "cut", "scope")},
+        "decile": int(cut["decile"]),
+        "role": "+".join(cut["roles"]),
+        "layer": int(cut["layers"][0]) if len(cut["layers"]) == 1 else -1,
+        "worse_if": "smaller" if cut["higher_is_better"] else "larger",
+    }
+
+
+def scores(rows: pd.DataFrame) -> Iterator[Row]:
+    """Yield what the untouched model scores, and how much each cut changes that.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+    """
+    compresses, _ = methods(rows)
+    for cut, method in zip(rows.to_dict("records"), compresses, strict=True):
+        names, n = names_of(cut), len(cut["units"])
+        if cut["cut"] == UNTOUCHED:
+            score = {"standard_error": cut["standard_error"], "resampled": cut["unit"], "n": n}
+            yield row("untouched_score", cut["value"], **names, **score)
+            scored = next((name for end, name in _SCORED.items() if cut["metric"].endswith(end)), f"{cut['unit']}s")
+            yield row("scored", cut["n_scored"], **names | {"unit": scored})
+        else:
+            kind = "compression" if method else "control" if cut["control_of"] else "cut"
+            beside = {"beside": cut["control_of"], "detail": method}
+            yield row(f"change_after_{kind}", cut["difference"], **names, **_change(cut), **beside)
+
+
+def _change(cut: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of a change that was tested where it was measured."""
+    by_signs, n = cut["statistic"] != "auc", len(cut["units"])
+    found = {
+        "standard_error": cut["difference_se"],
+        "low": cut["difference_low"],
+        "high": cut["difference_high"],
+        "interval_level": 0.95,
+        "reference": 0.0,
+        "reference_kind": "untouched model",
+        "test": "sign flips, paired" if by_signs else "DeLong, paired",
+        "resampled": cut["unit"],
+        "n": n,
+    }
+    if cut["n_removed"] == 0:
+        return found | {"judged": False, "verdict": DOES_NOT, "why": "it removes nothing"}
+    corrected = {"p_value": cut["p_value"], "p_corrected": cut["q_value"]}
+    return found | corrected | {"smallest_p": smallest_p(n) if by_signs else 0.0}

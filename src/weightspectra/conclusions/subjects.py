@@ -1,0 +1,108 @@
+"""Every subject: what its conclusions are drawn from, and who draws them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from weightspectra import contracts
+from weightspectra.conclusions import bounds, differences, ends, finetuning, overlap, prediction, storage
+from weightspectra.conclusions.births import conclude as births
+from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One subject.
+
+    Attributes
+    ----------
+    conclude : callable
+        From data frames, under the names of their contracts, to rows of ``contracts.FINDINGS``.
+    reads : mapping
+        From the name of each contract to the columns that are read; none: all.
+    options : sequence of str
+        What else it is told: ``controls``, ``copies``, ``seed``, ``level``.
+    """
+
+    conclude: Callable[..., pd.DataFrame]
+    reads: Mapping[str, Sequence[str]]
+    options: Sequence[str] = ()
+
+
+_KEY = ("model", *contracts.KEY_COLUMNS)
+_IDENTITY = (*_KEY, "sha256")
+_STORED = (*_KEY, "n_out", "n_in", "dtype", "rounding_std", "frobenius_norm")
+_FIT = ("n_values", "n_above_bound", "n_below_bound", "n_above_profile", "n_below_profile", "bulk_p_value", "level")
+_MAP = (*_KEY, "region", "information", "information_low")
+_SCORED = (
+    *("birth", "seed", "iteration", "matrix", "locator", "entry_std", "bound", "n_located", "n_true", "n_learned"),
+    *("n_visible", "precision", "recall"),
+)
+
+SUBJECTS: Mapping[str, Subject] = {
+    "bounds": Subject(bounds.conclude, {"bulk": (*_KEY, *_FIT), "matrices": _IDENTITY}, ["controls"]),
+    "ends": Subject(
+        ends.conclude,
+        {
+            "information": _MAP,
+            "vector_tests": ("model", "side", "q_value"),
+            "bulk": ("model", "level"),
+            "matrices": _IDENTITY,
+        },
+        ["controls"],
+    ),
+    "overlap": Subject(
+        overlap.conclude,
+        {
+            "overlaps": (*_KEY, "corpus", "singular_value", "overlap", "null_high"),
+            "bulk": (*_KEY, "edge_lower", "edge_upper"),
+        },
+    ),
+    "costs": Subject(costs.conclude, {"evaluations": ()}, ["seed"]),
+    "controls": Subject(controls.conclude, {"evaluations": ()}, ["seed"]),
+    "tasks": Subject(tasks.conclude, {"evaluations": ()}),
+    "prediction": Subject(prediction.conclude, {"predictions": (), "directions": (), "evaluations": ()}),
+    "copies": Subject(copies.conclude, {"evaluations": ()}, ["copies"]),
+    "finetuning": Subject(finetuning.conclude, {"finetunings": ()}),
+    "differences": Subject(differences.conclude, {"comparisons": ()}),
+    "compression": Subject(compression.conclude, {"evaluations": ()}, ["seed"]),
+    "births": Subject(births.conclude, {"probes": (), "locations": _SCORED, "knockouts": ()}, ["level"]),
+    "storage": Subject(
+        storage.conclude,
+        {"matrices": _STORED, "bulk": (*_KEY, "n_values", "n_below", "n_below_floor")},
+        ["controls"],
+    ),
+}
+"""From each subject to what it needs, in the order in which findings are told."""
+
+
+def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> pd.DataFrame:
+    """Draw the conclusions of one subject.
+
+    Parameters
+    ----------
+    subject : str
+        A key of ``SUBJECTS``.
+    files : mapping
+        From the name of each contract that it reads to the files; none are no rows.
+    options : mapping
+        What subjects are told; each takes what it needs.
+
+    Returns
+    -------
+    DataFrame
+        Rows of ``contracts.FINDINGS``.
+    """
+    wanted = SUBJECTS[subject]
+    frames = {name: _read(name, files.get(name, ()), list(columns)) for name, columns in wanted.reads.items()}
+    return wanted.conclude(**frames, **{name: options[name] for name in wanted.options})
+
+
+def _read(name: str, paths: Sequence[str], columns: list[str]) -> pd.DataFrame:
+    contract = next(contract for contract in contracts.ALL if contract.name == name)
+    if paths:
+        return contract.read(paths, columns or None)
+    empty: pd.DataFrame = contract.schema.empty_table().to_pandas()
+    return empty[columns] if columns else empty

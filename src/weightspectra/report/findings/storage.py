@@ -1,0 +1,48 @@
+"""The finding on rounding: how much of the spectra it is, and what therefore cannot be concluded."""
+
+from weightspectra.report.findings.finding import Conclusions, Finding, counted, holds, share
+from weightspectra.report.kit import wording
+from weightspectra.report.kit.wording import percent
+
+
+def rounding(found: Conclusions) -> Finding | None:
+    """Say how much of the spectra is rounding, and what therefore cannot be concluded."""
+    stored = found.of("rounding_coarse")
+    lines = []
+    for row in stored.to_dict("records"):
+        floor = found.one("below_floor", model=row["model"])
+        lines.append(
+            f"{found.title(row['model'])} ({wording.listing(row['names'])}): {share(floor) if floor else 0} of the "
+            f"singular values lie below the rounding floor; rounding is {percent(row['number'])} % of the norm."
+        )
+    coarse = list(stored.loc[holds(stored), "model"])
+    lines += [f"{found.title(model)}: {_limits(found, model)}" for model in coarse]
+    if coarse:
+        names = wording.listing([found.title(model) for model in coarse])
+        return Finding(f"Rounding hides the smallest singular values of {names}", lines)
+    return Finding("Rounding of the stored weights does not limit these results", lines) if lines else None
+
+
+def coarse_models(found: Conclusions, models: list[str]) -> list[str]:
+    """Warn, for models stored in a few bits, that their small singular values hold the quantiser's noise, too."""
+    stored = found.of("rounding_coarse")
+    formats = stored[holds(stored)].set_index("model")["names"].map(wording.listing)
+    return [
+        f"{found.title(model)} is stored as {formats[model]}: what its small singular values do, or do not do, here "
+        "need not be so in the model before quantisation."
+        for model in dict.fromkeys(models)
+        if model in formats
+    ]
+
+
+def _limits(found: Conclusions, model: str) -> str:
+    """Say which conclusions a coarse storage format leaves standing, and which not."""
+    roles = found.of("decile_below_floor", model=model)
+    covered = roles.loc[holds(roles), "role"]
+    hidden = found.one("hidden_below_bound", model=model)
+    n_hidden, n_below = counted(hidden) if hidden else (0, 0)
+    decile = f"the whole smallest decile of {wording.roles(covered)} lies below the floor; " if len(covered) else ""
+    return (
+        f"{decile}of {n_below:,} values below the asymptotic lower edge, {n_hidden:,} do. What lies below it cannot be "
+        "told from rounding, which also widens the bulk; conclusions on that need full-precision weights."
+    )
