@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import experiments, methods, names_of, smallest_p
+from weightspectra.conclusions.cuts.experiments import experiments, methods, names_of, tested
 from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.rows import Row, row
 from weightspectra.statistics.paired import contrast
@@ -48,21 +48,6 @@ def _sizes(rows: pd.DataFrame, seed: int) -> Iterator[Row]:
 
 
 def _beside_plain(cut: Mapping[Any, Any], plain: Mapping[Any, Any], named: Mapping[str, Any], seed: int) -> Row:
-    difference, error, low, high, p = (float(column[0]) for column in contrast(cut, [plain], seed=seed))
-    return row(
-        "change_beside_plain",
-        difference,
-        **named,
-        beside=plain["cut"],
-        standard_error=error,
-        low=low,
-        high=high,
-        interval_level=0.95,
-        reference=0.0,
-        reference_kind="plain truncation to the same size",
-        test="sign flips, paired" if cut["statistic"] != "auc" else "DeLong, paired",
-        resampled=cut["unit"],
-        n=len(cut["units"]),
-        p_value=p,
-        smallest_p=smallest_p(len(cut["units"])) if cut["statistic"] != "auc" else 0.0,
-    )
+    difference, *numbers = (float(column[0]) for column in contrast(cut, [plain], seed=seed))
+    reference = {"reference": 0.0, "reference_kind": "plain truncation to the same size"}
+    return row("change_beside_plain", difference, **named, beside=plain["cut"], **tested(cut, *numbers), **reference)

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import by_metric, names_of, smallest_p
+from weightspectra.conclusions.cuts.experiments import by_metric, names_of, tested
 from weightspectra.conclusions.families import judge
-from weightspectra.conclusions.rows import Row, share, verdict
-from weightspectra.conclusions.rows import row as new_row
+from weightspectra.conclusions.rows import Row, row, share, verdict
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD, HOLDS
 from weightspectra.statistics.paired import contrast
 
@@ -42,31 +41,22 @@ def kind_of(control: str) -> str:
 
 
 def _contrasts(rows: pd.DataFrame, seed: int) -> Iterator[Row]:
-    cuts = {row["cut"]: row for row in rows.to_dict("records")}
+    cuts = {cut["cut"]: cut for cut in rows.to_dict("records")}
     matched = rows[rows["control_of"] != ""]
     kinds = matched["cut"].map(kind_of)
     for (label, kind), controls in matched.groupby(["control_of", kinds], sort=False):
         cut = cuts[str(label)]
         found = contrast(cut, controls.to_dict("records"), seed=seed)
-        difference, error, low, high, p = (float(column[0]) for column in found)
-        by_signs = cut["statistic"] != "auc"
-        yield new_row(
+        difference, *numbers = (float(column[0]) for column in found)
+        yield row(
             "change_beside_control",
             difference,
             **names_of(cut),
             detail=str(kind),
-            standard_error=error,
-            low=low,
-            high=high,
-            interval_level=0.95,
             reference=cut["difference"] - difference,
             reference_kind="change of the matched controls",
             n_reference=len(controls),
-            test="sign flips, paired" if by_signs else "DeLong, paired",
-            resampled=cut["unit"],
-            n=len(cut["units"]),
-            p_value=p,
-            smallest_p=smallest_p(len(cut["units"])) if by_signs else 0.0,
+            **tested(cut, *numbers),
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import by_metric, groups, is_task, names_of, scores, smallest_p
+from weightspectra.conclusions.cuts.experiments import by_metric, groups, is_task, names_of, scores, tested
 from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.rows import Row, row
 from weightspectra.statistics.paired import compare
@@ -70,22 +70,14 @@ def smallest_against_middle(rows: pd.DataFrame, *, seed: int) -> Iterator[Row]:
             continue
         smallest, *middle = (np.asarray(by_decile[d]["unit_values"], dtype=float) for d in (1, *MIDDLE_DECILES))
         found = compare("mean", smallest, np.mean(middle, axis=0), tokens, seed=seed)
-        difference, error, low, high, p = (float(column[0]) for column in found)
+        difference, *numbers = (float(column[0]) for column in found)
         yield row(
             "smallest_costs_more_than_middle",
             difference,
             **names_of(by_decile[1]),
-            standard_error=error,
-            low=low,
-            high=high,
-            interval_level=0.95,
             reference=0.0,
             reference_kind="deciles 5 and 6",
             n_reference=len(MIDDLE_DECILES),
-            test="sign flips, paired",
-            resampled=by_decile[1]["unit"],
-            n=len(tokens),
-            p_value=p,
             in_favour=difference > 0,
-            smallest_p=smallest_p(len(tokens)),
+            **tested(by_decile[1], *numbers),
         )

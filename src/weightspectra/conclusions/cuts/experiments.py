@@ -92,21 +92,35 @@ def scores(rows: pd.DataFrame) -> Iterator[Row]:
             yield row(f"change_after_{kind}", cut["difference"], **names, **_change(cut), **beside)
 
 
-def _change(cut: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the columns of a change that was tested where it was measured."""
+def tested(cut: Mapping[Any, Any], error: float, low: float, high: float, p_value: float) -> dict[str, Any]:
+    """Return the columns of ``contracts.FINDINGS`` that tell of a paired comparison and its test.
+
+    Parameters
+    ----------
+    cut : mapping
+        A row of ``contracts.EVALUATIONS``, whose statistic and units are those of the comparison.
+    error, low, high, p_value : float
+        As in :class:`weightspectra.statistics.paired.Comparison`.
+    """
     by_signs, n = cut["statistic"] != "auc", len(cut["units"])
-    found = {
-        "standard_error": cut["difference_se"],
-        "low": cut["difference_low"],
-        "high": cut["difference_high"],
+    return {
+        "standard_error": error,
+        "low": low,
+        "high": high,
         "interval_level": 0.95,
-        "reference": 0.0,
-        "reference_kind": "untouched model",
         "test": "sign flips, paired" if by_signs else "DeLong, paired",
         "resampled": cut["unit"],
         "n": n,
+        "p_value": p_value,
+        "smallest_p": smallest_p(n) if by_signs else 0.0,
     }
+
+
+def _change(cut: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of a change that was tested where it was measured."""
+    found = tested(cut, *(cut[name] for name in ("difference_se", "difference_low", "difference_high", "p_value")))
+    untouched = {"reference": 0.0, "reference_kind": "untouched model"}
     if cut["n_removed"] == 0:
-        return found | {"judged": False, "verdict": DOES_NOT, "why": "it removes nothing"}
-    corrected = {"p_value": cut["p_value"], "p_corrected": cut["q_value"]}
-    return found | corrected | {"smallest_p": smallest_p(n) if by_signs else 0.0}
+        nothing = {"p_value": float("nan"), "judged": False, "verdict": DOES_NOT, "why": "it removes nothing"}
+        return found | untouched | nothing
+    return found | untouched | {"p_corrected": cut["q_value"]}
