@@ -4,6 +4,7 @@ The quantiles lie strictly inside the bulk and have the law's own median, so tha
 the counts outside are exactly those planted, whatever the size of the matrix.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,12 +63,18 @@ class FakeModel:
         """Largest first; scale 1."""
         n_out, n_in = self.shapes[role]
         n, q = min(n_out, n_in), max(n_out, n_in) / min(n_out, n_in)
-        grid = np.linspace(1 - q**-0.5, 1 + q**-0.5, 20001)
-        values = np.interp((np.arange(n) + 0.5) / n, marchenko_pastur.cdf(grid, q), grid)[::-1].copy()
+        values = _quantiles(n, q)[::-1].copy()
         values[: self.n_above] = (1 + q**-0.5) * np.linspace(1.9, 1.2, self.n_above)
         if self.below(role):
             values[-self.below(role) :] = (1 - q**-0.5) * np.linspace(0.8, 0.4, self.below(role))
         return values
+
+
+@functools.cache
+def _quantiles(n: int, q: float) -> np.ndarray:
+    """Return the law's quantiles in the middle of n equal parts."""
+    grid = np.linspace(1 - q**-0.5, 1 + q**-0.5, 20001)
+    return np.interp((np.arange(n) + 0.5) / n, marchenko_pastur.cdf(grid, q), grid)
 
 
 def measurements(

@@ -62,7 +62,7 @@ def test_damaged_artifacts_are_named_deleted_and_rebuilt(finished, copied, workf
     options = ["--configfile", config_file]
     only_read = ["--forcerun", *DAMAGED.values(), "--rerun-triggers", "input", "--keep-going"]
     code, output = run(copied, *options, *only_read, "--until", *DAMAGED.values(), root=workflow)
-    assert code != 0
+    assert code != 0, output[-6000:]
     for artifact in DAMAGED:
         assert f"error: results/{artifact}: corrupt " in output
         assert not (copied / "results" / artifact).exists()
@@ -94,7 +94,7 @@ def test_damaged_artifacts_are_named_deleted_and_rebuilt(finished, copied, workf
 def test_what_the_files_make_impossible_is_refused_in_one_line(path, value, target, message, tiny_config, tmp_path):
     config = write_config(tmp_path / "config.yaml", with_value(tiny_config, path, value))
     code, output = run(tmp_path, f"results/{target}.parquet", "--configfile", config)
-    assert code != 0
+    assert code != 0, output[-6000:]
     errors = {line for line in output.splitlines() if line.startswith("error: ")}
     assert [line for line in errors if message in line], output[-3000:]
     assert "Traceback" not in output
