@@ -6,7 +6,7 @@ from weightspectra import contracts
 from weightspectra.ablation.choose import planning
 from weightspectra.ablation.edit import truncation, whitening
 from weightspectra.ablation.measure import evaluation, subject
-from weightspectra.base import job, journal, provenance
+from weightspectra.base import job
 from weightspectra.models import checkpoints, devices, loading, requests
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
@@ -15,7 +15,7 @@ TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": c
 def main(smk):
     """Refuse what cannot work before the model is loaded; load it once; write one row per cut and metric."""
     names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
-    folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
+    folder = Path(smk.input.source).with_suffix("")
     config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
     requests.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
     tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
@@ -31,11 +31,10 @@ def main(smk):
     vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
     stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
     model = subject.load_subject(folder, wanted, stored, device=device, fused_split=smk.params.fused_split, **trust)
-    stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
-    key = provenance.digest([stamp, inputs, smk.threads])
-    finished, label = journal.Journal(output.with_name(f".{output.stem}.journal"), key), f"evaluate {names['model']}"
+    stamp = job.stamp(smk, device=devices.name(device))
+    finished, label = job.journal(smk, stamp), f"evaluate {names['model']}"
     rows = evaluation.evaluate(model, cuts, metrics, finished, label, seed=seed)
-    contracts.EVALUATIONS.write([{**names, **row} for row in rows], output, stamp)
+    contracts.EVALUATIONS.write([{**names, **row} for row in rows], smk.output[0], stamp)
     finished.remove()
 
 

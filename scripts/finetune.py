@@ -5,7 +5,7 @@ from pathlib import Path
 from weightspectra import contracts
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.activations import windows
-from weightspectra.base import job, journal, provenance, seeds
+from weightspectra.base import job, seeds
 from weightspectra.finetuning import classification, runs
 from weightspectra.models import devices, live, loading
 
@@ -13,7 +13,7 @@ from weightspectra.models import devices, live, loading
 def main(smk):
     """Choose and tokenise the examples before the model is loaded; load it once; write one row per run and epoch."""
     names, wanted = {"model": smk.wildcards.model, "finetuning": smk.wildcards.finetuning}, smk.params.finetuning
-    folder, output = Path(smk.input.source).with_suffix(""), Path(smk.output[0])
+    folder = Path(smk.input.source).with_suffix("")
     device, trust = devices.device(smk.params.device), {"trust_remote_code": smk.params.remote_code}
     tokenizer, table = loading.load_tokenizer(folder, **trust), contracts.EXAMPLES.read(smk.input.data_set)
     examples = []
@@ -28,11 +28,10 @@ def main(smk):
     subject = runs.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
     numbers = map(str, range(wanted["n_seeds"]))
     plan = runs.Plan.of(wanted, [seeds.derived_seed(smk.params.seed, *names.values(), run) for run in numbers])
-    stamp, inputs = job.stamp(smk, device=devices.name(device)), [contracts.read_provenance(path) for path in smk.input]
-    key = provenance.digest([stamp, inputs, smk.threads])
-    finished = journal.Journal(output.with_name(f".{names['finetuning']}.journal"), key)
+    stamp = job.stamp(smk, device=devices.name(device))
+    finished = job.journal(smk, stamp)
     rows = runs.finetune(subject, plan, journal=finished, label=f"fine-tune {names['model']}")
-    contracts.FINETUNINGS.write([{**names, **row} for row in rows], output, stamp)
+    contracts.FINETUNINGS.write([{**names, **row} for row in rows], smk.output[0], stamp)
     finished.remove()
 
 

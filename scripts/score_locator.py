@@ -2,12 +2,13 @@
 
 from weightspectra import contracts
 from weightspectra.base import job
-from weightspectra.birth.locator import ground_truth, knockouts, locators
+from weightspectra.birth.locator import ground_truth, knockouts
 from weightspectra.birth.model import checkpoints
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.probes import suite
 from weightspectra.birth.task import bigram_task, characters
 from weightspectra.models import devices
+from weightspectra.randomness.noise import nulls
 
 
 def main(smk):
@@ -16,8 +17,9 @@ def main(smk):
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
     learnt, device = bigram_task.Task.of(params.data, bigrams), devices.device(params.device)
     shapes = {values.shape for name, values in run.parameters(0).items() if name in WEIGHTS.values()}
-    # The draws that simulate_nulls would leave for these shapes; a second's work, so that no job waits for another.
-    tables = locators.noise_tables(shapes, params.n_spectra, params.n_vectors, params.seed)
+    # As simulate_nulls does for models: a second's work, so that no job waits for another.
+    noise = params.n_spectra, params.n_vectors, params.seed
+    tables = {shape: nulls.draw(shape, *noise) for shape in nulls.shapes(shapes)}
     rows = ground_truth.score_run(run, learnt, params.training, tables, params.level, params.seed)
     sequences = suite.sequences_of(learnt, params.probe["n_sequences"], params.seed, run.seed)
     n_triggers = None if learnt.fixed_triggers is None else learnt.n_triggers

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from weightspectra import contracts
-from weightspectra.base import job, provenance
+from weightspectra.base import job
 from weightspectra.base.seeds import seeded
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.task.bigram_task import Task
@@ -25,9 +25,8 @@ def main(smk):
     seeds = smk.params.seed, run["seed"]
     model = new_model(BigramConfig(**smk.params.model, **sizes), *seeds).to(device)
     stamp = job.stamp(smk, device=devices.name(device))
-    key = provenance.digest([stamp, run, contracts.read_provenance(smk.input[0]), smk.threads])
     output = Path(smk.output.checkpoints)
-    kept = Kept(output.with_name(f".{output.stem}.kept"), key)
+    kept = Kept(output.with_name(f".{output.stem}.kept"), job.work_key(smk, stamp))
     with seeded(run["seed"], device):  # nothing is drawn, but a GPU must repeat its bits
         train(Trainer(model, task, recipe, seeds), kept, run)
     contracts.CHECKPOINTS.write(kept.checkpoints(), output, stamp)

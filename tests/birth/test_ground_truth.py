@@ -7,6 +7,7 @@ from scipy import stats
 
 from weightspectra.birth.locator import ground_truth, locators
 from weightspectra.birth.locator.memories import Memories
+from weightspectra.randomness.noise import nulls
 from weightspectra.spectra.law import edges, spikes
 
 D, LEVEL = 96, 0.05
@@ -16,7 +17,7 @@ FREQUENCIES = np.arange(N_TOKENS, 0, -1) / 78
 
 @pytest.fixture(scope="module")
 def tables():
-    return locators.noise_tables([(D, D)], 40, 1000, 0)
+    return {shape: nulls.draw(shape, 40, 1000, 0) for shape in nulls.shapes([(D, D)])}
 
 
 def directions(k, rng):

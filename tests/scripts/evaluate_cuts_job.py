@@ -53,7 +53,7 @@ def job(folder, experiment=EXPERIMENT, **inputs):
     return SimpleNamespace(
         input=Inputs(source=str(folder / "tiny.parquet"), **files),
         output=[str(folder / "evaluations" / "tiny" / "test.parquet")],
-        wildcards=SimpleNamespace(model="tiny", experiment="test"),
+        wildcards=Params(model="tiny", experiment="test"),
         params=Params(
             code="c", seed=1, device="cpu", remote_code=False, fused_split="interleaved", experiment=experiment
         ),

@@ -13,7 +13,7 @@ class Files(list):
 
 
 class Params(dict):
-    """Parameters, by attribute and as items."""
+    """Parameters or wildcards, by attribute and as items."""
 
     __getattr__ = dict.__getitem__
 
@@ -24,7 +24,7 @@ def job(rule, inputs, outputs, *, wildcards, **params):
         rule=rule,
         input=inputs,
         output=outputs,
-        wildcards=SimpleNamespace(**wildcards),
+        wildcards=Params(wildcards),
         params=Params(code="0", **params),
         threads=1,
     )

@@ -50,7 +50,7 @@ def fit(folder, *parts, shuffled=None):
             path = folder / f"{made.name}-{number}.parquet"
             made.write([row], path, {})
             paths[made.name].append(str(path))
-    draws = nulls.draw(SHAPE, 40, np.random.default_rng(1))
+    draws = nulls.draw(SHAPE, 40, 1, 1)
     contracts.NULLS.write(nulls.rows(SHAPE, draws), folder / "nulls.parquet", {})
     if shuffled:
         contracts.PERMUTATIONS.write(shuffled, folder / "permutations.parquet", {})

@@ -1,4 +1,4 @@
-"""The simulate_nulls script: one table for each shape, shared by the models that have it."""
+"""The simulate_nulls script: one table for each shape, the same for all models that have it."""
 
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from filled import filled
 from stand_in import Files, job
 
 from weightspectra import contracts
+from weightspectra.randomness.noise import nulls
 
 SCRIPTS = Path(simulate_nulls.__file__).parent
 
@@ -46,29 +47,11 @@ def simulate(folder, model, *shapes, **changed):
     return contracts.NULLS.read(output)
 
 
-def shape_files(folder):
-    return {path.name: path.read_bytes() for path in (folder / "nulls" / "shapes").iterdir()}
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Count the shapes that are simulated."""
-    drawn = []
-    simulated = simulate_nulls.nulls.draw
-
-    def draw(shape, n_draws, rng):
-        drawn.append((*shape, n_draws))
-        return simulated(shape, n_draws, rng)
-
-    monkeypatch.setattr(simulate_nulls.nulls, "draw", draw)
-    return drawn
-
-
 def test_every_shape_and_every_dimension_has_its_table(tmp_path):
     found = simulate(tmp_path, "tiny", (60, 55), (55, 60), (20, 20))
     sides = found[["long_side", "short_side"]].drop_duplicates()
     assert list(sides.itertuples(index=False, name=None)) == [(20, 1), (20, 20), (55, 1), (60, 1), (60, 55)]
-    by_name = found.set_index(["long_side", "short_side", "statistic"])["draws"]
+    by_name = draws_of(found)
     assert by_name[60, 55, "bulk distance"].size == 20
     assert by_name[60, 55, "spacing distance/replicate"].size == 20
     assert by_name[55, 1, "vector distance"].size == 30
@@ -86,59 +69,52 @@ def test_the_sizes_of_heads_have_tables_too(tmp_path):
     ]
 
 
-def test_models_share_the_tables_of_their_shapes(tmp_path, counted):
-    first = simulate(tmp_path, "one", (20, 20))
-    assert counted == [(20, 1, 30), (20, 20, 20)]
-    both = simulate(tmp_path, "two", (20, 20), (30, 20))
-    assert counted[2:] == [(30, 1, 30), (30, 20, 20)]
-    shared = both[(both["long_side"] == 20)].reset_index(drop=True)
-    for column in ("statistic", "draws"):
-        for ours, theirs in zip(shared[column], first[column], strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+def draws_of(found):
+    """From each shape and statistic to its draws."""
+    return found.set_index(["long_side", "short_side", "statistic"])["draws"]
 
 
 def test_a_table_does_not_depend_on_the_model_nor_on_its_other_shapes(tmp_path):
-    simulate(tmp_path / "a", "one", (20, 20))
-    simulate(tmp_path / "b", "two", (30, 20), (20, 20))
-    alone, among = shape_files(tmp_path / "a"), shape_files(tmp_path / "b")
-    assert alone == {name: among[name] for name in ("20x1.parquet", "20x20.parquet")}
+    alone = draws_of(simulate(tmp_path / "a", "one", (20, 20)))
+    among = draws_of(simulate(tmp_path / "b", "two", (30, 20), (20, 20)))
+    for key, draws in alone.items():
+        np.testing.assert_array_equal(draws, among[key])
 
 
-@pytest.mark.parametrize(
-    ("changed", "remade"),
-    [
-        ({"seed": 2}, {(20, 1, 30), (20, 20, 20)}),
-        ({"code": "1"}, {(20, 1, 30), (20, 20, 20)}),
-        ({"n_spectra": 21}, {(20, 20, 21)}),
-        ({"n_vectors": 31}, {(20, 1, 31)}),
-    ],
-)
-def test_what_was_made_otherwise_is_made_anew(tmp_path, counted, changed, remade):
-    simulate(tmp_path, "tiny", (20, 20))
-    counted.clear()
-    simulate(tmp_path, "tiny", (20, 20), **changed)
-    assert set(counted) == remade
-    counted.clear()
-    simulate(tmp_path, "tiny", (20, 20), **changed)
-    assert not counted
+def interrupted(folder, monkeypatch, n_finished):
+    """Run the script until it is interrupted after so many shapes; return the shapes of the run that goes on."""
+    drawn, simulated = [], nulls.draw
 
+    def draw(shape, *how):
+        if len(drawn) == n_finished:
+            raise KeyboardInterrupt
+        drawn.append(shape)
+        return simulated(shape, *how)
 
-def test_a_broken_off_simulation_leaves_no_table(tmp_path, monkeypatch):
-    def fail(shape, n_draws, rng):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(simulate_nulls.nulls, "draw", fail)
+    monkeypatch.setattr(nulls, "draw", draw)
     with pytest.raises(KeyboardInterrupt):
-        simulate(tmp_path, "tiny", (20, 20))
-    assert not list(tmp_path.glob("nulls/**/*.parquet"))
+        simulate(folder, "tiny", (30, 20))
+    assert not (folder / "nulls" / "tiny.parquet").exists()
+    monkeypatch.setattr(nulls, "draw", lambda shape, *how: drawn.append(shape) or simulated(shape, *how))
+    return drawn
 
 
-def test_the_same_work_gives_the_same_bytes(tmp_path):
-    for folder in ("a", "b"):
-        simulate(tmp_path / folder, "tiny", (20, 20))
-    paths = [tmp_path / folder / "nulls" / "tiny.parquet" for folder in ("a", "b")]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert shape_files(tmp_path / "a") == shape_files(tmp_path / "b")
+def test_an_interrupted_simulation_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    simulate(tmp_path / "whole", "tiny", (30, 20))
+    drawn = interrupted(tmp_path / "killed", monkeypatch, n_finished=2)
+    simulate(tmp_path / "killed", "tiny", (30, 20))
+    assert drawn == [(20, 1), (30, 1), (30, 20)]
+    whole, killed = (tmp_path / folder / "nulls" for folder in ("whole", "killed"))
+    assert (whole / "tiny.parquet").read_bytes() == (killed / "tiny.parquet").read_bytes()
+    assert [path.name for path in killed.iterdir()] == ["tiny.parquet"]
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"code": "1"}, {"n_spectra": 21}, {"n_vectors": 31}])
+def test_what_was_begun_otherwise_is_begun_anew(tmp_path, monkeypatch, changed):
+    drawn = interrupted(tmp_path, monkeypatch, n_finished=2)
+    drawn.clear()
+    simulate(tmp_path, "tiny", (30, 20), **changed)
+    assert drawn == [(20, 1), (30, 1), (30, 20)]
 
 
 def test_simulating_does_not_import_torch():

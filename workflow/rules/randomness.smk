@@ -1,7 +1,7 @@
 """Randomness: what noise explains of singular values and vectors, and what it does not.
 
 simulate_nulls   in:  all parts of matrices, sources/{model}.parquet (its config.json says how many heads there are)
-                 out: nulls/{model}.parquet (contracts.NULLS); each shape's own table stays in nulls/shapes/ for all models
+                 out: nulls/{model}.parquet (contracts.NULLS)
 permute_entries  in:  weights/{model}/part-*.parquet
                  out: permutations/{model}.parquet (PERMUTATIONS), if the configuration asks for it
 fit_bulk         in:  all parts of spectra and matrices, nulls, permutations
@@ -79,6 +79,8 @@ rule fit_bulk:
         "<results>/bulk/{model}.parquet",
     log:
         "<logs>/fit_bulk/{model}.log",
+    benchmark:
+        "<benchmarks>/fit_bulk/{model}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
     resources:
@@ -181,6 +183,8 @@ rule map_information:
         cleaning="<results>/cleaning/{model}.parquet",
     log:
         "<logs>/map_information/{model}.log",
+    benchmark:
+        "<benchmarks>/map_information/{model}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
     resources:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from weightspectra import contracts
 from weightspectra.base import provenance
 from weightspectra.base.errors import UserError
+from weightspectra.base.journal import Journal
 
 
 class _Tee:
@@ -117,6 +118,22 @@ def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = Non
         "versions": provenance.versions(),
         "sources": found,
     }
+
+
+def work_key(smk: Any, stamp: Mapping[str, Any]) -> str:
+    """Return a digest of everything that a job's results depend on to the last bit.
+
+    That is its provenance, which files it makes, where all that it reads came from, and its threads, over more of
+    which sums have other bits.
+    """
+    inputs = [contracts.read_provenance(path) for path in _parquet_files(smk.input)]
+    return provenance.digest([stamp, dict(smk.wildcards.items()), inputs, smk.threads])
+
+
+def journal(smk: Any, stamp: Mapping[str, Any]) -> Journal:
+    """Open the journal of a job, beside its first output: what an earlier one that was killed has finished."""
+    output = Path(smk.output[0])
+    return Journal(output.with_name(f".{output.stem}.journal"), work_key(smk, stamp))
 
 
 def _parquet_files(paths: Iterable[str]) -> list[str]:

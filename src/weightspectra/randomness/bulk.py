@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from weightspectra.randomness.noise import nulls, permutation
-from weightspectra.spectra.law import edges, goodness, marchenko_pastur, noise_scale, variance_profile
+from weightspectra.spectra.law import edges, marchenko_pastur, noise_scale, variance_profile
 
 
 def measure(
@@ -51,6 +51,7 @@ def measure(
     values = np.asarray(singular_values, dtype=np.float64)
     found = edges.fit(values, n_out, n_in, level=level)
     n_below_floor, _ = marchenko_pastur.count_outside(values, rounding_floor, inf)
+    distance, p_value = nulls.bulk_goodness(values, found, max(n_out, n_in), null_draws["bulk distance"])
     return {
         **asdict(marchenko_pastur.fit(values, n_out, n_in)),
         "rounding_floor": rounding_floor,
@@ -66,7 +67,8 @@ def measure(
         "n_above_bound": found.n_above,
         "p_below": found.p_below,
         "p_above": found.p_above,
-        **_goodness(values, found, n_out, n_in, null_draws),
+        "bulk_distance": distance,
+        "bulk_p_value": p_value,
         **_profile(values, found, row_mean_squares, column_mean_squares, excess_kurtosis, level),
         **_shuffled(values, found, level, shuffled),
     }
@@ -77,18 +79,6 @@ def _by_initial_scale(values: np.ndarray, n_out: int, n_in: int) -> dict[str, An
     initial_std = noise_scale.initial_entry_std(n_out, n_in)
     n_below, n_above = marchenko_pastur.count_outside(values, *marchenko_pastur.edges(initial_std, n_out, n_in))
     return {"initial_std": initial_std, "n_below_initial": n_below, "n_above_initial": n_above}
-
-
-def _goodness(
-    values: np.ndarray, found: edges.NoiseBounds, n_out: int, n_in: int, null_draws: nulls.Draws
-) -> dict[str, Any]:
-    inside = values[found.n_above : values.size - found.n_below]
-    if found.noise_std == 0 or inside.size == 0:
-        return {"bulk_distance": 1.0, "bulk_p_value": 0.0}
-    long_side = max(n_out, n_in) - found.n_above
-    distance = goodness.bulk_distance(inside, long_side, inside.size, found.noise_std)
-    p_value = nulls.bulk_p_value(distance, inside.size, values.size, null_draws["bulk distance"])
-    return {"bulk_distance": distance, "bulk_p_value": p_value}
 
 
 def _profile(

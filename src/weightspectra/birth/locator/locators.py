@@ -6,18 +6,17 @@ given to (:func:`weightspectra.spectra.law.edges.fit`). The *informed* one knows
 what WeightWatcher would say of W (:func:`weightspectra.randomness.density_fit.spikes`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightspectra.base.seeds import generator
 from weightspectra.randomness.directions import vector_tests
 from weightspectra.randomness.noise import nulls
 from weightspectra.randomness.spacings import level_tests
 from weightspectra.randomness.spacings.unfolding import CannotUnfold
 from weightspectra.spectra import svd
-from weightspectra.spectra.law import edges, goodness, spikes
+from weightspectra.spectra.law import edges, spikes
 from weightspectra.spectra.law.marchenko_pastur import count_outside
 
 Tables = Mapping[nulls.Shape, nulls.Draws]
@@ -153,8 +152,7 @@ def randomness(
     """
     long_side, short_side = max(whole.shape), min(whole.shape)
     draws = tables[long_side, short_side]
-    inside = whole.values[noise.n_above : short_side - noise.n_below]
-    distance = goodness.bulk_distance(inside, long_side - noise.n_above, inside.size, noise.noise_std)
+    _, bulk_p_value = nulls.bulk_goodness(whole.values, noise, long_side, draws["bulk distance"])
     fitted = level_tests.Noise(long_side, short_side, noise.n_below, noise.n_above, noise.noise_std)
     try:
         gap_ratio = level_tests.compare(whole.values, fitted, "replicate", draws, rng).gap_ratio_p_value
@@ -162,7 +160,7 @@ def randomness(
         gap_ratio = np.nan
     vectors = vector_tests.score({"left": whole.left, "right": whole.right}, tables, window=1)
     return {
-        "bulk_p_value": nulls.bulk_p_value(distance, inside.size, short_side, draws["bulk distance"]),
+        "bulk_p_value": bulk_p_value,
         "gap_ratio_p_value": gap_ratio,
         "n_structured_vectors": int((vectors["q_value"] <= level).sum()),
     }
@@ -171,22 +169,3 @@ def randomness(
 def shares(vectors: np.ndarray, space: np.ndarray) -> np.ndarray:
     """Return the squared length of unit vectors (rows) within the space that orthonormal rows span."""
     return ((vectors @ space.T) ** 2).sum(axis=1)
-
-
-def noise_tables(shapes: Iterable[tuple[int, int]], n_spectra: int, n_vectors: int, config_seed: int) -> Tables:
-    """Simulate what :func:`randomness` needs for matrices of some shapes; draws are those that any model of them has.
-
-    Parameters
-    ----------
-    shapes : iterable of (int, int)
-        Rows and columns.
-    n_spectra, n_vectors : int
-        As in ``randomness`` of the configuration.
-    config_seed : int
-    """
-    return {
-        shape: nulls.draw(
-            shape, n_vectors if shape[1] == 1 else n_spectra, generator(config_seed, "nulls", *map(str, shape))
-        )
-        for shape in nulls.shapes(shapes)
-    }

@@ -5,7 +5,7 @@ also those from which outliers were left out: the noise that remains is a little
 smaller, and its statistics fluctuate a little more, in a known proportion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from weightspectra.base import progress
+from weightspectra.base.journal import Journal
+from weightspectra.base.seeds import generator
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.noise import noise_spectra
 from weightspectra.randomness.spacings import levels
@@ -43,12 +45,26 @@ def shapes(sides: Iterable[tuple[int, int]], dimensions: Iterable[int] = ()) -> 
     return sorted(pairs | {(side, 1) for pair in [*pairs, tuple(dimensions)] for side in pair})
 
 
-def draw(shape: Shape, n_draws: int, rng: np.random.Generator) -> Draws:
-    """Simulate noise of one shape; see :func:`spectrum_draws` and :func:`vectors.null_draws`."""
+def draw(shape: Shape, n_spectra: int, n_vectors: int, config_seed: int) -> Draws:
+    """Simulate noise of one shape; whichever model's matrices have it, the draws are the same.
+
+    Parameters
+    ----------
+    shape : (int, int)
+    n_spectra, n_vectors : int
+        As in ``randomness`` of the configuration: how often a matrix is drawn, or a vector.
+    config_seed : int
+
+    Returns
+    -------
+    dict from str to ndarray
+        See :func:`spectrum_draws` and :func:`vectors.null_draws`.
+    """
     long_side, short_side = shape
+    rng = generator(config_seed, "nulls", str(long_side), str(short_side))
     if short_side == 1:
-        return vectors.null_draws(long_side, n_draws, rng)
-    return spectrum_draws(long_side, short_side, n_draws, rng)
+        return vectors.null_draws(long_side, n_vectors, rng)
+    return spectrum_draws(long_side, short_side, n_spectra, rng)
 
 
 def spectrum_draws(long_side: int, short_side: int, n_draws: int, rng: np.random.Generator) -> Draws:
@@ -103,7 +119,32 @@ def spectrum_statistics(singular_values: np.ndarray, long_side: int, short_side:
     return found
 
 
-def rows(shape: Shape, draws: Draws) -> list[dict[str, Any]]:
+def simulate(
+    wanted: Iterable[Shape], n_spectra: int, n_vectors: int, config_seed: int, finished: Journal
+) -> list[dict[str, Any]]:
+    """Return the tables of some shapes as rows of the contract NULLS.
+
+    Parameters
+    ----------
+    wanted : iterable of (int, int)
+        Of :func:`shapes`.
+    n_spectra, n_vectors, config_seed : int
+        As in :func:`draw`.
+    finished : Journal
+        Gets each shape as soon as it is simulated; the shapes that it begins with are not simulated again.
+    """
+    done = {tuple(row["shape"]): row["draws"] for row in finished.rows}
+    found = []
+    for shape in wanted:
+        if shape not in done:
+            draws = draw(shape, n_spectra, n_vectors, config_seed)
+            kept = {statistic: values.tolist() for statistic, values in draws.items()}
+            done[shape] = finished.append({"shape": shape, "draws": kept})["draws"]
+        found += rows(shape, done[shape])
+    return found
+
+
+def rows(shape: Shape, draws: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
     """Return a table as rows of the contract NULLS."""
     sides = {"long_side": shape[0], "short_side": shape[1]}
     return [{**sides, "statistic": statistic, "draws": values} for statistic, values in draws.items()]
@@ -144,6 +185,34 @@ def p_value(observed: float, draws: ArrayLike, tail: str = "upper") -> float:
         below = (1 + np.count_nonzero(drawn <= observed)) / (1 + drawn.size)
         return float(min(1, 2 * min(above, below)))
     raise ValueError(f"expected tail 'upper' or 'two-sided', found {tail!r}")
+
+
+def bulk_goodness(
+    singular_values: np.ndarray, noise: edges.NoiseBounds, long_side: int, distances: ArrayLike
+) -> tuple[float, float]:
+    """Return how far the values within the bounds are from the law of noise, and the p-value of that distance.
+
+    Parameters
+    ----------
+    singular_values : ndarray of shape (short_side,)
+        Largest first.
+    noise : NoiseBounds
+        Fitted to them.
+    long_side : int
+        Of the matrix.
+    distances : array
+        The draws of ``'bulk distance'`` for its shape.
+
+    Returns
+    -------
+    distance, p_value : float
+        1 and 0 where the fit leaves nothing to noise.
+    """
+    within = singular_values[noise.n_above : singular_values.size - noise.n_below]
+    if noise.noise_std == 0 or within.size == 0:
+        return 1.0, 0.0
+    distance = goodness.bulk_distance(within, long_side - noise.n_above, within.size, noise.noise_std)
+    return distance, bulk_p_value(distance, within.size, singular_values.size, distances)
 
 
 def bulk_p_value(distance: float, n_values: int, short_side: int, distances: ArrayLike) -> float:
