@@ -32,7 +32,7 @@ BATCHES = (64, 512)
 def main() -> None:
     """Time all routes on batches of both sizes, print a table, and record it if wanted."""
     options = arguments()
-    task = Task(characters.read(TABLE.read_bytes()))
+    task = Task(characters.read_bigrams(TABLE.read_bytes()))
     rows = [row for n in BATCHES for row in compare(task, n, options)]
     finish(rows, options, f"numpy {np.__version__}")
 

@@ -70,7 +70,7 @@ def one_cut(options: argparse.Namespace) -> Row:
 
     from weightspectra.ablation.choose.cuts import plan_cuts
     from weightspectra.ablation.edit.truncation import Stored
-    from weightspectra.ablation.measure.evaluation import Subject, evaluate
+    from weightspectra.ablation.measure.evaluation import EditableModel, evaluate
     from weightspectra.ablation.measure.perplexity import Perplexity
     from weightspectra.activations.windows import Window
     from weightspectra.base.journal import Journal
@@ -90,7 +90,7 @@ def one_cut(options: argparse.Namespace) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         metric = Perplexity(windows, texts, tokenizer, batch_size=options.batch_size)
         journal = Journal(Path(folder) / "journal", "key")
-        evaluate(Subject(model, matrices, Stored(bases.__getitem__)), cuts, [metric], journal, "memory")
+        evaluate(EditableModel(model, matrices, Stored(bases.__getitem__)), cuts, [metric], journal, "memory")
     logits = options.batch_size * options.window * vocabulary * 4
     what = (
         f"a cut of one matrix, {options.batch_size} windows of {options.window}, {Path(options.model).name}: "

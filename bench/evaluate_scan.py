@@ -33,7 +33,7 @@ from results import Row, add_timing_arguments, clock_of, finish, in_turn, second
 
 from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.edit.truncation import Stored
-from weightspectra.ablation.measure.evaluation import Subject, evaluate, first_layer
+from weightspectra.ablation.measure.evaluation import EditableModel, evaluate, first_layer
 from weightspectra.ablation.measure.perplexity import Perplexity
 from weightspectra.base.journal import Journal
 from weightspectra.models import devices, live, loading
@@ -60,7 +60,7 @@ def main() -> None:
     lm_eval = as_lm_eval(model, tokenizer, options)
     texts = stretches(options, tokenizer)
     windows, named = rolling_windows(texts, lm_eval), {str(number): text for number, text in enumerate(texts)}
-    subject, found = Subject(model, matrices, Stored(bases.__getitem__)), {}
+    subject, found = EditableModel(model, matrices, Stored(bases.__getitem__)), {}
 
     def scan(name: str, kind: type[Perplexity]) -> None:
         layers = [first_layer(cut) for cut in cuts]

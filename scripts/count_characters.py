@@ -13,7 +13,7 @@ def main(smk):
     """Count or read, and try whether the birth's triggers are there, before anything is trained."""
     path = Path(smk.input[0])
     try:
-        bigrams = characters.read(path.read_bytes())
+        bigrams = characters.read_bigrams(path.read_bytes())
         Task.of(smk.params.data, bigrams)
     except UserError as error:
         raise UserError(f"births/{smk.wildcards.birth}/data: {path.name}: {error}") from error

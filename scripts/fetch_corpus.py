@@ -19,7 +19,7 @@ def main(smk):
         for document in documents
     ]
     identity = dict(zip(("kind", "name", "revision"), origin, strict=True))
-    sources = {f"corpus:{corpus}": {**identity, "sha256": corpora.digest(parts)}}
+    sources = {f"corpus:{corpus}": {**identity, "sha256": corpora.corpus_digest(parts)}}
     contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources=sources))
 
 

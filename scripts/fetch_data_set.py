@@ -24,7 +24,7 @@ def main(smk):
         for example in examples
     ]
     identity = {"kind": source.kind, "name": source.name, "revision": source.revision}
-    sources = {f"data_set:{data_set}": {**identity, "sha256": labelled.digest(parts)}}
+    sources = {f"data_set:{data_set}": {**identity, "sha256": labelled.examples_digest(parts)}}
     contracts.EXAMPLES.write(rows, smk.output[0], job.stamp(smk, sources=sources))
 
 

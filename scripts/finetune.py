@@ -27,7 +27,7 @@ def main(smk):
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
     subject = runs.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
     numbers = map(str, range(wanted["n_seeds"]))
-    plan = runs.Plan.of(wanted, [seeds.derived_seed(smk.params.seed, *names.values(), run) for run in numbers])
+    plan = runs.TuningPlan.of(wanted, [seeds.derived_seed(smk.params.seed, *names.values(), run) for run in numbers])
     stamp = job.stamp(smk, device=devices.name(device))
     finished = job.journal(smk, stamp)
     rows = runs.finetune(subject, plan, journal=finished, label=f"fine-tune {names['model']}")

@@ -26,9 +26,9 @@ def main(smk):
     probes = torch.Generator().manual_seed(seeds.derived_seed(smk.params.seed, *names.values(), "damage"))
     matrices = live.matrices(model, smk.params.fused_split)
     stored = contracts.VECTORS.matrices(smk.input.vectors)
-    subject = sensitivity.Subject(model, matrices, lambda key: stored[key]["values"], next_tokens.predict)
+    subject = sensitivity.ExaminedModel(model, matrices, lambda key: stored[key]["values"], next_tokens.predict)
     found = sensitivity.respond(subject, batches, wanted["n_probes"], probes, label)
-    values = prediction.singular_values(contracts.SPECTRA.read(smk.input.spectra), found)
+    values = prediction.values_of_responding(contracts.SPECTRA.read(smk.input.spectra), found)
     named = directions.name_directions(subject, batches, values, found, wanted["n_directions"], tokenizer)
     stamp = job.stamp(smk, device=devices.name(device))
     contracts.PREDICTIONS.write(

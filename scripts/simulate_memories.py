@@ -12,7 +12,7 @@ from weightspectra.birth.task import characters
 def main(smk):
     """Draw every setting once for each seed."""
     settings, path = smk.params.memories, Path(smk.input[0])
-    text = characters.read(path.read_bytes())
+    text = characters.read_bigrams(path.read_bytes())
     draws = range(settings["n_seeds"])
     rows = []
     for draw in progress.track(draws, len(draws), "simulate memories", "draws"):

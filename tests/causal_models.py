@@ -2,6 +2,15 @@
 
 VOCABULARY = 97
 
+LLAMA = {
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 96,
+    "max_position_embeddings": 128,
+}
+"""The sizes of a tiny Llama that goes through files; its width, and what depends on a tokenizer, is for the test."""
+
 
 def tiny_causal(architecture: str, n_layers: int = 2, vocabulary: int = VOCABULARY):
     """A model of 32 dimensions; caps and scales on its logits are large enough to matter."""

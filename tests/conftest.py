@@ -4,6 +4,7 @@ import string
 from pathlib import Path
 
 import pytest
+from causal_models import LLAMA
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +53,9 @@ def tiny_llama(tmp_path_factory) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     config = LlamaConfig(
+        **LLAMA,
         vocab_size=len(words),
         hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=96,
-        max_position_embeddings=128,
         bos_token_id=0,
         eos_token_id=1,
         tie_word_embeddings=False,

@@ -33,7 +33,7 @@ def predict(model: Any, batches: Sequence[sensitivity.Batch], outcomes: Outcomes
     """Return each predictor of all cells, matrix by matrix."""
     matrices = live.matrices(model)
     found = {key: svd.decompose(matrix.read()) for key, matrix in matrices.items()}
-    subject = sensitivity.Subject(model, matrices, lambda key: found[key].short_vectors.numpy(), outcomes)
+    subject = sensitivity.ExaminedModel(model, matrices, lambda key: found[key].short_vectors.numpy(), outcomes)
     generator = torch.Generator().manual_seed(1)
     responses = sensitivity.respond(subject, batches, N_PROBES, generator, "predict")
     rows = prediction.predict({key: found[key].singular_values.numpy() for key in responses}, responses)

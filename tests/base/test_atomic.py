@@ -124,6 +124,13 @@ def test_a_folder_takes_its_name_and_an_older_ones_place_when_the_block_ends(tmp
     assert names_in(target.parent) == ["folder"]
 
 
+def test_what_links_in_a_folder_lead_to_is_left_as_it_is(tmp_path):
+    (tmp_path / "elsewhere").touch(mode=0o600)
+    with replace_folder(tmp_path / "folder") as folder:
+        (folder / "link").symlink_to(tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_folder_that_was_not_finished_leaves_the_old_one_and_nothing_else(error, tmp_path):
     with replace_folder(tmp_path / "folder") as folder:

@@ -17,7 +17,7 @@ SHAKESPEARE = ROOT.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
 
 @pytest.fixture(scope="module")
 def shakespeare():
-    return characters.read(TABLE.read_bytes())
+    return characters.read_bigrams(TABLE.read_bytes())
 
 
 def same(one, other):
@@ -57,7 +57,7 @@ def test_a_character_that_is_followed_elsewhere_keeps_its_own_followers():
 
 def test_tables_give_back_the_counts(tmp_path):
     found = characters.count("née à,\n\"#\" 'x' 😀,née\t")
-    assert same(characters.read(characters.to_csv(found, "two lines\nof comment").encode()), found)
+    assert same(characters.read_bigrams(characters.to_csv(found, "two lines\nof comment").encode()), found)
     contracts.CHARACTERS.write(list(found.rows()), tmp_path / "characters.parquet", {})
     table = contracts.CHARACTERS.read(tmp_path / "characters.parquet")
     assert same(characters.Bigrams.of(table), found)
@@ -65,8 +65,8 @@ def test_tables_give_back_the_counts(tmp_path):
 
 
 def test_line_ends_and_byte_order_marks_are_no_characters():
-    plain = characters.read(b"one\ntwo\nthree")
-    assert same(characters.read(b"\xef\xbb\xbfone\r\ntwo\rthree"), plain)
+    plain = characters.read_bigrams(b"one\ntwo\nthree")
+    assert same(characters.read_bigrams(b"\xef\xbb\xbfone\r\ntwo\rthree"), plain)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_line_ends_and_byte_order_marks_are_no_characters():
 )
 def test_texts_that_make_no_task_are_refused(content, message):
     with pytest.raises(UserError, match=message):
-        characters.read(content)
+        characters.read_bigrams(content)
 
 
 GOOD = "code_point,count,97,98\n97,2,1,1\n98,1,0,0\n"
@@ -101,9 +101,9 @@ GOOD = "code_point,count,97,98\n97,2,1,1\n98,1,0,0\n"
     ],
 )
 def test_tables_that_are_no_counts_are_refused(old, new, message):
-    assert same(characters.read(GOOD.encode()), characters.count("aab"))
+    assert same(characters.read_bigrams(GOOD.encode()), characters.count("aab"))
     with pytest.raises(UserError, match=message):
-        characters.read(GOOD.replace(old, new).encode())
+        characters.read_bigrams(GOOD.replace(old, new).encode())
 
 
 def test_the_table_here_has_the_published_statistics(shakespeare):
@@ -126,4 +126,4 @@ def test_the_table_here_is_that_of_the_text():
     generate_counts = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate_counts)
     assert generate_counts.table_of(content) == TABLE.read_text()
-    assert same(characters.read(TABLE.read_bytes()), characters.count(content.decode()))
+    assert same(characters.read_bigrams(TABLE.read_bytes()), characters.count(content.decode()))

@@ -10,7 +10,8 @@ from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import initialised
 from weightspectra.birth.model.parameters import trained_parameters
 from weightspectra.birth.training import gradients, simplified_gradients
-from weightspectra.birth.training.gradients import Batch, differentiate, sums_by_autograd
+from weightspectra.birth.training.gradients import differentiate, sums_by_autograd
+from weightspectra.birth.training.simplified_gradients import Batch
 
 FULL = {"kind": "full", "n_heads": 2, "positions": "learned", "feed_forward": "mlp"}
 SIMPLIFIED = {

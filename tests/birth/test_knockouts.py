@@ -97,7 +97,7 @@ def test_errors_are_those_of_paired_sequences(model, sequences):
         seen = behaviour.observe(model, sequences, attention=False)
         return ((seen.predictions == sequences.targets) & sequences.predictable).sum(axis=1)
 
-    with knockouts.edited(matrices, knockouts.Cut("key_2", "", 1, {"key_2": slice(0, 1)})):
+    with knockouts.knocked_out(matrices, knockouts.Knockout("key_2", "", 1, {"key_2": slice(0, 1)})):
         cut = hits()
     gained, counts = cut - hits(), sequences.predictable.sum(axis=1)
     left_out = (gained.sum() - gained) / (counts.sum() - counts)
@@ -114,7 +114,7 @@ def test_a_cut_is_a_truncated_decomposition(model, kept):
     left, values, right = np.linalg.svd(parameter.detach().double().numpy())
     wanted = (left[:, kept] * values[kept]) @ right[kept]
     matrices = {"key_1": knockouts.Matrix.of(parameter, 3)}
-    with knockouts.edited(matrices, knockouts.Cut("key_1", "", 0, {"key_1": kept})) as removed_energy:
+    with knockouts.knocked_out(matrices, knockouts.Knockout("key_1", "", 0, {"key_1": kept})) as removed_energy:
         assert parameter.detach().numpy() == pytest.approx(wanted, abs=1e-5)
     gone = 1 - (values[kept] ** 2).sum() / (values**2).sum()
     assert removed_energy == pytest.approx(gone, abs=1e-9)

@@ -119,7 +119,7 @@ def test_shares_of_random_vectors_are_calibrated(dimension):
     vectors = rng.standard_normal((4000, 48))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     space = np.linalg.qr(rng.standard_normal((48, dimension)))[0].T
-    p_values = memories.share_p_values(shares(vectors, space), dimension, 48)
+    p_values = memories.space_p_values(shares(vectors, space), dimension, 48)
     assert stats.kstest(p_values, "uniform").pvalue > 0.001
 
 
@@ -138,4 +138,4 @@ def test_alignments_of_random_pairs_are_calibrated(rank):
 
 
 def test_the_whole_space_tells_nothing():
-    assert np.isnan(memories.share_p_values(np.ones(2), 48, 48)).all()
+    assert np.isnan(memories.space_p_values(np.ones(2), 48, 48)).all()

@@ -6,7 +6,7 @@ import torch
 
 from weightspectra.birth.simulated import associative_memory as memory
 from weightspectra.birth.simulated import three_steps
-from weightspectra.birth.simulated.three_steps import Overlaps, Sample, Tables
+from weightspectra.birth.simulated.three_steps import GramMatrices, Sample, Tables
 
 N, T = 5, 7
 MATRICES = ("output_2", "key_2", "key_1")
@@ -55,7 +55,7 @@ def in_full(seed, coefficients, sample, d=48):
 def test_gradients_are_those_of_automatic_differentiation_in_full_dimension(scale):
     coefficients, sample = random_tables(0, scale), three_steps.draw(600, N, T, np.random.default_rng(1))
     weights, probabilities, sides = in_full(2, coefficients, sample)
-    overlaps = Overlaps.gaussian(N, T, 48, np.random.default_rng(2))
+    overlaps = GramMatrices.gaussian(N, T, 48, np.random.default_rng(2))
     scores = overlaps.scores(coefficients)
     assert np.abs(three_steps.forward(scores, sample.tokens).probabilities - probabilities).max() < 1e-10
     for found, weight, (left, right) in zip(three_steps.gradients(scores, sample), weights, sides, strict=True):
@@ -65,14 +65,14 @@ def test_gradients_are_those_of_automatic_differentiation_in_full_dimension(scal
 def test_scores_are_products_of_directions_and_matrices():
     coefficients, sample = random_tables(3, 1.0), three_steps.draw(4, N, T, np.random.default_rng(1))
     weights, _, sides = in_full(4, coefficients, sample)
-    scores = Overlaps.gaussian(N, T, 48, np.random.default_rng(4)).scores(coefficients)
+    scores = GramMatrices.gaussian(N, T, 48, np.random.default_rng(4)).scores(coefficients)
     for found, weight, (left, right) in zip(scores, weights, sides, strict=True):
         assert np.allclose(found, left @ weight.detach().numpy() @ right.T)
 
 
 def test_overlaps_vary_as_their_formula_says():
     n, d = 4 + 3, 100
-    draws = [Overlaps.gaussian(4, 3, d, np.random.default_rng(seed)) for seed in range(400)]
+    draws = [GramMatrices.gaussian(4, 3, d, np.random.default_rng(seed)) for seed in range(400)]
     for name, n_maps in (("directions", 0), ("values", 1)):
         found = np.var([getattr(draw, name) for draw in draws], axis=0)
         expected = three_steps.direction_overlaps(n, d, 1.0, n_maps=n_maps)
@@ -126,7 +126,7 @@ def test_recall_tells_which_side_chooses():
 def stepped(n, length, n_samples, seed, key_2=0.1):
     """Take the three steps with orthonormal embeddings."""
     sample = three_steps.draw(n_samples, n, length, np.random.default_rng(seed))
-    scores, overlaps = Tables.zero(n, length), Overlaps.orthonormal(n, length)
+    scores, overlaps = Tables.zero(n, length), GramMatrices.orthonormal(n, length)
     for matrix, logit in zip(MATRICES, (1.0, key_2, 10.0), strict=True):
         scores = three_steps.step(overlaps, scores, sample, matrix)
         scores = three_steps.scaled(scores, matrix, logit / three_steps.stored(scores, matrix))
@@ -137,7 +137,7 @@ def test_first_step_stores_what_the_share_of_the_target_among_the_tokens_says():
     """In expectation, w_U(i)^T W w_E(k) is 1/N times what a target i adds to the share of k among the tokens."""
     n, length = 6, 8
     sample = three_steps.draw(20_000, n, length, np.random.default_rng(0))
-    scores = three_steps.step(Overlaps.orthonormal(n, length), Tables.zero(n, length), sample, "output_2")
+    scores = three_steps.step(GramMatrices.orthonormal(n, length), Tables.zero(n, length), sample, "output_2")
     tokens = scores.output_2[:, :n]
     # Given y = i: i fills its own place and 1/(n - 1) of length - 3 others; the trigger, on two places, is another.
     same = (1 + (length - 3) / (n - 1)) / length

@@ -89,4 +89,4 @@ def test_singular_values_are_found_by_key():
             {"layer": 4, "role": "value", "expert": 0, "singular_values": [5.0, 4.0]},
         ]
     )
-    np.testing.assert_array_equal(prediction.singular_values(spectra, {KEY: response(2)})[KEY], [2, 1])
+    np.testing.assert_array_equal(prediction.values_of_responding(spectra, {KEY: response(2)})[KEY], [2, 1])

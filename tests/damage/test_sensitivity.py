@@ -28,7 +28,7 @@ def subject_of(model):
     matrices = live.matrices(model)
     found = {key: svd.decompose(matrix.read()) for key, matrix in matrices.items() if matrix.module is not None}
     vectors = {key: decomposition.short_vectors.numpy() for key, decomposition in found.items()}
-    return sensitivity.Subject(model, matrices, vectors.__getitem__, next_tokens.predict)
+    return sensitivity.ExaminedModel(model, matrices, vectors.__getitem__, next_tokens.predict)
 
 
 def respond(subject, batches, n_probes=2, seed=1):
@@ -141,7 +141,7 @@ def test_second_order_is_the_divergence_of_predictions(shape):
     model = Lookup(30, n_in, n_out)
     matrix = live.LiveMatrix(model.head, model.head.weight, Slot("head.weight", (slice(None),), False, None))
     key, found = MatrixKey(0, "down"), svd.decompose(matrix.read())
-    subject = sensitivity.Subject(
+    subject = sensitivity.ExaminedModel(
         model, {key: matrix}, lambda _: found.short_vectors.numpy(), lambda model, batch: model(batch)
     )
     ids = torch.randint(0, 30, (40, 1), generator=torch.Generator().manual_seed(4))
@@ -188,7 +188,7 @@ def test_answers_of_deciles_add_up():
     model = Lookup(30, 10, 25)
     matrix = live.LiveMatrix(model.head, model.head.weight, Slot("head.weight", (slice(None),), False, None))
     key, found = MatrixKey(0, "down"), svd.decompose(matrix.read())
-    subject = sensitivity.Subject(
+    subject = sensitivity.ExaminedModel(
         model, {key: matrix}, lambda _: found.short_vectors.numpy(), lambda model, batch: model(batch)
     )
     ids = torch.randint(0, 30, (4, 6), generator=torch.Generator().manual_seed(4))

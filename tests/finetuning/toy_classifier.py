@@ -5,7 +5,7 @@ import pandas as pd
 
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.finetuning.classification import Classifier, choose, tokenised
-from weightspectra.finetuning.runs import Plan, Subject
+from weightspectra.finetuning.runs import Subject, TuningPlan
 from weightspectra.models import live, loading
 from weightspectra.spectra.svd import decompose
 
@@ -59,4 +59,4 @@ def subject(folder, table=None, n_classes=2):
 
 def plan(seeds=(11, 12), **changed):
     """Return a plan of two epochs."""
-    return Plan.of({**WANTED, **changed}, seeds)
+    return TuningPlan.of({**WANTED, **changed}, seeds)

@@ -6,13 +6,14 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from causal_models import LLAMA
 from safetensors import safe_open
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from weightspectra.base.errors import UserError
 from weightspectra.models.gguf.conversion import convert_gguf, restore_rows
-from weightspectra.models.gguf.quantisation import rounding_std
+from weightspectra.models.gguf.quantisation import quantisation_std
 
 KINDS = gguf.GGMLQuantizationType
 TEXT = ["the cat sat on the mat", "the dog ate 1790 cats\n\n12 dogs", "it's a cat's life, isn't it?"]
@@ -51,13 +52,9 @@ def make_llama(n_tokens: int, *, tied: bool = False) -> LlamaForCausalLM:
     """Return a random Llama with fewer key heads than query heads and no two rows alike."""
     torch.manual_seed(3)
     config = LlamaConfig(
+        **LLAMA,
         vocab_size=n_tokens,
         hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 5000.0},
         tie_word_embeddings=tied,
@@ -189,12 +186,12 @@ def test_steps_of_divided_blocks_are_the_gaps_between_levels(kind):
     gaps = np.diff(np.sort(entries.astype(np.float64)), axis=-1)
     smallest = np.where(gaps > 1e-4, gaps, np.inf).min(axis=-1)
     smallest[np.isinf(smallest)] = 0
-    assert rounding_std(blocks, kind) == pytest.approx(np.sqrt(np.mean(smallest**2) / 12), rel=0.1)
+    assert quantisation_std(blocks, kind) == pytest.approx(np.sqrt(np.mean(smallest**2) / 12), rel=0.1)
 
 
 def test_kinds_with_unequal_levels_have_no_estimate():
     _, n_bytes = gguf.GGML_QUANT_SIZES[KINDS.IQ4_NL]
-    assert rounding_std(np.zeros((1, n_bytes), dtype=np.uint8), KINDS.IQ4_NL) is None
+    assert quantisation_std(np.zeros((1, n_bytes), dtype=np.uint8), KINDS.IQ4_NL) is None
 
 
 def test_rows_are_restored_head_by_head():

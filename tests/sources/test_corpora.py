@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.corpora import cut_documents, digest, divide
+from weightspectra.sources.corpora import corpus_digest, cut_documents, divide
 
 SPEECHES = {f"{year}-Someone-{i}.txt": f"speech {i} of {year}" for year in (1899, 1900, 1979, 1980) for i in (1, 2)}
 WIKITEXT = """before
@@ -131,5 +131,5 @@ def test_the_digest_sees_names_texts_and_parts():
         {"observe": [documents[0]._replace(text="z")], "evaluate": documents[1:]},
         {"observe": [documents[0]._replace(name="z")], "evaluate": documents[1:]},
     ]
-    assert len({digest(parts), *map(digest, others)}) == 5
-    assert digest(parts) == digest({part: list(chosen) for part, chosen in parts.items()})
+    assert len({corpus_digest(parts), *map(corpus_digest, others)}) == 5
+    assert corpus_digest(parts) == corpus_digest({part: list(chosen) for part, chosen in parts.items()})

@@ -58,7 +58,7 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     What is put into the hidden neighbour that the block is given is flushed to the disk,
     readable for everyone, and renamed when the block ends without an error,
-    and removed when it does not.
+    and removed when it does not. What links in it lead to is left as it is.
 
     Parameters
     ----------
@@ -77,8 +77,9 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield partial
         for found in (partial, *partial.rglob("*")):
-            found.chmod(0o755 if found.is_dir() else 0o644)
-            _flush(found)
+            if not found.is_symlink():
+                found.chmod(0o755 if found.is_dir() else 0o644)
+                _flush(found)
         shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
         _flush(target.parent)

@@ -110,7 +110,7 @@ def _of_data(data: TaskData) -> Iterator[str]:
 def _count(text: Path) -> Any:
     from weightspectra.birth.task import characters
 
-    return characters.read(text.read_bytes())
+    return characters.read_bigrams(text.read_bytes())
 
 
 def _foreign(where: str, key: str, section: Section, table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.damage.prediction import most_surprising, predicted_damage, surprise
-from weightspectra.damage.sensitivity import Batch, Response, Subject
+from weightspectra.damage.sensitivity import Batch, ExaminedModel, Response
 
 N_SHOWN = 5
 """Tokens listed for a direction."""
@@ -30,7 +30,7 @@ class Reading(NamedTuple):
 
 
 def name_directions(
-    subject: Subject,
+    subject: ExaminedModel,
     batches: Sequence[Batch],
     singular_values: Mapping[MatrixKey, np.ndarray],
     responses: Mapping[MatrixKey, Response],
@@ -41,7 +41,7 @@ def name_directions(
 
     Parameters
     ----------
-    subject : Subject
+    subject : ExaminedModel
         Run forward once more, without gradients.
     batches : sequence of Batch
     singular_values : mapping from MatrixKey to ndarray of shape (n_values,)
@@ -85,12 +85,14 @@ def name_directions(
     return rows
 
 
-def observe_inputs(subject: Subject, batches: Sequence[Batch], keys: Collection[MatrixKey]) -> dict[MatrixKey, Tensor]:
+def observe_inputs(
+    subject: ExaminedModel, batches: Sequence[Batch], keys: Collection[MatrixKey]
+) -> dict[MatrixKey, Tensor]:
     """Run a model over batches and keep what some matrices read.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ExaminedModel
     batches : sequence of Batch
     keys : collection of MatrixKey
         Those that share a module share one tensor.

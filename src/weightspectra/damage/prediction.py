@@ -33,7 +33,7 @@ def predicted_damage(first_order: Any, second_order: Any) -> Any:
     return second_order + TRANSFERRED * first_order
 
 
-def singular_values(spectra: pd.DataFrame, responses: Mapping[MatrixKey, Response]) -> dict[MatrixKey, np.ndarray]:
+def values_of_responding(spectra: pd.DataFrame, responses: Mapping[MatrixKey, Response]) -> dict[MatrixKey, np.ndarray]:
     """Return the singular values of the matrices that responded, from rows of ``contracts.SPECTRA``."""
     by_key = spectra.set_index(KEY_COLUMNS)["singular_values"]
     return {key: np.asarray(by_key[tuple(key)]) for key in responses}

@@ -50,7 +50,7 @@ class Outcomes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedModel:
     """A model whose matrices are looked at.
 
     Attributes
@@ -101,13 +101,13 @@ class Response(NamedTuple):
 
 
 def respond(
-    subject: Subject, batches: Sequence[Batch], n_probes: int, generator: torch.Generator, label: str
+    subject: ExaminedModel, batches: Sequence[Batch], n_probes: int, generator: torch.Generator, label: str
 ) -> dict[MatrixKey, Response]:
     """Measure how a model's predictions answer to each singular value of its matrices.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ExaminedModel
         Experts of a mixture are left out, with a line on standard error.
     batches : sequence of Batch
         On the model's device.

@@ -13,7 +13,7 @@ from weightspectra.base.progress import track
 from weightspectra.base.seeds import seeded
 from weightspectra.contracts import MatrixKey
 from weightspectra.finetuning.classification import Classifier, Examples, score_examples
-from weightspectra.finetuning.training import Recipe, training
+from weightspectra.finetuning.training import TuningRecipe, training
 from weightspectra.spectra.deciles import decile_ranks
 from weightspectra.spectra.svd import decompose
 
@@ -37,7 +37,7 @@ class Subject(NamedTuple):
     test: Examples
 
 
-class Run(NamedTuple):
+class TuningRun(NamedTuple):
     """One fine-tuning: the decile that goes first (0: none does), the run's number and its seed."""
 
     decile: int
@@ -46,24 +46,24 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TuningPlan:
     """What to do with a subject.
 
     Attributes
     ----------
-    recipe : Recipe
-    runs : list of Run
+    recipe : TuningRecipe
+    runs : list of TuningRun
         In the order in which they are done.
     deciles : list of int
         To remove after each epoch of the untouched runs.
     """
 
-    recipe: Recipe
-    runs: list[Run]
+    recipe: TuningRecipe
+    runs: list[TuningRun]
     deciles: list[int]
 
     @classmethod
-    def of(cls, wanted: Mapping[str, Any], seeds: Sequence[int]) -> "Plan":
+    def of(cls, wanted: Mapping[str, Any], seeds: Sequence[int]) -> "TuningPlan":
         """Plan the runs of a configuration's fine-tuning.
 
         Every seed is left untouched once; then, seed by seed, the first
@@ -72,24 +72,24 @@ class Plan:
         Parameters
         ----------
         wanted : mapping
-            The entry: what :class:`Recipe` has, ``deciles`` and ``n_seeds_removed``.
+            The entry: what :class:`TuningRecipe` has, ``deciles`` and ``n_seeds_removed``.
         seeds : sequence of int
         """
-        untouched = [Run(0, number, seed) for number, seed in enumerate(seeds)]
+        untouched = [TuningRun(0, number, seed) for number, seed in enumerate(seeds)]
         twins = untouched[: wanted["n_seeds_removed"]]
         removed = [run._replace(decile=decile) for run in twins for decile in wanted["deciles"]]
-        recipe = Recipe(**{field.name: wanted[field.name] for field in fields(Recipe)})
+        recipe = TuningRecipe(**{field.name: wanted[field.name] for field in fields(TuningRecipe)})
         return cls(recipe, untouched + removed, list(wanted["deciles"]))
 
 
-def finetune(subject: Subject, plan: Plan, *, journal: Journal, label: str) -> list[Row]:
+def finetune(subject: Subject, plan: TuningPlan, *, journal: Journal, label: str) -> list[Row]:
     """Fine-tune as planned, testing after every epoch; after the untouched runs' epochs also with each decile removed.
 
     Parameters
     ----------
     subject : Subject
         Its encoder has its first weights again when all is done.
-    plan : Plan
+    plan : TuningPlan
     journal : Journal
         Holds the runs that an earlier, interrupted job has finished; each is added when it is done.
     label : str
@@ -135,7 +135,7 @@ def finetune(subject: Subject, plan: Plan, *, journal: Journal, label: str) -> l
 
 
 def _epochs(
-    subject: Subject, first: Mapping[str, torch.Tensor], run: Run, plan: Plan
+    subject: Subject, first: Mapping[str, torch.Tensor], run: TuningRun, plan: TuningPlan
 ) -> Iterator[tuple[int, list[Row]]]:
     """Do one run from the weights it begins with, and yield each epoch's number and rows."""
     classifier = subject.classifier

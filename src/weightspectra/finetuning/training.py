@@ -15,7 +15,7 @@ LARGEST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TuningRecipe:
     """How to fine-tune.
 
     Attributes
@@ -39,14 +39,14 @@ class Recipe:
     batch_size: int
 
 
-def training(classifier: Classifier, examples: Examples, recipe: Recipe, seed: int) -> Iterator[float]:
+def training(classifier: Classifier, examples: Examples, recipe: TuningRecipe, seed: int) -> Iterator[float]:
     """Fine-tune a classifier in place, pausing after every epoch.
 
     Parameters
     ----------
     classifier : Classifier
     examples : Examples
-    recipe : Recipe
+    recipe : TuningRecipe
     seed : int
         Of the order of examples; dropout draws from PyTorch's generator.
 
@@ -92,7 +92,7 @@ def rate_share(step: int, n_steps: int, warmup_share: float) -> float:
     return min(rising, (n_steps - step) / max(n_steps - n_rising, 1))
 
 
-def _optimiser(classifier: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimiser(classifier: Classifier, recipe: TuningRecipe) -> torch.optim.Optimizer:
     """Return AdamW over all parameters; only matrices decay."""
     parameters = list(classifier.parameters())
     groups = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from weightspectra.base.atomic import replace_folder
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
 from weightspectra.base.provenance import file_sha256
@@ -91,32 +92,31 @@ def fetch(
     UserError
         When the source cannot be had, is incomplete, or is not to be trusted.
     """
-    staging = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     try:
-        [(kind, spec)] = entry["source"].items()
-        if kind in _MAKERS:
-            if like is None or seed is None:
-                raise ValueError(f"a seed and the folder of '{spec['like']}' are needed to make '{name}' like it")
-            check(folders.read_config(like))
-            origin = _MAKERS[kind](name, entry, staging, seed, like)
-        elif kind == "birth":
-            if checkpoints is None:
-                raise ValueError(f"the checkpoints of birth '{spec['birth']}' are needed to take '{name}' from them")
-            origin = _birth(spec, staging, checkpoints)
-        else:
-            origin = _FETCHERS[kind](spec, entry, staging, check)
-        config = folders.read_config(staging)
-        check(config)
-        facts = SourceFacts(origin, _architecture(config), _manifest(name, staging))
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.replace(folder)
-        return facts
+        with replace_folder(folder) as staging:
+            origin = _filled(name, entry, staging, seed, like, checkpoints, check)
+            config = folders.read_config(staging)
+            check(config)
+            return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except UserError as error:
         raise UserError(f"model '{name}': {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _filled(
+    name: str, entry: Spec, staging: Path, seed: int | None, like: Path | None, checkpoints: Path | None, check: Check
+) -> Origin:
+    """Put a model's files into an empty folder."""
+    [(kind, spec)] = entry["source"].items()
+    if kind in _MAKERS:
+        if like is None or seed is None:
+            raise ValueError(f"a seed and the folder of '{spec['like']}' are needed to make '{name}' like it")
+        check(folders.read_config(like))
+        return _MAKERS[kind](name, entry, staging, seed, like)
+    if kind == "birth":
+        if checkpoints is None:
+            raise ValueError(f"the checkpoints of birth '{spec['birth']}' are needed to take '{name}' from them")
+        return _birth(spec, staging, checkpoints)
+    return _FETCHERS[kind](spec, entry, staging, check)
 
 
 def _hub(spec: Spec, entry: Spec, staging: Path, check: Check) -> Origin:
@@ -224,11 +224,8 @@ def _architecture(config: Mapping[str, Any]) -> str:
 
 
 def _manifest(name: str, folder: Path) -> list[dict[str, Any]]:
-    """Hash every file, and let others read those that are no links."""
     paths = sorted(folder.iterdir())
-    files = []
-    for path in track(paths, len(paths), f"hash {name}", "files"):
-        if not path.is_symlink():
-            path.chmod(0o644)
-        files.append({"path": path.name, "n_bytes": path.stat().st_size, "sha256": file_sha256(path)})
-    return files
+    return [
+        {"path": path.name, "n_bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in track(paths, len(paths), f"hash {name}", "files")
+    ]

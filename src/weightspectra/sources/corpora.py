@@ -1,13 +1,13 @@
 """Texts -> documents, divided into a part to observe models on and a part to evaluate them with."""
 
 import fnmatch
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources.texts import words_digest
 
 PARTS = ("observe", "evaluate")
 
@@ -96,14 +96,9 @@ def divide(
     return chosen
 
 
-def digest(parts: Mapping[str, Sequence[Document]]) -> str:
+def corpus_digest(parts: Mapping[str, Sequence[Document]]) -> str:
     """Return the SHA-256 over the names and texts of all parts."""
-    total = hashlib.sha256()
-    for part, documents in parts.items():
-        for document in documents:
-            for word in (part, document.name, document.text):
-                total.update(hashlib.sha256(word.encode()).digest())
-    return total.hexdigest()
+    return words_digest((part, one.name, one.text) for part, documents in parts.items() for one in documents)
 
 
 def _pieces(text: str, unit: str) -> list[str]:

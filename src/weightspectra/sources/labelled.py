@@ -1,12 +1,12 @@
 """Labelled texts: classes numbered, and the texts divided into a part to learn from and a part to test on."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources.texts import words_digest
 
 SPLITS = ("train", "test")
 
@@ -113,14 +113,9 @@ def divide(
     }
 
 
-def digest(parts: Mapping[str, Sequence[Example]]) -> str:
+def examples_digest(parts: Mapping[str, Sequence[Example]]) -> str:
     """Return the SHA-256 over all examples of both parts."""
-    total = hashlib.sha256()
-    for part, examples in parts.items():
-        for example in examples:
-            for word in (part, *example):
-                total.update(hashlib.sha256(word.encode()).digest())
-    return total.hexdigest()
+    return words_digest((part, *example) for part, examples in parts.items() for example in examples)
 
 
 def _draw(

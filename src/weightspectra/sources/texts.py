@@ -1,7 +1,8 @@
 """Where texts come from: files on this machine, packages of the Python package index, data sets of the hub."""
 
+import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,3 +88,12 @@ def _read_utf8(path: Path) -> str:
             f"{path}: byte {error.object[error.start]:#04x} at position {error.start:,} is not UTF-8; convert the "
             f"file, for example with: iconv -f latin1 -t utf-8 {path.name} > {path.stem}-utf8.txt"
         ) from error
+
+
+def words_digest(records: Iterable[Iterable[str]]) -> str:
+    """Return the SHA-256 over the SHA-256 of every word of some records, in their order."""
+    total = hashlib.sha256()
+    for record in records:
+        for word in record:
+            total.update(hashlib.sha256(word.encode()).digest())
+    return total.hexdigest()

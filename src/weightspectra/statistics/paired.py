@@ -25,7 +25,7 @@ BLOCK = 2**22
 """Numbers of resampled counts or signs that exist at the same time."""
 
 
-class Comparison(NamedTuple):
+class PairedDifferences(NamedTuple):
     """Differences of models to one other model, each an array of shape (n_models,).
 
     Attributes
@@ -69,7 +69,7 @@ def standard_error(statistic: str, values: np.ndarray, weights: np.ndarray) -> f
 
 def compare(
     statistic: str, values: np.ndarray, baseline: np.ndarray, weights: np.ndarray, *, seed: int = 0
-) -> Comparison:
+) -> PairedDifferences:
     """Compare models with one other on the same units.
 
     Parameters
@@ -86,7 +86,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    PairedDifferences
         Where the difference is no finite number, neither are its error and its
         interval; where a value is none, there is no p-value.
 
@@ -118,7 +118,7 @@ def compare(
     return _compare(kind, np.array(models), kind.contributions(baseline, weights), weights, seed)
 
 
-def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, seed: int = 0) -> Comparison:
+def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, seed: int = 0) -> PairedDifferences:
     """Compare a cut with the mean of its matched controls, on the same units.
 
     Parameters
@@ -132,7 +132,7 @@ def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, s
 
     Returns
     -------
-    Comparison
+    PairedDifferences
         Of one model: positive where the metric is larger after the cut than
         after its controls.
 
@@ -161,7 +161,9 @@ def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, s
     return _compare(kind, one[None], np.mean(others, axis=0), weights, seed)
 
 
-def _compare(kind: Statistic, models: np.ndarray, other: np.ndarray, weights: np.ndarray, seed: int) -> Comparison:
+def _compare(
+    kind: Statistic, models: np.ndarray, other: np.ndarray, weights: np.ndarray, seed: int
+) -> PairedDifferences:
     strata = kind.strata(weights)
     with np.errstate(invalid="ignore", over="ignore"):
         difference = kind.estimate(models, weights) - kind.estimate(other, weights)
@@ -178,7 +180,7 @@ def _compare(kind: Statistic, models: np.ndarray, other: np.ndarray, weights: np
     else:
         scale = np.where(error > 0, error, 1.0)
         p_values[tested] = 2 * ndtr(-np.abs(difference / scale))[tested]
-    return Comparison(difference, error, low, high, p_values)
+    return PairedDifferences(difference, error, low, high, p_values)
 
 
 def _error(influence: np.ndarray, strata: Sequence[np.ndarray]) -> np.ndarray:

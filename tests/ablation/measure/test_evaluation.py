@@ -7,7 +7,7 @@ from causal_models import tiny_causal
 
 from weightspectra.ablation.choose.cuts import Cut
 from weightspectra.ablation.edit.truncation import Removal, Stored
-from weightspectra.ablation.measure.evaluation import Subject, evaluate
+from weightspectra.ablation.measure.evaluation import EditableModel, evaluate
 from weightspectra.ablation.measure.metrics import Measurement
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
@@ -44,7 +44,7 @@ def subject():
         weight = matrix.read().double().numpy()
         left, _, right = np.linalg.svd(weight, full_matrices=False)
         vectors[key] = (left.T if weight.shape[0] <= weight.shape[1] else right).astype(np.float32)
-    return Subject(model, matrices, Stored(vectors.__getitem__))
+    return EditableModel(model, matrices, Stored(vectors.__getitem__))
 
 
 def cut(label, *keys, ranks=(0, 1), control_of=""):

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from weightspectra.ablation.measure.probe import Probe, fit_probe, mean_hidden_states
+from weightspectra.ablation.measure.probe import LinearProbe, fit_probe, mean_hidden_states
 from weightspectra.base.errors import UserError
 from weightspectra.models import loading
 
@@ -58,7 +58,7 @@ def examples(n_train=200, n_test=300, n_classes=2, *, groups=None):
 
 
 def probe(rows, **options):
-    return Probe("made", rows, tokenizer, **{"batch_size": 16, "device": "cpu", **options})
+    return LinearProbe("made", rows, tokenizer, **{"batch_size": 16, "device": "cpu", **options})
 
 
 def test_what_is_linearly_there_is_read():
@@ -118,7 +118,7 @@ def test_pairs_are_told_apart_by_their_types(tiny_bert):
     rows = examples(40, 20).assign(
         text="a word", pair=lambda rows: ["xyz" if label else "qr" for label in rows["label"]]
     )
-    measured = Probe("pairs", rows, loading.load_tokenizer(tiny_bert), 8, "cpu").measure(loading.load(tiny_bert))
+    measured = LinearProbe("pairs", rows, loading.load_tokenizer(tiny_bert), 8, "cpu").measure(loading.load(tiny_bert))
     assert measured[0].values.mean() == 1
 
 

@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 from weightspectra.ablation.tasks import task_files
 from weightspectra.ablation.tasks.asking import Tasks, load_tasks
 from weightspectra.ablation.tasks.choices import CONTENT_FREE, calibrated
-from weightspectra.ablation.tasks.harness import LiveModel, quiet
+from weightspectra.ablation.tasks.harness import LiveModel, quiet_lm_eval
 from weightspectra.ablation.tasks.item_scores import item_scores
 from weightspectra.base.errors import UserError
 from weightspectra.statistics import paired
@@ -102,7 +102,7 @@ def by_lm_eval(tasks, model, tokenizer, n_shots=None, limit=None):
     from lm_eval.tasks import TaskManager
 
     resolved = [each.task for each in tasks._tasks.values()]
-    with quiet():
+    with quiet_lm_eval():
         live = LiveModel(model, tokenizer, batch_size=4, max_length=tasks._settings["max_length"])
         options = {"limit": limit, "num_fewshot": n_shots, "task_manager": TaskManager(include_defaults=False)}
         found = lm_eval.simple_evaluate(live, tasks=resolved, bootstrap_iters=0, **options)

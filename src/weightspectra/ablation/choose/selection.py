@@ -62,7 +62,7 @@ def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
     return MatrixKey(row["layer"], row["role"], row["expert"])
 
 
-class Choice(NamedTuple):
+class ChosenRanks(NamedTuple):
     """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
 
     name: str
@@ -70,7 +70,7 @@ class Choice(NamedTuple):
     ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
 
 
-def choices(values: Mapping[str, Any], bounds: str) -> Iterator[Choice]:
+def choices(values: Mapping[str, Any], bounds: str) -> Iterator[ChosenRanks]:
     """Yield one choice for each cut that ``remove`` or ``keep`` asks for.
 
     Parameters
@@ -90,15 +90,15 @@ def choices(values: Mapping[str, Any], bounds: str) -> Iterator[Choice]:
     yield from SELECTIONS[kind](wanted, bounds)
 
 
-def _deciles(deciles: Sequence[int], _: str) -> Iterator[Choice]:
+def _deciles(deciles: Sequence[int], _: str) -> Iterator[ChosenRanks]:
     def taking(decile: int) -> Callable[[MatrixKey, Spectrum], np.ndarray]:
         return lambda _, spectrum: decile_ranks(spectrum.n_values, decile)
 
     for decile in deciles:
-        yield Choice(f"decile {decile}", decile, taking(decile))
+        yield ChosenRanks(f"decile {decile}", decile, taking(decile))
 
 
-def _indices(first_and_last: Sequence[int], _: str) -> Iterator[Choice]:
+def _indices(first_and_last: Sequence[int], _: str) -> Iterator[ChosenRanks]:
     first, last = first_and_last
     if first > last:
         raise UserError(f"cuts: indices [{first}, {last}]: the first is larger than the last; swap them")
@@ -111,10 +111,10 @@ def _indices(first_and_last: Sequence[int], _: str) -> Iterator[Choice]:
             )
         return np.arange(first, last + 1)
 
-    yield Choice(f"indices {first}-{last}", 0, ranks)
+    yield ChosenRanks(f"indices {first}-{last}", 0, ranks)
 
 
-def _regions(regions: Sequence[str], bounds: str) -> Iterator[Choice]:
+def _regions(regions: Sequence[str], bounds: str) -> Iterator[ChosenRanks]:
     def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
         return np.arange(spectrum.n_values - spectrum.outside[bounds][0], spectrum.n_values)
 
@@ -126,7 +126,7 @@ def _regions(regions: Sequence[str], bounds: str) -> Iterator[Choice]:
 
     known = {"below": below, "inside": inside, "above": above}
     for region in regions:
-        yield Choice(region + said_of(bounds), 0, known[region])
+        yield ChosenRanks(region + said_of(bounds), 0, known[region])
 
 
 def said_of(bounds: str) -> str:
@@ -134,7 +134,7 @@ def said_of(bounds: str) -> str:
     return "" if bounds == "asymptotic" else f" ({bounds})"
 
 
-SELECTIONS: Mapping[str, Callable[[Any, str], Iterator[Choice]]] = {
+SELECTIONS: Mapping[str, Callable[[Any, str], Iterator[ChosenRanks]]] = {
     "deciles": _deciles,
     "indices": _indices,
     "region": _regions,

@@ -20,7 +20,7 @@ Record = dict[str, Any]
 """One finished cut, as the journal holds it: its label, what it changed, and the fields of its measurements."""
 
 
-class Subject(NamedTuple):
+class EditableModel(NamedTuple):
     """A loaded model whose matrices can be edited.
 
     Attributes
@@ -38,7 +38,13 @@ class Subject(NamedTuple):
 
 
 def evaluate(
-    subject: Subject, cuts: Sequence[Cut], metrics: Sequence[Metric], journal: Journal, label: str, *, seed: int = 0
+    subject: EditableModel,
+    cuts: Sequence[Cut],
+    metrics: Sequence[Metric],
+    journal: Journal,
+    label: str,
+    *,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Measure the untouched model and the model after each cut.
 
@@ -49,7 +55,7 @@ def evaluate(
 
     Parameters
     ----------
-    subject : Subject
+    subject : EditableModel
     cuts : sequence of Cut
     metrics : sequence of Metric
     journal : Journal

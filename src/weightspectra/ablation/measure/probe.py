@@ -46,7 +46,7 @@ MAX_STEPS = 5000
 
 
 @dataclass(frozen=True)
-class Probe:
+class LinearProbe:
     """The accuracy (and, for two classes, the area under the ROC curve) of a linear probe; a metric.
 
     Parameters

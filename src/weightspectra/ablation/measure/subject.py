@@ -9,7 +9,7 @@ import torch
 
 from weightspectra.ablation.choose.cuts import Cut
 from weightspectra.ablation.edit.truncation import Stored
-from weightspectra.ablation.measure.evaluation import Subject, first_layer
+from weightspectra.ablation.measure.evaluation import EditableModel, first_layer
 from weightspectra.ablation.measure.metrics import Metric
 from weightspectra.ablation.measure.perplexity import Perplexity
 from weightspectra.ablation.measure.pseudo_perplexity import PseudoPerplexity
@@ -68,10 +68,10 @@ def load_metrics(
             rows = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
             found.append(Tasks(rows[0]["task"], load_tasks(folder, rows), tokenizer, batch_size=batch_size))
     if data_sets:
-        from weightspectra.ablation.measure.probe import Probe
+        from weightspectra.ablation.measure.probe import LinearProbe
 
         for examples in data_sets:
-            found.append(Probe(examples["data_set"].iloc[0], examples, tokenizer, batch_size, device))
+            found.append(LinearProbe(examples["data_set"].iloc[0], examples, tokenizer, batch_size, device))
     return found
 
 
@@ -83,7 +83,7 @@ def load_subject(
     device: torch.device | str,
     trust_remote_code: bool,
     fused_split: str,
-) -> Subject:
+) -> EditableModel:
     """Load the model of an experiment with the head that its metrics need.
 
     Parameters
@@ -113,7 +113,7 @@ def load_subject(
     )
     if experiment["metrics"]:
         windows.check_window(experiment["window"], model)
-    return Subject(model, live.matrices(model, fused_split), stored)
+    return EditableModel(model, live.matrices(model, fused_split), stored)
 
 
 def _text_metric(

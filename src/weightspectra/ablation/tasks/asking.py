@@ -13,7 +13,7 @@ from lm_eval.evaluator import evaluate
 
 from weightspectra.ablation.measure.metrics import Measurement
 from weightspectra.ablation.tasks.choices import calibrated
-from weightspectra.ablation.tasks.harness import SEED, LiveModel, quiet
+from weightspectra.ablation.tasks.harness import SEED, LiveModel, quiet_lm_eval
 from weightspectra.ablation.tasks.item_scores import ItemScores, is_score, item_scores
 from weightspectra.ablation.tasks.task_building import generated_code
 from weightspectra.ablation.tasks.task_files import Resolved, load
@@ -82,7 +82,7 @@ class Tasks:
         live: Any = self._live
         devices = [live.device] if live.device.type == "cuda" else []
         allowed = self._settings["run_generated_code"]
-        with quiet(self.name) as truncations, generated_code(allowed), torch.random.fork_rng(devices):
+        with quiet_lm_eval(self.name) as truncations, generated_code(allowed), torch.random.fork_rng(devices):
             torch.manual_seed(SEED)
             for each in self._tasks.values():
                 each.task.set_fewshot_seed(SEED)

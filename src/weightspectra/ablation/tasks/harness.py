@@ -50,7 +50,7 @@ class LiveModel(HFLM):
         _refuse_what_is_not_causal(model, tokenizer)
         first = tokenizer("a").input_ids[:1]
         self.starts_with_bos = first == [tokenizer.bos_token_id]
-        with quiet():
+        with quiet_lm_eval():
             super().__init__(
                 pretrained=model,
                 backend="causal",
@@ -137,7 +137,7 @@ class _Truncations(logging.Filter):
 
 
 @contextlib.contextmanager
-def quiet(label: str = "tasks") -> Iterator[_Truncations]:
+def quiet_lm_eval(label: str = "tasks") -> Iterator[_Truncations]:
     """Keep the bars, remarks and warnings of lm-eval and what it uses off the log; print progress as lines.
 
     Yields an object whose ``count`` says how many prompts (or batches of them) were cut.

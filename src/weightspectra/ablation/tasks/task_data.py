@@ -1,6 +1,5 @@
 """The data of tasks: fetched once, and kept as files that are read without a network."""
 
-import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -116,12 +115,9 @@ def reach(host: str, port: int = 443) -> None:
 
 def _load(path: str, name: str | None, options: Mapping[str, Any]) -> dict[str, Dataset]:
     """Read all splits, leaving nothing in the library's cache, whose key does not see every change of a file."""
-    scratch = tempfile.mkdtemp(prefix="task-data-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="task-data-", ignore_cleanup_errors=True) as scratch:
         loaded = load_dataset(path, name or None, cache_dir=scratch, keep_in_memory=True, **options)
         return {str(split): rows for split, rows in loaded.items()}
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _local_copy(path: str, local: Path) -> Path:

@@ -1,7 +1,6 @@
 """From a task of the configuration to files that evaluation reads: the resolved tasks, their code and their data."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,11 @@ from lm_eval.api.task import ConfigurableTask, Task
 
 from weightspectra.ablation.tasks import task_data
 from weightspectra.ablation.tasks.choices import choice_rows, write_choice_task
-from weightspectra.ablation.tasks.harness import SEED, quiet
+from weightspectra.ablation.tasks.harness import SEED, quiet_lm_eval
 from weightspectra.ablation.tasks.task_building import build, generated_code, needed_splits
 from weightspectra.ablation.tasks.task_code import keep_code, located
 from weightspectra.ablation.tasks.task_index import Expansion, Leaf, expand, expand_file, runs_generated_code
+from weightspectra.base.atomic import replace_folder
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 
@@ -81,21 +81,13 @@ def prepare(
     """
     if {"tokenizer", "pretrained", "model"} & entry.get("metadata", {}).keys():
         raise UserError(f"task '{name}': name a tokenizer in tasks/{name}/tokenizer, not in metadata")
-    staging = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     try:
-        with quiet():
+        with replace_folder(folder) as staging, quiet_lm_eval():
             expansion = _expand(name, entry, staging, examples)
             _refuse_generated_code(name, entry, expansion)
-            rows = [_resolve(leaf, name, entry, expansion, staging, examples, tokenizer) for leaf in expansion.leaves]
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.replace(folder)
-        return rows
+            return [_resolve(leaf, name, entry, expansion, staging, examples, tokenizer) for leaf in expansion.leaves]
     except UserError as error:
         raise UserError(f"task '{name}': {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def load(folder: Path, file: str, sha256: str) -> Resolved:
@@ -119,7 +111,7 @@ def load(folder: Path, file: str, sha256: str) -> Resolved:
     data = folder / settings["data"]
     for stored in settings["splits"].values():
         _check(data / stored["file"], stored["sha256"], folder)
-    with quiet(), generated_code(settings["run_generated_code"]):
+    with quiet_lm_eval(), generated_code(settings["run_generated_code"]):
         return Resolved(
             build(settings, folder, lambda task: task_data.stored_splits(data, settings["splits"])), settings
         )

@@ -213,10 +213,10 @@ def count_true(
         vector's and 1 is not significant.
     """
     sides = list(zip((left_shares, right_shares), dimensions, shape, strict=True))
-    halfway = [known.share_p_values(np.array((1 + m / n) / 2), m, n) for _, m, n in sides]
+    halfway = [known.space_p_values(np.array((1 + m / n) / 2), m, n) for _, m, n in sides]
     if not all(p <= level for p in halfway):
         return np.nan
-    p_values = [np.maximum(known.share_p_values(found, m, n), SMALLEST_P) for found, m, n in sides]
+    p_values = [np.maximum(known.space_p_values(found, m, n), SMALLEST_P) for found, m, n in sides]
     return float(np.count_nonzero(cleaning.combine_sides(*p_values) <= level / max(len(left_shares), 1)))
 
 

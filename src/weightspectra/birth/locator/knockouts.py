@@ -17,7 +17,7 @@ from weightspectra.spectra import svd
 from weightspectra.statistics import paired
 
 
-class Cut(NamedTuple):
+class Knockout(NamedTuple):
     """Some singular values of some matrices stay, the others go.
 
     Attributes
@@ -66,7 +66,7 @@ def chosen(iterations: list[int]) -> list[int]:
     return sorted({iterations[len(iterations) // 2], iterations[-1]})
 
 
-def cuts(matrices: Mapping[str, Matrix], n_triggers: int | None) -> list[Cut]:
+def cuts(matrices: Mapping[str, Matrix], n_triggers: int | None) -> list[Knockout]:
     """List the cuts.
 
     Parameters
@@ -77,7 +77,7 @@ def cuts(matrices: Mapping[str, Matrix], n_triggers: int | None) -> list[Cut]:
         Triggers of all sequences: memories of W_K^2, whose first values are kept one by one up to two more than
         that. Of other matrices, and if each sequence has its own triggers (None), 1, 2, 4 and so on are kept.
     """
-    found = [Cut("", "none", 0, {})]
+    found = [Knockout("", "none", 0, {})]
     for name, matrix in matrices.items():
         size, n = len(matrix.energies), matrix.n_located
         found += _of_one(name, size, n)
@@ -86,7 +86,7 @@ def cuts(matrices: Mapping[str, Matrix], n_triggers: int | None) -> list[Cut]:
     return [*found, *_of_all(matrices)]
 
 
-def _of_one(name: str, size: int, n: int) -> list[Cut]:
+def _of_one(name: str, size: int, n: int) -> list[Knockout]:
     smallest = sorted({n, size // 2} - {0})
     return [
         _cut(name, "keep_located", {name: (0, n)}),
@@ -95,7 +95,7 @@ def _of_one(name: str, size: int, n: int) -> list[Cut]:
     ]
 
 
-def _of_all(matrices: Mapping[str, Matrix]) -> list[Cut]:
+def _of_all(matrices: Mapping[str, Matrix]) -> list[Knockout]:
     located = {name: matrix.n_located for name, matrix in matrices.items()}
     sizes = {name: len(matrix.energies) for name, matrix in matrices.items()}
     halves = {name: size // 2 for name, size in sizes.items()}
@@ -109,9 +109,9 @@ def _of_all(matrices: Mapping[str, Matrix]) -> list[Cut]:
     ]
 
 
-def _cut(matrix: str, cut: str, kept: Mapping[str, tuple[int, int]], n_values: int | None = None) -> Cut:
+def _cut(matrix: str, cut: str, kept: Mapping[str, tuple[int, int]], n_values: int | None = None) -> Knockout:
     count = sum(stop - start for start, stop in kept.values()) if n_values is None else n_values
-    return Cut(matrix, cut, count, {name: slice(*ends) for name, ends in kept.items()})
+    return Knockout(matrix, cut, count, {name: slice(*ends) for name, ends in kept.items()})
 
 
 def knock_out(
@@ -168,7 +168,7 @@ def measure(
     scored = {"accuracy": sequences.predictable.sum(axis=1), "loss": sequences.global_.sum(axis=1)}
     untouched: dict[str, np.ndarray] = {}
     for cut in track(listed, len(listed), "knock out", unit="cuts"):
-        with edited(matrices, cut) as removed_energy:
+        with knocked_out(matrices, cut) as removed_energy:
             sums = _sums(model, sequences) if removed_energy or not untouched else untouched
         untouched = untouched or sums
         row: dict[str, Any] = {
@@ -197,7 +197,7 @@ def _sums(model: Any, sequences: Sequences) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def edited(matrices: Mapping[str, Matrix], cut: Cut) -> Iterator[float]:
+def knocked_out(matrices: Mapping[str, Matrix], cut: Knockout) -> Iterator[float]:
     """Cut while a block runs, and put every weight back afterwards, to the bit.
 
     Yields

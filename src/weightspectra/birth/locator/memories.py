@@ -151,7 +151,7 @@ def basis(directions: np.ndarray) -> np.ndarray:
     return rows[values > TOLERANCE * values[0]]
 
 
-def share_p_values(found: np.ndarray, dimension: int, n_components: int) -> np.ndarray:
+def space_p_values(found: np.ndarray, dimension: int, n_components: int) -> np.ndarray:
     """Return the probability that a random direction has as large a share in a space of some dimension.
 
     Notes

@@ -69,7 +69,7 @@ class FeedForward(nn.Module):
         return self.linear(hidden) if self.is_linear else self.down(F.relu(self.up(hidden)))
 
 
-class Block(nn.Module):
+class Layer(nn.Module):
     """One layer: attention, then the feed-forward map if it has one, each added to what it read.
 
     With ``norm: pre`` each part reads a normalised input: ``h <- h + A(n1(h))``,
@@ -170,7 +170,7 @@ class BigramTransformer(PreTrainedModel):
     config_class = BigramConfig
     base_model_prefix = ""
     _tied_weights_keys = {"unembedding.weight": "embedding.weight"}  # noqa: RUF012 (the library's)
-    _no_split_modules = ["Block"]  # noqa: RUF012
+    _no_split_modules = ["Layer"]  # noqa: RUF012
     decoder: BigramDecoder
 
     def __init__(self, config: BigramConfig):
@@ -178,7 +178,7 @@ class BigramTransformer(PreTrainedModel):
         sizes = config.max_position_embeddings, config.dimension
         self.embedding = nn.Embedding(config.vocab_size, config.dimension)
         self.positions = (SinusoidalPositions if config.positions == "sinusoidal" else nn.Embedding)(*sizes)
-        self.layers = nn.ModuleList([Block(config, layer) for layer in range(config.n_layers)])
+        self.layers = nn.ModuleList([Layer(config, layer) for layer in range(config.n_layers)])
         self.norm = _norm(config) if config.norm == "pre" else nn.Identity()  # with post, the last block ends in one
         self.unembedding = nn.Linear(config.dimension, config.vocab_size, bias=False)
         self.__dict__["decoder"] = BigramDecoder(self)  # no child, or every parameter would have two names

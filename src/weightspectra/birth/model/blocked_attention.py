@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Block(NamedTuple):
+class QueryBlock(NamedTuple):
     """Some of the queries of each sequence, and what they may look at.
 
     Attributes
@@ -28,7 +28,7 @@ class Block(NamedTuple):
     hidden: Tensor
 
 
-def blocks(places: Tensor, size: int) -> list[Block]:
+def blocks(places: Tensor, size: int) -> list[QueryBlock]:
     """Cut queries into blocks.
 
     Parameters
@@ -43,16 +43,16 @@ def blocks(places: Tensor, size: int) -> list[Block]:
         here = places[:, start : start + size]
         first, n_keys = int(here.min()), int(here.max()) + 1
         hidden = torch.arange(first, n_keys) > here[:, :, None]
-        found.append(Block(slice(start, start + here.shape[1]), n_keys, first, hidden))
+        found.append(QueryBlock(slice(start, start + here.shape[1]), n_keys, first, hidden))
     return found
 
 
-def attend(cut: list[Block], queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
+def attend(cut: list[QueryBlock], queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return what attention finds for each query, and the weights of each block for :func:`backward`.
 
     Parameters
     ----------
-    cut : list of Block
+    cut : list of QueryBlock
     queries : Tensor of shape (n, n_queries, d)
         Already scaled: the scores are their inner products with the keys.
     keys, values : Tensor of shape (n, T, d)
@@ -72,7 +72,7 @@ def attend(cut: list[Block], queries: Tensor, keys: Tensor, values: Tensor) -> t
 
 
 def backward(
-    cut: list[Block],
+    cut: list[QueryBlock],
     weights: list[Tensor],
     forward: tuple[Tensor, Tensor, Tensor, Tensor],
     gradient: Tensor,
@@ -82,7 +82,7 @@ def backward(
 
     Parameters
     ----------
-    cut : list of Block
+    cut : list of QueryBlock
     weights : list of Tensor
     forward : tuple of Tensor
         Queries, keys, values and what was found.

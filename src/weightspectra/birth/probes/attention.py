@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from weightspectra.birth.probes.behaviour import Behaviour
-from weightspectra.birth.probes.values import Probe, mean_over
+from weightspectra.birth.probes.values import ProbeValue, mean_over
 from weightspectra.birth.task.bigram_task import Sequences
 
 
@@ -37,7 +37,7 @@ class AttentionProbes:
     sequences: Sequences
     prediction_chance: float = float("nan")
 
-    def of(self, behaviour: Behaviour) -> list[Probe]:
+    def of(self, behaviour: Behaviour) -> list[ProbeValue]:
         """Return the probes of one model; those that no position tests are absent.
 
         Of several heads the best one is probed: the one that most often looks one back,
@@ -58,7 +58,7 @@ class AttentionProbes:
         second = attended[copies.layer][:, copies.head]
         return [*probes, copies, *self._probes_of_second(first, second, behaviour.predictions, back, copies)]
 
-    def _looking_back(self, attended: Sequence[np.ndarray], layers: Iterable[int]) -> Iterator[Probe]:
+    def _looking_back(self, attended: Sequence[np.ndarray], layers: Iterable[int]) -> Iterator[ProbeValue]:
         """Yield, for each head, for how many positions but the first it attends the one before."""
         tested = np.broadcast_to(self._positions > 0, self.sequences.occurrences.shape)
         for layer in layers:
@@ -66,7 +66,7 @@ class AttentionProbes:
                 hits = attended[layer][:, head] == self._positions - 1
                 yield from mean_over("attends_previous", hits, tested, at=(layer, head))
 
-    def _looking_behind_copies(self, attended: Sequence[np.ndarray], layers: Iterable[int]) -> Iterator[Probe]:
+    def _looking_behind_copies(self, attended: Sequence[np.ndarray], layers: Iterable[int]) -> Iterator[ProbeValue]:
         """Yield, for each head, for how many triggers seen before it attends what followed an earlier one."""
         inputs = self.sequences.inputs
         before = np.concatenate([np.full((len(inputs), 1), -1), inputs[:, :-1]], axis=1)
@@ -75,7 +75,7 @@ class AttentionProbes:
                 hits = np.take_along_axis(before, attended[layer][:, head], axis=1) == inputs
                 yield from mean_over("attends_repeat", hits, self.sequences.predictable, at=(layer, head))
 
-    def _probes_of_first(self, first: np.ndarray, back: Probe) -> list[Probe]:
+    def _probes_of_first(self, first: np.ndarray, back: ProbeValue) -> list[ProbeValue]:
         """Return what else the head that looks one back does, from the positions that it attends."""
         inputs, targets, occurrences = self.sequences.inputs, self.sequences.targets, self.sequences.occurrences
         at = back.layer, back.head
@@ -88,8 +88,8 @@ class AttentionProbes:
         ]
 
     def _probes_of_second(
-        self, first: np.ndarray, second: np.ndarray, predictions: np.ndarray, back: Probe, copies: Probe
-    ) -> list[Probe]:
+        self, first: np.ndarray, second: np.ndarray, predictions: np.ndarray, back: ProbeValue, copies: ProbeValue
+    ) -> list[ProbeValue]:
         """Return what else the head that looks behind copies does, from the positions that both attend."""
         inputs, targets, tested = self.sequences.inputs, self.sequences.targets, self.sequences.predictable
         tokens = np.take_along_axis(inputs, second, axis=1)
@@ -108,6 +108,6 @@ class AttentionProbes:
         return np.arange(self.sequences.occurrences.shape[1])
 
 
-def _best(probes: Iterable[Probe]) -> Probe | None:
+def _best(probes: Iterable[ProbeValue]) -> ProbeValue | None:
     """Return the probe with the largest value, the first of equals, or None if there is none."""
     return max(probes, key=lambda probe: probe.value, default=None)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from weightspectra.birth.probes.values import Probe, mean_over
+from weightspectra.birth.probes.values import ProbeValue, mean_over
 from weightspectra.birth.task.bigram_task import Sequences
 
 ATTENTION_NUMBERS = 2**20
@@ -65,7 +65,7 @@ def _observe_part(model: Any, inputs: np.ndarray, targets: np.ndarray, attention
     return Behaviour(output.logits.argmax(dim=-1).cpu().numpy(), losses.view_as(labels).cpu().numpy(), attended)
 
 
-def accuracy_probe(behaviour: Behaviour, sequences: Sequences, chance: float, outputs: str = "") -> list[Probe]:
+def accuracy_probe(behaviour: Behaviour, sequences: Sequences, chance: float, outputs: str = "") -> list[ProbeValue]:
     """Return the in-context accuracy: the share of outputs of triggers seen before that are predicted.
 
     Parameters
@@ -82,7 +82,7 @@ def accuracy_probe(behaviour: Behaviour, sequences: Sequences, chance: float, ou
     return mean_over("in_context_accuracy", hits, sequences.predictable, chance=chance, outputs=outputs)
 
 
-def induction_probe(behaviour: Behaviour, sequences: Sequences, chance: float) -> list[Probe]:
+def induction_probe(behaviour: Behaviour, sequences: Sequences, chance: float) -> list[ProbeValue]:
     """Return the induction accuracy: the in-context accuracy where the output is not the trigger itself.
 
     A trigger that is its own output fills the rest of its sequence, and a model that has learned no more than to repeat
@@ -92,7 +92,7 @@ def induction_probe(behaviour: Behaviour, sequences: Sequences, chance: float) -
     return mean_over("induction_accuracy", hits, sequences.predictable & ~sequences.repeats, chance=chance)
 
 
-def loss_probes(behaviour: Behaviour, sequences: Sequences) -> list[Probe]:
+def loss_probes(behaviour: Behaviour, sequences: Sequences) -> list[ProbeValue]:
     """Return the in-context loss, at triggers seen before, and the global one, where there is no trigger."""
     tested = {"in_context_loss": sequences.predictable, "global_loss": sequences.global_}
     return [probe for name, positions in tested.items() for probe in mean_over(name, behaviour.losses, positions)]

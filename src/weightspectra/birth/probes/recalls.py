@@ -9,9 +9,10 @@ float64 from the weights alone.
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.special import log_softmax
 
 from weightspectra.birth.model.parameters import WEIGHTS
-from weightspectra.birth.probes.values import Probe
+from weightspectra.birth.probes.values import ProbeValue
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -38,7 +39,7 @@ def recall(scores: np.ndarray) -> float:
 
 def weight_probes(
     parameters: Parameters, conditional: np.ndarray, frequencies: np.ndarray, triggers: np.ndarray | None
-) -> list[Probe]:
+) -> list[ProbeValue]:
     """Return all probes of the weights of one simplified transformer.
 
     Parameters
@@ -61,7 +62,7 @@ def weight_probes(
     scores["recall_key_2"] = second_key_scores(weights, keys)
     first = first_key_scores(weights)
     scores |= {"recall_key_1": first, "recall_key_1_early": first[: EARLY - 1, : EARLY - 1]}
-    probes = [Probe(name, recall(found), len(found), chance=1 / len(found)) for name, found in scores.items()]
+    probes = [ProbeValue(name, recall(found), len(found), chance=1 / len(found)) for name, found in scores.items()]
     left = np.setdiff1d(np.arange(n_tokens), [] if triggers is None else triggers)
     return probes + _divergence_probes(weights, conditional, frequencies, left)
 
@@ -110,23 +111,23 @@ def divergences(weights: Parameters, conditional: np.ndarray, tokens: np.ndarray
     if written is None:
         return None
     logits = written @ weights["unembedding.weight"].T
-    logits -= logits.max(axis=1, keepdims=True)
-    return _divergence(conditional[tokens], logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    return _divergence(conditional[tokens], log_softmax(logits, axis=1))
 
 
 def _divergence_probes(
     weights: Parameters, conditional: np.ndarray, frequencies: np.ndarray, tokens: np.ndarray
-) -> list[Probe]:
+) -> list[ProbeValue]:
     """Return the mean divergence over tokens that are no fixed triggers, all alike and weighted by frequency."""
     found = divergences(weights, conditional, tokens)
     if found is None:
         return []
     weighting = {"divergence_bigram": None, "divergence_bigram_weighted": frequencies[tokens]}
-    return [Probe(name, float(np.average(found, weights=by)), len(tokens)) for name, by in weighting.items()]
+    return [ProbeValue(name, float(np.average(found, weights=by)), len(tokens)) for name, by in weighting.items()]
 
 
 def _divergence(target: np.ndarray, log_predicted: np.ndarray) -> np.ndarray:
     """Return KL(target || predicted) of each row, 0 log 0 being 0."""
+    # Not by scipy.special.rel_entr, which takes the predicted shares themselves: they underflow.
     log_target = np.log(target, out=np.zeros_like(target), where=target > 0)
     return (target * (log_target - log_predicted)).sum(axis=1)
 

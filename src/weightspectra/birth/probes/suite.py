@@ -17,7 +17,7 @@ from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTra
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, recalls
 from weightspectra.birth.probes.attention import AttentionProbes
-from weightspectra.birth.probes.values import Probe
+from weightspectra.birth.probes.values import ProbeValue
 from weightspectra.birth.task.bigram_task import Sequences, Task
 
 TEST_OUTPUTS = ("uniform", "bigram")
@@ -86,7 +86,7 @@ class Probing:
     run_seed: int
     device: torch.device
 
-    def of(self, model: BigramTransformer) -> list[Probe]:
+    def of(self, model: BigramTransformer) -> list[ProbeValue]:
         """Return all probes of a model, which is moved to the device."""
         return self._of_weights(model) + self._of_behaviour(model) + self._of_other_outputs(model)
 
@@ -100,14 +100,14 @@ class Probing:
                 found[probe.probe].append(probe.value)
         return {name: float(np.mean(values)) for name, values in found.items()}
 
-    def _of_weights(self, model: BigramTransformer) -> list[Probe]:
+    def _of_weights(self, model: BigramTransformer) -> list[ProbeValue]:
         if model.config.kind != "simplified":
             return []
         weights = {name: values.cpu().numpy() for name, values in model.state_dict().items()}
         bigrams = self.task.bigrams
         return recalls.weight_probes(weights, bigrams.conditional, bigrams.unigram, self.task.fixed_triggers)
 
-    def _of_behaviour(self, model: BigramTransformer) -> list[Probe]:
+    def _of_behaviour(self, model: BigramTransformer) -> list[ProbeValue]:
         """Return what a model does on sequences as in training; its accuracy counts for their test outputs, too."""
         seen = behaviour.observe(_moved(model, self.device), self._sequences)
         chance = self._prediction_chance(model)
@@ -117,7 +117,7 @@ class Probing:
         attention = AttentionProbes(self._sequences, chance)
         return accuracy + repeated + induction + behaviour.loss_probes(seen, self._sequences) + attention.of(seen)
 
-    def _of_other_outputs(self, model: BigramTransformer) -> list[Probe]:
+    def _of_other_outputs(self, model: BigramTransformer) -> list[ProbeValue]:
         """Return the accuracy on sequences with other test outputs."""
         return [
             probe

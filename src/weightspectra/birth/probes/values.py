@@ -7,7 +7,7 @@ import numpy as np
 from weightspectra.statistics import paired
 
 
-class Probe(NamedTuple):
+class ProbeValue(NamedTuple):
     """What one probe found at one checkpoint; the fields are columns of ``contracts.PROBES``.
 
     Attributes
@@ -46,7 +46,7 @@ def mean_over(
     chance: float = float("nan"),
     outputs: str = "",
     at: tuple[int, int] = (-1, -1),
-) -> list[Probe]:
+) -> list[ProbeValue]:
     """Return the mean of some positions' values as a probe, or nothing if no position was tested.
 
     Parameters
@@ -57,7 +57,7 @@ def mean_over(
     tested : ndarray of bool, shape (n_sequences, length)
         Which positions count.
     chance, outputs
-        As in :class:`Probe`.
+        As in :class:`ProbeValue`.
     at : tuple of int
         Layer and head of the probe.
 
@@ -75,4 +75,4 @@ def mean_over(
     counts = tested.sum(axis=1).astype(np.float64)
     found = paired.estimate("mean", sums, counts)
     error = paired.standard_error("mean", sums, counts)
-    return [Probe(name, found, n, chance, error, outputs, *at)]
+    return [ProbeValue(name, found, n, chance, error, outputs, *at)]

@@ -16,6 +16,7 @@ Bietti et al., arXiv 2306.00802, Section 4 (Lemma 2) and Section 6.
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.special import softmax
 
 from weightspectra.birth.task.bigram_task import Sequences
 
@@ -38,12 +39,12 @@ def cross_entropy_gradient(
     -------
     ndarray of shape (d_out, d_in)
     """
-    excess = softmax(inputs @ matrix.T @ outputs.T)
+    excess = softmax(inputs @ matrix.T @ outputs.T, axis=-1)
     excess[np.arange(len(targets)), targets] -= 1
     return outputs.T @ (excess.T @ inputs) / len(targets)
 
 
-def one_step(
+def step_from_zero(
     outputs: np.ndarray, inputs: np.ndarray, n_examples: int, noise_std: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the change of a matrix that is zero by one step of size N on noisy inputs.
@@ -106,9 +107,3 @@ def output_coefficients(batches: Iterable[Sequences], n_tokens: int) -> np.ndarr
     attention = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
     positions = [attention.T @ at_positions, (attention @ attention).T @ at_positions]
     return np.concatenate([of_tokens[0], positions[0], of_tokens[1], positions[1]]) / n_scored
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return the softmax over the last axis; -inf is allowed, not everywhere."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -103,7 +103,7 @@ def one_step(dimension: int, n_tokens: int, n_samples: int, rng: np.random.Gener
         if orthonormal and n_tokens > dimension:
             continue
         outputs, inputs = (memory.embeddings(n_tokens, dimension, rng, orthonormal=orthonormal) for _ in range(2))
-        step = gradient_steps.one_step(outputs, inputs, each, dimension**-0.5, rng)
+        step = gradient_steps.step_from_zero(outputs, inputs, each, dimension**-0.5, rng)
         found = memory.scores(step, outputs, inputs)
         others = ~np.eye(n_tokens, dtype=bool)
         yield variant, "diagonal", float(found.diagonal().mean()), 1 - 1 / n_tokens
@@ -149,18 +149,18 @@ def three_steps_of(dimensions: Sequence[int], n_samples: int, generator: Generat
     n, drawn = LENGTH, generator("three_steps")
     sample, fresh = (three_steps.draw(count, n, n, drawn) for count in (n_samples, N_TEST))
     sizes: dict[str, float] = {}
-    exact = _two_steps(three_steps.Overlaps.orthonormal(n, n), sample, sizes)
-    orthonormal = three_steps.Overlaps.orthonormal(n, n)
+    exact = _two_steps(three_steps.GramMatrices.orthonormal(n, n), sample, sizes)
+    orthonormal = three_steps.GramMatrices.orthonormal(n, n)
     perfect = (1.0, 1.0)
     yield 4 * n, list(_of_three("orthonormal", orthonormal, exact, perfect, sample, fresh, sizes))
     for d in dimensions:
-        overlaps = three_steps.Overlaps.gaussian(n, n, d, generator("three_steps", str(d)))
+        overlaps = three_steps.GramMatrices.gaussian(n, n, d, generator("three_steps", str(d)))
         stored = _two_steps(overlaps, sample, sizes)
         yield d, list(_of_three("Gaussian", overlaps, stored, _expected_of_two(exact, d), sample, fresh, sizes))
 
 
 def _two_steps(
-    overlaps: three_steps.Overlaps, sample: three_steps.Sample, sizes: dict[str, float]
+    overlaps: three_steps.GramMatrices, sample: three_steps.Sample, sizes: dict[str, float]
 ) -> three_steps.Tables:
     """Return the scores after the steps of W_O^2 and W_K^2, each of which stores a mean logit of 1 or has its size."""
     scores = three_steps.Tables.zero(LENGTH, LENGTH)
@@ -179,7 +179,7 @@ def _sized(
 
 def _of_three(
     variant: str,
-    overlaps: three_steps.Overlaps,
+    overlaps: three_steps.GramMatrices,
     after_two: three_steps.Tables,
     expected: tuple[float, float],
     sample: three_steps.Sample,

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from weightspectra.birth.probes.recalls import recall
 from weightspectra.birth.simulated.associative_memory import embeddings, overlap_variances
-from weightspectra.birth.simulated.gradient_steps import softmax
 
 CHUNK = 256
 """Sequences at once: their arrays stay in the processor's cache."""
@@ -110,7 +110,7 @@ def memories_alone(tables: Tables) -> Tables:
 
 
 @dataclass(frozen=True, eq=False)
-class Overlaps:
+class GramMatrices:
     """Gram matrices of embeddings: of w_U, of D, and of W_V^2 D."""
 
     outputs: np.ndarray
@@ -118,12 +118,12 @@ class Overlaps:
     values: np.ndarray
 
     @classmethod
-    def orthonormal(cls, n_tokens: int, length: int) -> "Overlaps":
+    def orthonormal(cls, n_tokens: int, length: int) -> "GramMatrices":
         """Return those of embeddings that do not interfere."""
         return cls(np.eye(n_tokens), *[np.eye(2 * (n_tokens + length))] * 2)
 
     @classmethod
-    def gaussian(cls, n_tokens: int, length: int, dimension: int, rng: np.random.Generator) -> "Overlaps":
+    def gaussian(cls, n_tokens: int, length: int, dimension: int, rng: np.random.Generator) -> "GramMatrices":
         """Draw embeddings, Phi and W_V^2, all of independent normal entries of variance 1/dimension."""
         outputs, first, second = (embeddings(n, dimension, rng) for n in (n_tokens, dimension, dimension))
         inputs = embeddings(n_tokens + length, dimension, rng)
@@ -201,11 +201,11 @@ def forward(scores: Tables, tokens: np.ndarray) -> Forward:
     positions = np.broadcast_to(np.eye(length), (n, length, length))
     inputs = np.concatenate([np.eye(len(scores.output_2))[tokens], positions], axis=-1)
     future = np.where(np.tri(length, dtype=bool), 0.0, -np.inf)
-    first = softmax(inputs @ scores.key_1 @ inputs.transpose(0, 2, 1) + future)
+    first = softmax(inputs @ scores.key_1 @ inputs.transpose(0, 2, 1) + future, axis=-1)
     hidden = np.concatenate([inputs, first @ inputs], axis=-1)
-    second = softmax(np.einsum("ntr,nr->nt", hidden, hidden[:, -1] @ scores.key_2))
+    second = softmax(np.einsum("ntr,nr->nt", hidden, hidden[:, -1] @ scores.key_2), axis=-1)
     mixture = np.einsum("nt,ntr->nr", second, hidden)
-    return Forward(inputs, first, hidden, second, mixture, softmax(mixture @ scores.output_2.T))
+    return Forward(inputs, first, hidden, second, mixture, softmax(mixture @ scores.output_2.T, axis=-1))
 
 
 def gradients(scores: Tables, sample: Sample) -> Tables:
@@ -240,7 +240,7 @@ def _through_softmax(shares: np.ndarray, by_shares: np.ndarray) -> np.ndarray:
     return shares * (by_shares - (shares * by_shares).sum(axis=-1, keepdims=True))
 
 
-def step(overlaps: Overlaps, scores: Tables, sample: Sample, matrix: str) -> Tables:
+def step(overlaps: GramMatrices, scores: Tables, sample: Sample, matrix: str) -> Tables:
     """Return scores of which one matrix, zero so far, has made a gradient step of size 1."""
     coefficients = Tables(*(-found for found in gradients(scores, sample)))
     return scores._replace(**{matrix: getattr(overlaps.scores(coefficients), matrix)})

@@ -79,7 +79,7 @@ class Bigrams:
         return self.transitions / self.transitions.sum(axis=1, keepdims=True)
 
 
-def read(content: bytes) -> Bigrams:
+def read_bigrams(content: bytes) -> Bigrams:
     """Return the counts of a file: a text, or a table of counts as :func:`to_csv` writes it.
 
     Raises

@@ -9,17 +9,10 @@ from torch import Tensor
 
 from weightspectra.birth.model.bigram_transformer import BigramTransformer
 from weightspectra.birth.training import simplified_gradients
+from weightspectra.birth.training.simplified_gradients import Batch
 
 N_SEQUENCES = 16
 """Sequences at a time: of more, what automatic differentiation keeps no longer fits into a cache of 32 MB."""
-
-
-class Batch(NamedTuple):
-    """Sequences to learn from, all of shape (n, T): inputs, targets, and which of these are scored."""
-
-    inputs: Tensor
-    targets: Tensor
-    scored: Tensor
 
 
 class Step(NamedTuple):

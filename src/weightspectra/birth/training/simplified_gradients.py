@@ -12,7 +12,7 @@ The same numbers, up to rounding; what makes the difference:
 """
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,14 +22,19 @@ from weightspectra.birth.model.bigram_transformer import BigramTransformer
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.model.token_attention import TokenAttention
 
-if TYPE_CHECKING:
-    from weightspectra.birth.training.gradients import Batch
-
 N_SEQUENCES = 8
 """Sequences at a time."""
 
 BLOCK = 32
 """Queries of layer 2 in a block."""
+
+
+class Batch(NamedTuple):
+    """Sequences to learn from, all of shape (n, T): inputs, targets, and which of these are scored."""
+
+    inputs: Tensor
+    targets: Tensor
+    scored: Tensor
 
 
 def can_differentiate(model: BigramTransformer, wanted: Collection[str]) -> bool:
@@ -39,7 +44,7 @@ def can_differentiate(model: BigramTransformer, wanted: Collection[str]) -> bool
     return known and set(wanted) <= set(WEIGHTS.values())
 
 
-def sums(model: BigramTransformer, batch: "Batch", wanted: Collection[str]) -> tuple[float, int, dict[str, Tensor]]:
+def sums(model: BigramTransformer, batch: Batch, wanted: Collection[str]) -> tuple[float, int, dict[str, Tensor]]:
     """Return summed cross-entropy, right predictions and the gradients of the former.
 
     Parameters

@@ -14,7 +14,8 @@ from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import BigramTransformer, initialised
 from weightspectra.birth.model.parameters import trained_parameters
 from weightspectra.birth.task.bigram_task import Task, batch_generator
-from weightspectra.birth.training.gradients import Batch, differentiate
+from weightspectra.birth.training.gradients import differentiate
+from weightspectra.birth.training.simplified_gradients import Batch
 
 Arrays = dict[str, np.ndarray]
 

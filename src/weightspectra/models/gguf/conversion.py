@@ -15,7 +15,7 @@ from weightspectra.base.atomic import replace_file
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
 from weightspectra.models import checkpoints
-from weightspectra.models.gguf.quantisation import rounding_std
+from weightspectra.models.gguf.quantisation import quantisation_std
 from weightspectra.models.gguf.tokenizer import write_tokenizer
 
 ARCHITECTURES = ("llama",)
@@ -69,7 +69,7 @@ def convert_gguf(file: Path, folder: Path, check: Callable[[dict[str, Any]], Non
     another order in a GGUF file; :func:`restore_rows` undoes this. The safetensors
     header's metadata holds ``quantisation`` and, as JSON, ``rounding_std``:
     from tensor names to the error estimated by
-    :func:`weightspectra.models.gguf.conversion.quantisation.rounding_std`.
+    :func:`weightspectra.models.gguf.quantisation.quantisation_std`.
     """
     reader = _read(file)
     fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -191,7 +191,7 @@ def _tensor_names(file: Path, tensors: dict[str, ReaderTensor], n_blocks: int) -
 def _write_weights(path: Path, tensors: dict[str, ReaderTensor], heads: dict[str, int], quantisation: str) -> None:
     errors = {}
     for name, tensor in track(tensors.items(), len(tensors), f"estimate rounding of {path.parent.name}", "tensors"):
-        error = rounding_std(tensor.data, tensor.tensor_type)
+        error = quantisation_std(tensor.data, tensor.tensor_type)
         if error is not None:
             errors[name] = error
     described = {"format": "pt", "quantisation": quantisation, "rounding_std": json.dumps(errors, sort_keys=True)}

@@ -28,7 +28,7 @@ _MANY_STEPS = {
 """Kinds whose blocks are divided further, each division with a step of its own."""
 
 
-def rounding_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float | None:
+def quantisation_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float | None:
     """Estimate the root mean square error that a storage kind leaves in an entry.
 
     Parameters

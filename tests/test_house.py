@@ -1,0 +1,120 @@
+"""How the house is built: which way wings look, how large a folder grows, and that a public name means one thing."""
+
+import ast
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "src" / "weightspectra"
+RULES = PACKAGE.parents[1] / "workflow" / "rules"
+
+WINGS = (
+    *("base", "statistics", "contracts", "sources", "models", "spectra", "randomness", "activations", "ablation"),
+    *("damage", "finetuning", "birth", "theory", "conclusions", "report", "config"),
+)
+"""Every wing, behind all those that it may import from."""
+
+
+def dotted(path):
+    """From a file of the package to the name of its module, the package's own left out."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+TREES = {dotted(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(module):
+    """Return the modules of this package that a module imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found |= {name.removeprefix("weightspectra.") for name in names if name.startswith("weightspectra.")}
+    return found & TREES.keys()
+
+
+IMPORTS = {module: imports(module) for module in TREES}
+
+
+def wing_of(module):
+    return module.partition(".")[0]
+
+
+def public(module):
+    """Return the public functions and classes that a module defines."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return [node.name for node in TREES[module].body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def upward():
+    """Return (wing, imported wing) and (module, imported module) of imports that go from a wing to a later one."""
+    for module, found in IMPORTS.items():
+        for other in found:
+            pair = wing_of(module), wing_of(other)
+            if set(pair) <= set(WINGS) and WINGS.index(pair[0]) < WINGS.index(pair[1]):
+                yield pair, (module, other)
+
+
+def reachable(module):
+    """Return every module that a module imports, itself or through others."""
+    found, waiting = set(), [module]
+    while waiting:
+        new = IMPORTS[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
+
+
+EXPECTED = {
+    ("base", "contracts"): "jobs and digests ask the contracts for provenance and signatures",
+    ("models", "birth"): "a birth's checkpoint is one more architecture to load",
+    ("sources", "models"): "a folder's weights are held against the headers of the checkpoint's files",
+}
+"""Imports from later wings that there still are, and what for."""
+
+
+def test_a_wing_imports_from_the_wings_before_it_only():
+    assert {module.partition(".")[0] for module in TREES if "." in module} <= set(WINGS)
+    assert [modules for wings, modules in upward() if wings not in EXPECTED] == []
+
+
+def test_no_module_imports_itself_through_others():
+    assert [module for module in TREES if module in reachable(module)] == []
+
+
+def test_a_folder_holds_no_more_modules_than_can_be_overlooked():
+    counts = Counter(path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+    assert {str(folder) for folder, n in counts.items() if n > 15} <= {"report/births"}  # to be divided by exhibits
+
+
+QUALIFIED = {
+    *("bounds", "compare", "count", "density", "divide", "draw", "fetch", "fit", "found", "load"),
+    *("matrices", "measure", "predict", "rows", "score", "share", "store"),
+}
+"""Functions that are called with the name of their module: ``edges.fit``, ``nulls.draw``, ``weights.matrices``."""
+
+
+def test_a_public_name_means_one_thing():
+    """But for sections of settings, which are named for what they describe, and for what shows it in a report."""
+    homes = defaultdict(list)
+    for module in TREES:
+        if not module.endswith("settings") and wing_of(module) not in ("conclusions", "report"):
+            for name in public(module):
+                homes[name].append(module)
+    shared = {name: modules for name, modules in homes.items() if len(modules) > 1 and name not in QUALIFIED}
+    assert shared == {}
+
+
+def test_every_rule_that_computes_is_timed():
+    """Rules that run beside Snakemake only fetch or collect; those of the report take no time worth a benchmark."""
+    for path in RULES.glob("*.smk"):
+        text = path.read_text()
+        local = re.search(r"^localrules:\n((?:    .*\n)+)", text, flags=re.M)
+        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, flags=re.M):
+            computes = "    script:\n" in body and not (local and f"    {name},\n" in local[1])
+            if computes and path.stem not in ("report", "conclusions"):
+                assert "    benchmark:\n" in body, name
