@@ -5,8 +5,8 @@ fetch_task     in:  tasks/{task} of the configuration; the data set it asks, the
 evaluate_cuts  in:  sources/{model}.parquet, spectra and vectors of the model, and what the experiment speaks of:
                     corpus, bulk, information, moments, tasks, data sets
                out: evaluations/{model}/{experiment}.parquet (EVALUATIONS)
-export         in:  the configuration's cut ("decile 1 of down", or "model/experiment/label"); a target, made on demand:
-                    snakemake export --config cut="decile 1 of down"
+export         in:  exports/{model}/{experiment}/{cut}/ of the configuration's cut; a target, made on demand:
+                    snakemake export --config cut="decile 1 of down", or cut="model/experiment/decile 1 of down"
 export_cut     in:  as evaluate_cuts, and its evaluations (what the cut cost)
                out: exports/{model}/{experiment}/{cut}/ (a checkpoint, factorised/ where that is smaller, and a card)
 """

@@ -112,6 +112,17 @@ def compare(
     1.4): 8 documents 4-5 / 7 %, 16 documents 4-5 / 7 %, 100 documents 5-6 %;
     a t-test has 9-14 % with 8 documents of different lengths. For an AUC it is
     DeLong's normal test.
+
+    Examples
+    --------
+    Eight documents, every one of which a model scores worse, in nats; the perplexity is 20.1 before:
+
+    >>> tokens = np.array([50, 40, 60, 30, 70, 20, 40, 50])
+    >>> before = 3.0 * tokens
+    >>> after = before + tokens * np.array([0.1, 0.2, 0.1, 0.15, 0.1, 0.2, 0.05, 0.1])
+    >>> found = compare("exp_ratio", after, before, tokens)
+    >>> found.difference.round(1), found.p_value  # of 256 choices of signs two go as far
+    (array([2.5]), array([0.0078125]))
     """
     kind = STATISTICS[statistic]
     models = [kind.contributions(row, weights) for row in np.atleast_2d(values)]

@@ -20,7 +20,7 @@ class ScoredDocuments:
     """What a set of windows scores of each document: tokens, words and bytes.
 
     Documents come in the order in which they first appear. Words and bytes are
-    those of the scored tokens only (see :func:`scored_text.words_and_bytes`),
+    those of the scored tokens only (see :func:`weightspectra.ablation.measure.scored_text.words_and_bytes`),
     whether a document is scored as a whole or in part.
 
     Parameters

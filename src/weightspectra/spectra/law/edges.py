@@ -33,7 +33,8 @@ HARD_EDGE_UP_TO = 40
 """Excess of the long over the short side up to which the smallest values obey the hard edge's law."""
 
 MISFIT = 6
-"""Levels by which noise is never displaced from its law: :func:`goodness.bulk_distance` times their number."""
+"""Levels by which noise is never displaced from its law: their number times
+:func:`weightspectra.spectra.law.goodness.bulk_distance`."""
 
 Outliers = tuple[int, int]
 """Numbers of values below and above the bulk."""
@@ -102,6 +103,15 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
     swallow them all. Where the fit is this bad, it begins once more from the scale
     of the lower half of the values, and the end that fits better counts. Noise never
     fits so badly, and keeps its error level.
+
+    Examples
+    --------
+    Noise with entries of 0.02, and one direction that is stronger:
+
+    >>> matrix = np.random.default_rng(0).normal(0, 0.02, (400, 100)) + 0.005
+    >>> found = fit(np.linalg.svd(matrix, compute_uv=False), 400, 100)
+    >>> found.n_below, found.n_above, round(found.noise_std, 3), round(found.bound_upper, 2)
+    (0, 1, 0.02, 0.61)
     """
     values = np.asarray(singular_values, dtype=np.float64)
     long_side, short_side = max(n_out, n_in), min(n_out, n_in)

@@ -55,6 +55,13 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int) -> Bulk:
         All of them, in any order.
     n_out, n_in : int
         Shape of the matrix.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 0.02, (400, 100))
+    >>> bulk = fit(np.linalg.svd(noise, compute_uv=False), 400, 100)
+    >>> round(bulk.entry_std, 3), round(bulk.edge_lower, 2), round(bulk.edge_upper, 2)
+    (0.02, 0.2, 0.6)
     """
     values = np.asarray(singular_values, dtype=np.float64)
     entry_std = entry_std_by_median(values, n_out, n_in)
