@@ -25,7 +25,7 @@ def main(smk):
     windows.check_window(wanted["max_length"], encoder, key="max_length")
     classifier = classification.Classifier(encoder, 1 + max(table["label"]), tokenizer.pad_token_id or 0).to(device)
     matrices, vectors = live.matrices(encoder, smk.params.fused_split), contracts.VECTORS.matrices(smk.input.vectors)
-    subject = runs.Subject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
+    subject = runs.TuningSubject(classifier, matrices, Stored(lambda key: vectors[key]["values"]), *examples)
     numbers = map(str, range(wanted["n_seeds"]))
     plan = runs.TuningPlan.of(wanted, [seeds.derived_seed(smk.params.seed, *names.values(), run) for run in numbers])
     stamp = job.stamp(smk, device=devices.name(device))

@@ -5,7 +5,7 @@ import pandas as pd
 
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.finetuning.classification import Classifier, choose, tokenised
-from weightspectra.finetuning.runs import Subject, TuningPlan
+from weightspectra.finetuning.runs import TuningPlan, TuningSubject
 from weightspectra.models import live, loading
 from weightspectra.spectra.svd import decompose
 
@@ -54,7 +54,7 @@ def subject(folder, table=None, n_classes=2):
     rng = np.random.default_rng(0)
     parts = [tokenised(tokenizer, choose(table, split, None, rng), max_length=32) for split in ("train", "test")]
     classifier = Classifier(encoder, n_classes, tokenizer.pad_token_id or 0)
-    return Subject(classifier, matrices, Stored(vectors.__getitem__), *parts)
+    return TuningSubject(classifier, matrices, Stored(vectors.__getitem__), *parts)
 
 
 def plan(seeds=(11, 12), **changed):

@@ -9,7 +9,7 @@ from weightspectra.base import seeds
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.noise import noise_spectra, nulls
 from weightspectra.randomness.spacings import level_tests, unfolding
-from weightspectra.spectra.law import edges, goodness
+from weightspectra.spectra.law import edges, goodness, marchenko_pastur
 
 SHAPE = (150, 120)
 
@@ -53,6 +53,25 @@ def test_a_short_side_of_one_is_a_vector():
     expected = vectors.null_draws(50, 20, seeds.generator(0, "nulls", "50", "1"))
     assert list(found) == list(expected)
     np.testing.assert_array_equal(found["participation"], expected["participation"])
+
+
+@pytest.mark.parametrize("n_outliers", [0, 30])
+def test_the_goodness_of_a_bulk_is_that_of_the_noise_within_its_bounds(draws, n_outliers):
+    values = spectrum(n_outliers, np.random.default_rng(8))
+    noise, long_side = edges.fit(values, *SHAPE), SHAPE[0] - n_outliers
+    assert (noise.n_below, noise.n_above) == (0, n_outliers)
+    distance, p_value = nulls.bulk_goodness(values, noise, SHAPE[0], draws["bulk distance"])
+    law = kstest(
+        values[n_outliers:],
+        lambda at: marchenko_pastur.cdf(at, long_side / noise.noise_rank, noise.noise_std * long_side**0.5),
+    )
+    assert distance == pytest.approx(law.statistic, rel=1e-12)
+    assert p_value > 0.05
+
+
+def test_a_spectrum_without_noise_fits_no_bulk(draws):
+    values = np.r_[[3.0, 2.0], np.zeros(SHAPE[1] - 2)]
+    assert nulls.bulk_goodness(values, edges.fit(values, *SHAPE), SHAPE[0], draws["bulk distance"]) == (1, 0)
 
 
 def test_every_unfolding_has_its_statistics(draws):

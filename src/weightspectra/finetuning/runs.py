@@ -18,7 +18,7 @@ from weightspectra.spectra.deciles import decile_ranks
 from weightspectra.spectra.svd import decompose
 
 
-class Subject(NamedTuple):
+class TuningSubject(NamedTuple):
     """A classifier to fine-tune, as its checkpoint left it, and the examples to do it with.
 
     Attributes
@@ -82,12 +82,12 @@ class TuningPlan:
         return cls(recipe, untouched + removed, list(wanted["deciles"]))
 
 
-def finetune(subject: Subject, plan: TuningPlan, *, journal: Journal, label: str) -> list[Row]:
+def finetune(subject: TuningSubject, plan: TuningPlan, *, journal: Journal, label: str) -> list[Row]:
     """Fine-tune as planned, testing after every epoch; after the untouched runs' epochs also with each decile removed.
 
     Parameters
     ----------
-    subject : Subject
+    subject : TuningSubject
         Its encoder has its first weights again when all is done.
     plan : TuningPlan
     journal : Journal
@@ -135,7 +135,7 @@ def finetune(subject: Subject, plan: TuningPlan, *, journal: Journal, label: str
 
 
 def _epochs(
-    subject: Subject, first: Mapping[str, torch.Tensor], run: TuningRun, plan: TuningPlan
+    subject: TuningSubject, first: Mapping[str, torch.Tensor], run: TuningRun, plan: TuningPlan
 ) -> Iterator[tuple[int, list[Row]]]:
     """Do one run from the weights it begins with, and yield each epoch's number and rows."""
     classifier = subject.classifier
@@ -159,7 +159,7 @@ def _epochs(
             yield epoch, [{**row, **trained} for row in rows]
 
 
-def _removed_last(subject: Subject, deciles: Sequence[int]) -> Iterator[Row]:
+def _removed_last(subject: TuningSubject, deciles: Sequence[int]) -> Iterator[Row]:
     """Decompose the matrices as they are now, and test without each decile."""
     vectors = {
         key: decompose(matrix.read(), name=str(key)).short_vectors.float().cpu().numpy()
@@ -178,5 +178,5 @@ def _removals(matrices: Mapping[MatrixKey, Writable], decile: int) -> dict[Matri
     return {key: Removal(decile_ranks(min(shape), decile), *shape) for key, shape in shapes.items()}
 
 
-def _scores(subject: Subject) -> dict[str, Any]:
+def _scores(subject: TuningSubject) -> dict[str, Any]:
     return score_examples(subject.classifier, subject.test)._asdict()
