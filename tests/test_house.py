@@ -119,5 +119,5 @@ def test_every_rule_that_computes_is_timed():
         local = re.search(r"^localrules:\n((?:    .*\n)+)", text, flags=re.M)
         for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, flags=re.M):
             computes = "    script:\n" in body and not (local and f"    {name},\n" in local[1])
-            if computes and path.stem not in ("report", "conclusions"):
+            if computes and path.stem != "report":
                 assert "    benchmark:\n" in body, name
