@@ -15,6 +15,7 @@ def main(smk):
 """
 OUTER = '''
 """Outer."""
+from weightspectra.base import progress
 from weightspectra.wing import inner
 
 def solve():
@@ -32,7 +33,8 @@ def package(tmp_path, monkeypatch):
     (root / "wing" / "outer.py").write_text(OUTER)
     (root / "wing" / "inner.py").write_text("FACTOR = 3\n")
     (root / "wing" / "unrelated.py").write_text("FACTOR = 3\n")
-    (root / "progress.py").write_text("SECONDS = 5\n")
+    (root / "base").mkdir()
+    (root / "base" / "progress.py").write_text("SECONDS = 5\n")
     (tmp_path / "script.py").write_text(SCRIPT)
     return tmp_path
 

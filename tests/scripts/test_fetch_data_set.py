@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from fetch_data_set import main
 from stand_in import Files, job
@@ -7,7 +5,6 @@ from stand_in import Files, job
 from weightspectra import contracts
 from weightspectra.base.errors import UserError
 
-SST2 = Path(__file__).parents[3] / "shared" / "data" / "sst2"
 DEFAULTS = {"reader": "table", "text": "text", "label": "label", "test_share": 0.25}
 
 
@@ -49,11 +46,24 @@ def test_a_data_set_that_cannot_be_divided_leaves_no_file(table, tmp_path):
     assert not (tmp_path / "a.parquet").exists()
 
 
-@pytest.mark.skipif(not SST2.is_dir(), reason="the files of SST-2 are not here")
+SST2 = {
+    "train": (
+        *("a stirring , funny and finally transporting re imagining\t1", "a gob of drivel so sickly sweet\t0"),
+        *('no " movement , no yuks\t0', "it 's charming\t1", "one long string of cliches\t0"),
+    ),
+    "dev": ("one long string of cliches\t0", 'k 19 exploits our " fear \t0', "if you 've ever been moved\t1"),
+    "test": ("gangs of new york is an unapologetic mess\t0", "we never feel anything\t0", "a treat\t1"),
+}
+"""Sentences in the form of SST-2: no head line, quotes that open nothing, and one that is in two files."""
+
+
 def test_files_without_a_head_line_are_read_by_the_names_given(tmp_path):
+    folder = tmp_path / "sst2"
+    folder.mkdir()
+    for split, lines in SST2.items():
+        (folder / f"{split}.tsv").write_text("".join(f"{line}\n" for line in lines))
     settings = {"columns": ["text", "label"], "classes": ["negative", "positive"], "splits": ["train", "dev"]}
-    rows = fetch({"path": str(SST2)}, tmp_path / "sst2.parquet", **settings)
-    lines = (SST2 / "dev.tsv").read_text().splitlines()
-    tested = rows[rows["split"] == "test"]
-    assert sorted(f"{row.text}\t{row.label}" for row in tested.itertuples()) == sorted(line.strip() for line in lines)
-    assert not set(rows[rows["split"] == "train"]["text"]) & set(tested["text"])
+    rows = fetch({"path": str(folder)}, tmp_path / "sst2.parquet", **settings)
+    lines = rows["text"] + "\t" + rows["label"].astype(str)
+    assert sorted(lines[rows["split"] == "test"]) == sorted(line.replace(" \t", "\t") for line in SST2["dev"])
+    assert sorted(lines[rows["split"] == "train"]) == sorted(set(SST2["train"]) - set(SST2["dev"]))
