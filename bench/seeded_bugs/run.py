@@ -1,6 +1,6 @@
 """Puts one seeded bug after another into a copy of the project and counts how many the tests nearby catch.
 
-    OMP_NUM_THREADS=1 python bench/seeded_bugs/run.py [--wings spectra randomness ...] [--only svd.py] [--unchecked]
+    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--unchecked]
 
 The bugs stand in ``bugs.toml``, by wing. Near tests of a bug are those of its module, then those of its wing, then
 those of the scripts that use the wing. Before the bugs of a wing its tests must pass without one; --unchecked trusts
@@ -47,13 +47,14 @@ def main() -> None:
     """Try the bugs of each wing; end with the share caught."""
     options = arguments()
     table = tomllib.loads(Path(__file__).with_name("bugs.toml").read_text())
+    os.environ.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
     for name in HEAVY:
         importlib.import_module(name)
     outcomes: dict[str, list[bool]] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         for wing in options.wings or table:
-            bugs = [Bug(*bug) for bug in table[wing]["bugs"] if (options.only or "") in bug[0]]
+            bugs = [Bug(*bug) for bug in table[wing]["bugs"] if options.only in bug[0]][:: options.every]
             if not options.unchecked:
                 check_passing(copy, wing, table[wing]["scripts"])
             outcomes[wing] = [
@@ -66,7 +67,8 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wings", nargs="*", metavar="WING", help="default: all")
-    parser.add_argument("--only", metavar="TEXT", help="bugs in files whose name holds this")
+    parser.add_argument("--only", metavar="TEXT", default="", help="bugs in files whose name holds this")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="of each wing's bugs the first and every Nth")
     parser.add_argument("--unchecked", action="store_true", help="do not run the tests without a bug first")
     return parser.parse_args()
 
@@ -124,8 +126,7 @@ def fails(copy: Path, tests: list[str]) -> bool:
 
 def _run(copy: Path, tests: list[str]) -> None:
     os.chdir(copy)
-    # A file changed twice within a second would be read from its stale bytecode.
-    sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
+    sys.dont_write_bytecode = True  # a file that changes twice within a second would be read from its stale bytecode
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
