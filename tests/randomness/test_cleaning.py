@@ -172,3 +172,21 @@ def test_shrinkage_is_the_formula_of_gavish_and_donoho():
     unit = std * 90**0.5
     assert cleaning.shrink(y * unit, std, n_out, n_in) == pytest.approx(eta * unit)
     assert cleaning.shrink(y * unit, std, n_in, n_out) == pytest.approx(eta * unit)
+
+
+def test_a_cleaned_spectrum_is_what_its_parts_say():
+    """Strong structure in three directions, seen by the vectors too; twins of both ways, and their shares of energy."""
+    n_out, n_in, std = 60, 90, 0.2
+    values = np.concatenate([[12.0, 10.0, 8.0], np.linspace(3.3, 0.5, n_out - 3)])
+    p_values = np.concatenate([[1e-9, 1e-8, 1e-7], np.linspace(0.3, 0.95, n_out - 3)])
+    found = cleaning.clean(values, p_values, std, n_out, n_in)
+    assert (found.boundary_upper, found.boundary_lower) == cleaning.boundaries(p_values) == (3, 0)
+    filtered = cleaning.filter_noise(values, 3, std, n_out, n_in)
+    shrunk = cleaning.shrink(values, std, n_out, n_in)
+    np.testing.assert_array_equal(found.filtered_values, filtered)
+    np.testing.assert_array_equal(found.shrunk_values, shrunk)
+    energies = [
+        sum(value**2 for value in cleaned) / sum(value**2 for value in values) for cleaned in (filtered, shrunk)
+    ]
+    assert (found.filtered_energy, found.shrunk_energy) == pytest.approx(tuple(energies))
+    assert found.filtered_energy > found.shrunk_energy

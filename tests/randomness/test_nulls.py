@@ -8,7 +8,7 @@ from scipy.stats import kstest
 from weightspectra.base import seeds
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.noise import noise_spectra, nulls
-from weightspectra.randomness.spacings import level_tests, unfolding
+from weightspectra.randomness.spacings import level_tests, levels, unfolding
 from weightspectra.spectra.law import edges, goodness, marchenko_pastur
 
 SHAPE = (150, 120)
@@ -72,6 +72,19 @@ def test_the_goodness_of_a_bulk_is_that_of_the_noise_within_its_bounds(draws, n_
 def test_a_spectrum_without_noise_fits_no_bulk(draws):
     values = np.r_[[3.0, 2.0], np.zeros(SHAPE[1] - 2)]
     assert nulls.bulk_goodness(values, edges.fit(values, *SHAPE), SHAPE[0], draws["bulk distance"]) == (1, 0)
+
+
+@pytest.mark.parametrize("n_outliers", [0, 9])
+def test_statistics_of_a_spectrum_are_those_of_what_its_outliers_leave(n_outliers):
+    """The table's own statistics and those of a weight matrix are found in one way: of the noise, by its own shape."""
+    values = spectrum(n_outliers, np.random.default_rng(2))
+    found = nulls.spectrum_statistics(values, *SHAPE)
+    inside, sides = values[n_outliers:], (SHAPE[0] - n_outliers, SHAPE[1] - n_outliers)
+    noise_std = edges.fit(values, *SHAPE).noise_std
+    assert found["bulk distance"] == goodness.bulk_distance(inside, *sides, noise_std)
+    for name in unfolding.UNFOLDINGS:
+        expected = levels.statistics(unfolding.unfold(inside, name, *sides, noise_std), name)
+        assert {key: value for key, value in found.items() if f"/{name}" in key} == expected
 
 
 def test_every_unfolding_has_its_statistics(draws):

@@ -126,6 +126,17 @@ def test_the_bootstrap_is_that_of_a_naive_loop(n_units):
     assert [found.low[0], found.high[0]] == pytest.approx(np.quantile(draws, [tail, 1 - tail]), abs=0.05 * width)
 
 
+def test_an_interval_of_few_units_is_wider_by_students_law_and_by_the_bias_of_the_bootstrap(monkeypatch):
+    """Of 10,001 differences that rise evenly from 0 to 1, the ends are the probabilities of the tails themselves."""
+    n_units = 6
+    counts = np.zeros((10_001, n_units))
+    counts[:, 0], counts[:, 1] = np.arange(10_001), np.arange(10_001)[::-1]
+    monkeypatch.setattr(paired, "_resamples", lambda *_: iter([counts]))
+    found = compare("mean", np.eye(n_units)[0], np.zeros(n_units), np.ones(n_units))
+    tail = stats.norm.cdf(-np.sqrt(n_units / (n_units - 1)) * stats.t.ppf(0.975, n_units - 1))
+    assert (found.low[0], found.high[0]) == pytest.approx((tail, 1 - tail), abs=1e-4)
+
+
 def test_an_interval_of_an_auc_is_near_that_of_drawing_items():
     rng = np.random.default_rng(10)
     classes, (cut, base) = scores(300, rng, gain=1.5)

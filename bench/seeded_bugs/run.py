@@ -1,0 +1,150 @@
+"""Puts one seeded bug after another into a copy of the project and counts how many the tests nearby catch.
+
+    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--unchecked]
+
+The bugs stand in ``bugs.toml``, by wing. Near tests of a bug are those of its module, then those of its wing, then
+those of the scripts that use the wing. Before the bugs of a wing its tests must pass without one; --unchecked trusts
+that they do. Nothing outside a temporary folder is written. The imports that take longest are done once: each bug
+is tried in a fork of this process.
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "sklearn.metrics", "torch", "transformers")
+LONGEST_SECONDS = 1200
+"""A bug that keeps tests busy for longer than this makes them hang, which nobody overlooks."""
+FINE, FAILED, UNKNOWN = (0,), (1, 2), 70
+"""What pytest ends with when all tests pass, and when one fails or cannot even be imported; what it never ends with."""
+
+
+class Bug(NamedTuple):
+    """A slip: the file below src/weightspectra, what stands there once, and what stands there instead."""
+
+    file: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {' '.join(self.old.split())}  ->  {' '.join(self.new.split())}"
+
+
+def main() -> None:
+    """Try the bugs of each wing; end with the share caught."""
+    options = arguments()
+    table = tomllib.loads(Path(__file__).with_name("bugs.toml").read_text())
+    os.environ.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    for name in HEAVY:
+        importlib.import_module(name)
+    outcomes: dict[str, list[bool]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copied(Path(folder))
+        for wing in options.wings or table:
+            bugs = [Bug(*bug) for bug in table[wing]["bugs"] if options.only in bug[0]][:: options.every]
+            if not options.unchecked:
+                check_passing(copy, wing, table[wing]["scripts"])
+            outcomes[wing] = [
+                tried(copy, bug, near_tests(copy, wing, table[wing]["scripts"], bug.file)) for bug in bugs
+            ]
+    print("\n".join(summary(outcomes)))
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wings", nargs="*", metavar="WING", help="default: all")
+    parser.add_argument("--only", metavar="TEXT", default="", help="bugs in files whose name holds this")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="of each wing's bugs the first and every Nth")
+    parser.add_argument("--unchecked", action="store_true", help="do not run the tests without a bug first")
+    return parser.parse_args()
+
+
+def copied(folder: Path) -> Path:
+    """Copy what git knows of or would, and return the copy's root."""
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
+    for name in filter(lambda name: (ROOT / name).is_file(), listed.splitlines()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> list[str]:
+    """Name the tests to run for a bug in a file, those first that know it best."""
+    own = [path for path in (copy / "tests" / wing).rglob("test_*.py") if path.stem == f"test_{Path(file).stem}"]
+    rules = [copy / "tests" / "scripts" / f"test_{script}.py" for script in scripts]
+    return [str(path.relative_to(copy)) for path in [*own, copy / "tests" / wing, *rules]]
+
+
+def check_passing(copy: Path, wing: str, scripts: list[str]) -> None:
+    """Stop where the tests of a wing fail without a bug: they would catch everything."""
+    if fails(copy, near_tests(copy, wing, scripts)):
+        raise SystemExit(f"the tests of {wing} fail without any bug; mend them first")
+
+
+def tried(copy: Path, bug: Bug, tests: list[str]) -> bool:
+    """Tell whether tests fail with a bug in place, say so, and take the bug out again."""
+    path, start = copy / "src" / "weightspectra" / bug.file, time.monotonic()
+    text = path.read_text()
+    if text.count(bug.old) != 1:
+        raise SystemExit(f"{bug}: found {text.count(bug.old)} places instead of one")
+    path.write_text(text.replace(bug.old, bug.new))
+    try:
+        caught = fails(copy, tests)
+    finally:
+        path.write_text(text)
+    print(f"{'caught' if caught else 'MISSED'} {time.monotonic() - start:4.0f} s  {bug}", flush=True)
+    return caught
+
+
+def fails(copy: Path, tests: list[str]) -> bool:
+    """Run tests in a fork and tell whether one of them failed, or kept it for too long."""
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(copy, tests))
+    process.start()
+    process.join(LONGEST_SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return True
+    if process.exitcode not in (*FINE, *FAILED):
+        raise SystemExit(f"pytest did not run the tests, it ended with {process.exitcode}")
+    return process.exitcode in FAILED
+
+
+def _run(copy: Path, tests: list[str]) -> None:
+    os.chdir(copy)
+    sys.dont_write_bytecode = True  # a file that changes twice within a second would be read from its stale bytecode
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    code = UNKNOWN
+    try:
+        # Plugins that the heavy imports brought along cannot be rewritten any more, which is said in a warning.
+        quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *quiet, *tests])
+    finally:
+        os._exit(code)
+
+
+def summary(outcomes: dict[str, list[bool]]) -> Iterator[str]:
+    """Tabulate the caught, by wing and together."""
+    everything = [caught for found in outcomes.values() for caught in found]
+    for wing, found in [*outcomes.items(), ("together", everything)]:
+        yield f"{wing:12} {sum(found):3} of {len(found):3} caught" + f" ({sum(found) / max(len(found), 1):.0%})"
+
+
+if __name__ == "__main__":
+    main()
