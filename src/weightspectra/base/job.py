@@ -126,7 +126,7 @@ def work_key(smk: Any, stamp: Mapping[str, Any]) -> str:
     That is its provenance, which files it makes, where all that it reads came from, and its threads, over more of
     which sums have other bits.
     """
-    inputs = [contracts.read_provenance(path) for path in _parquet_files(smk.input)]
+    inputs = [read_provenance(path) for path in _parquet_files(smk.input)]
     return provenance.digest([stamp, dict(smk.wildcards.items()), inputs, smk.threads])
 
 
