@@ -70,7 +70,6 @@ def reachable(module):
 
 
 EXPECTED = {
-    ("base", "contracts"): "jobs and digests ask the contracts for provenance and signatures",
     ("models", "birth"): "a birth's checkpoint is one more architecture to load",
     ("sources", "models"): "a folder's weights are held against the headers of the checkpoint's files",
 }

@@ -15,7 +15,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
-from weightspectra.base.provenance import code_digest, digest
+from weightspectra.base.code import code_digest
+from weightspectra.base.provenance import digest
 from weightspectra.config.birth_contradictions import text_of
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve

@@ -144,22 +144,20 @@ def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value
 
 
 @pytest.mark.parametrize(
-    ("module", "rules"),
+    ("module", "old", "new", "rules"),
     [
-        ("randomness/noise/permutation.py", {*OF_BULK, "evaluate_cuts", *PRESENTATION}),
-        ("randomness/cleaning.py", {"map_information", *PRESENTATION}),
-        ("activations/moments.py", {"collect_activations", "measure_overlap", *PRESENTATION}),
-        ("ablation/measure/perplexity.py", {"evaluate_cuts", *PRESENTATION}),
+        ("randomness/cleaning.py", "SURPRISE = 3.0", "SURPRISE = 4.0", {"map_information", *PRESENTATION}),
+        ("randomness/cleaning.py", "SURPRISE = 3.0", "SURPRISE = 3.0  # a comment\nANOTHER = 1", set()),
+        ("randomness/settings.py", "Neighbouring singular", "Adjacent singular", set()),
     ],
 )
-def test_edited_code_re_runs_what_it_computes_and_an_edited_comment_nothing(module, rules, finished):
+def test_edited_code_re_runs_what_it_computes_and_edited_words_nothing(module, old, new, rules, finished):
     path = finished / "workflow copy" / "src" / "weightspectra" / module
     original = path.read_text()
+    assert old in original
     try:
-        path.write_text(original + "\n# a comment\n")
-        assert replanned(finished, CONFIG) == set()
-        path.write_text(original + "\nANOTHER_NUMBER = 1\n")
-        assert rules - {"evaluate_cuts"} <= replanned(finished, CONFIG) <= rules
+        path.write_text(original.replace(old, new))
+        assert replanned(finished, CONFIG) == rules
     finally:
         path.write_text(original)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from weightspectra import contracts
 from weightspectra.base import provenance
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
+from weightspectra.base.parquet import read_provenance
 
 
 class _Tee:
@@ -108,7 +108,7 @@ def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = Non
     code = params.pop("code", None)
     found = dict(sources or {})
     for path in _parquet_files(smk.input):
-        found.update(contracts.read_provenance(path).get("sources", {}))
+        found.update(read_provenance(path).get("sources", {}))
     return {
         "rule": smk.rule,
         "config": provenance.digest(params),
@@ -126,7 +126,7 @@ def work_key(smk: Any, stamp: Mapping[str, Any]) -> str:
     That is its provenance, which files it makes, where all that it reads came from, and its threads, over more of
     which sums have other bits.
     """
-    inputs = [contracts.read_provenance(path) for path in _parquet_files(smk.input)]
+    inputs = [read_provenance(path) for path in _parquet_files(smk.input)]
     return provenance.digest([stamp, dict(smk.wildcards.items()), inputs, smk.threads])
 
 
