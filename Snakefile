@@ -16,7 +16,8 @@ if "models" not in config:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-from plan import Plan
+import incomplete
+from plan import Plan, one_of
 from snakemake.pathvars import Pathvars
 
 plan = Plan(config, root=workflow.basedir, files=workflow.configfiles)
@@ -35,6 +36,8 @@ wildcard_constraints:
     seed=r"\d+",
     subject="|".join(plan.conclusions),
     part=r"\d{2}-of-\d{2}",
+    table=one_of(plan.presented.tables),
+    figure=one_of(plan.presented.figures),
 
 
 localrules:
@@ -45,7 +48,7 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
-        plan.artifacts,
+        plan.kept,
 
 
 include: "workflow/rules/sources.smk"
@@ -63,6 +66,10 @@ include: "workflow/rules/report.smk"
 
 onstart:
     plan.claim_results()
+
+
+onerror:
+    incomplete.write_report(workflow, plan.settings)
 
 
 onsuccess:

@@ -94,13 +94,15 @@ def measurements(
     cut = {contract.name: contract.schema.empty_table().to_pandas() for contract in cutting}
     told = conclusions({**found, **cut, **fake_birth.frames(*births), **measured}, controls=controls, copies=copies)
     vectors = found.pop("vector_tests")
+    born = fake_birth.frames(*births)
+    del born["learning"]  # which nothing shows
     without_lists = {name: rows if name == "spectra" else _scalars(rows, name) for name, rows in found.items()}
     return Measurements(
         **without_lists,
         vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
         shown_vectors=vectors,
         shown_levels=found["levels"],
-        **{**cut, **fake_birth.frames(*births), **measured},
+        **{**cut, **born, **measured},
         findings=told,
         births=fake_birth.settings(*births),
         controls=controls or {},

@@ -7,21 +7,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import concluded
-import kept
 from findings import findings, results_of
-from shown import Shown
+from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.code import code_digest
 from weightspectra.base.provenance import digest
+from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
 
 Wildcards = Any
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return a regular expression that matches these names, and nothing else."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 class Plan:
@@ -51,24 +55,24 @@ class Plan:
         config.update(self.settings.plain())
         self.config = config
         self.root = Path(root)
-        self.shown = Shown(self)
+        self.presented = Presented(self.settings, config, self.root)
+        self.controls = artifacts.controls(self.settings)
+        self.copies = artifacts.copies(self.settings)
+        self.conclusions = artifacts.conclusions(self.settings)
 
     def pattern(self, section: str) -> str:
         """Return a regular expression that matches the names of one section, and nothing else."""
-        return "|".join(re.escape(name) for name in self.config[section]) or "(?!)"
+        return one_of(self.config[section])
 
     def code(self, rule: str) -> str:
         """Return the digest of the code behind a rule, so that a change in it re-runs the rule."""
         return code_digest(self.root / "scripts" / f"{rule}.py")
 
-    def parts(self, model: str) -> list[str]:
-        """Return the names of a model's parts: ``00-of-02``, ``01-of-02``."""
-        count = self.config["models"][model]["parts"]
-        return [f"{part:02d}-of-{count:02d}" for part in range(count)]
-
     def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: one file for each part of the wildcards' model."""
-        return lambda wildcards: expand(pattern, part=self.parts(wildcards.model), **dict(wildcards.items()))
+        return lambda wildcards: expand(
+            pattern, part=artifacts.parts(self.settings, wildcards.model), **dict(wildcards.items())
+        )
 
     def evaluation_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return what an experiment reads beside the model and its singular values: only what its entry speaks of.
@@ -90,7 +94,7 @@ class Plan:
             "moments": [
                 f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
                 for corpus in whitening
-                for part in self.parts(model)
+                for part in artifacts.parts(self.settings, model)
             ],
             "tasks": [f"<results>/tasks/{task}.parquet" for task in experiment["tasks"]],
             "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment["probes"]],
@@ -121,7 +125,7 @@ class Plan:
 
         def files(wildcards: Wildcards) -> list[str]:
             model = self.config["comparisons"][wildcards.comparison][role]
-            return [f"<results>/{kind}/{model}/part-{part}.parquet" for part in self.parts(model)]
+            return [f"<results>/{kind}/{model}/part-{part}.parquet" for part in artifacts.parts(self.settings, model)]
 
         return files
 
@@ -165,57 +169,23 @@ class Plan:
         return path if self.config["keep_weights"] else temp(path)
 
     @property
-    def observed(self) -> list[tuple[str, str]]:
-        """The (model, corpus) pairs to observe."""
-        observe = self.config["observe"]
-        return [(model, corpus) for model in observe["models"] for corpus in observe["corpora"]]
-
-    @property
     def observation(self) -> dict[str, int]:
         """How to observe; whom and on what is known from the file names."""
         return {name: self.config["observe"][name] for name in ("n_tokens", "window", "batch_size")}
-
-    @property
-    def evaluated(self) -> list[tuple[str, str]]:
-        """The (model, experiment) pairs to evaluate."""
-        experiments = self.config["experiments"].items()
-        return [(model, name) for name, experiment in experiments for model in experiment["models"]]
 
     def exported(self, _: Wildcards) -> str:
         """Return the folder of the checkpoint that ``cut`` of the configuration names."""
         if "cut" not in self.config:
             raise WorkflowError('name the cut to export: snakemake export --config cut="decile 1 of down"')
         *place, label = self.config["cut"].split("/")
-        [(model, experiment)] = [tuple(place)] if place else self.evaluated
+        [(model, experiment)] = [tuple(place)] if place else artifacts.evaluated(self.settings)
         return f"<results>/exports/{model}/{experiment}/{slug(label)}"
-
-    @property
-    def predicted(self) -> list[tuple[str, str]]:
-        """The (model, corpus) pairs whose damage to predict."""
-        predict = self.config["predict"]
-        return [(model, corpus) for model in predict["models"] for corpus in predict["corpora"]]
 
     @property
     def prediction(self) -> dict[str, Any]:
         """How to predict; of whom and on what is known from the file names."""
         names = ("n_tokens", "window", "batch_size", "n_probes", "bos", "dtype", "n_directions")
         return {name: self.config["predict"][name] for name in names}
-
-    @property
-    def finetuned(self) -> list[tuple[str, str]]:
-        """The (model, fine-tuning) pairs to run."""
-        finetunings = self.config["finetunings"].items()
-        return [(model, name) for name, finetuning in finetunings for model in finetuning["models"]]
-
-    @property
-    def born(self) -> list[tuple[str, int]]:
-        """The (birth, seed) pairs to train."""
-        return [(name, seed) for name, birth in self.config["births"].items() for seed in birth["seeds"]]
-
-    @property
-    def located(self) -> list[tuple[str, int]]:
-        """The (birth, seed) pairs on which the locator is scored."""
-        return [(name, seed) for name, seed in self.born if self.config["births"][name]["probe"]["locate"]]
 
     def text_of_birth(self, wildcards: Wildcards) -> str:
         """Return the text of a birth, or the counts that come with the workflow."""
@@ -236,35 +206,9 @@ class Plan:
         return self.config["seed"] if "birth" in self.config["corpora"][wildcards.corpus]["source"] else None
 
     @property
-    def controls(self) -> dict[str, str]:
-        """From each random control to the model that it is made like.
-
-        The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
-        """
-        sources = {name: model["source"] for name, model in self.config["models"].items()}
-        born = {name: source["birth"] for name, source in sources.items() if "birth" in source}
-        last: dict[tuple[str, int], str] = {}
-        for name, spec in sorted(born.items(), key=lambda item: item[1]["iteration"]):
-            if spec["iteration"]:
-                last[spec["birth"], spec["seed"]] = name
-        runs = {name: (spec["birth"], spec["seed"]) for name, spec in born.items() if not spec["iteration"]}
-        initial = {name: last[run] for name, run in runs.items() if run in last}
-        return initial | {name: source["random"]["like"] for name, source in sources.items() if "random" in source}
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """From each model to what tables and figures call it."""
-        return {name: model.get("title", name) for name, model in self.config["models"].items()}
-
-    @property
-    def copies(self) -> dict[str, str]:
-        """From each noisier copy to the model that it is a copy of."""
-        sources = {name: model["source"] for name, model in self.config["models"].items()}
-        return {name: source["renoised"]["like"] for name, source in sources.items() if "renoised" in source}
-
-    measurements = property(kept.measurements)
-    conclusions = property(concluded.subjects)
-    artifacts = property(kept.artifacts)
+    def kept(self) -> list[str]:
+        """Every file to keep."""
+        return artifacts.kept(self.settings)
 
     def claim_results(self) -> None:
         """Refuse to run while another run writes to the same folder.

@@ -1,9 +1,8 @@
 """Draws figures of fake births as a report does, and finds what is in them."""
 
+from exhibited import drawing_of
 from fake_run import FakeModel, measurements
 from legible import spelled
-
-from weightspectra.report.kit import gallery
 
 
 def read(*births):
@@ -14,7 +13,7 @@ def read(*births):
 def draw(kind, *births, data=None, **wanted):
     """The figure of a kind, of these births."""
     named = [birth.name for birth in births]
-    return gallery.draw({"kind": f"birth_{kind}", "births": named, **wanted}, data or read(*births))
+    return drawing_of({"kind": f"birth_{kind}", "births": named, **wanted}, data or read(*births)).figure
 
 
 def texts(figure):

@@ -8,16 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from birth_drawings import draw, panel, read, texts
+from exhibited import drawing_of
 from fake_birth import LOST, FakeBirth
 from legible import assert_readable
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from weightspectra.report.births import birth_attention
-from weightspectra.report.births.birth_figures import SECTIONS
 from weightspectra.report.births.birth_transfer import TESTS
 from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES
-from weightspectra.report.kit import gallery, style
+from weightspectra.report.exhibits import FIGURES
+from weightspectra.report.kit import style
 
 SMALL = FakeBirth("small", title="Small")
 FED = FakeBirth("fed", model={"feed_forward": "linear"}, training={"loss": "all"})
@@ -54,10 +55,10 @@ def test_figures_can_be_read_and_are_the_same_bytes_every_time(kind):
 
 def test_every_kind_has_a_line_of_words_and_a_caption():
     captions = Path(__file__).parents[2] / "workflow" / "report"
-    assert {f"birth_{kind}" for kind in EVERY} == set(SECTIONS)
+    assert {f"birth_{kind}" for kind in EVERY} == {kind for kind in FIGURES if kind.startswith("birth_")}
     for kind, (births, wanted) in EVERY.items():
         shown = {"kind": f"birth_{kind}", "births": [birth.name for birth in births], **wanted}
-        said = gallery.describe(shown, data_of(births))
+        said = drawing_of(shown, data_of(births)).title
         assert "$" not in said
         assert "Small" in said or SMALL not in births
         assert len((captions / f"birth_{kind}.rst").read_text()) > 200
@@ -66,7 +67,7 @@ def test_every_kind_has_a_line_of_words_and_a_caption():
 def test_many_births_are_counted_in_words():
     births = [FakeBirth(f"b{number}") for number in range(5)]
     shown = {"kind": "birth_curves", "births": [birth.name for birth in births], "probes": PROBES[:2]}
-    assert gallery.describe(shown, read(*births)) == (
+    assert drawing_of(shown, read(*births)).title == (
         "5 trainings: in-context accuracy and recall of W_O² over the iterations"
     )
 
@@ -74,7 +75,7 @@ def test_many_births_are_counted_in_words():
 @pytest.mark.parametrize("kind", EVERY)
 def test_a_figure_without_measurements_says_so(kind):
     births, wanted = EVERY[kind]
-    empty = {name: rows.iloc[:0] for name, rows in fake_birth.frames(SMALL).items()}
+    empty = {name: rows.iloc[:0] for name, rows in fake_birth.frames(SMALL).items() if name != "learning"}
     figure = draw(kind, *births, data=dataclasses.replace(data_of(births), **empty), **wanted)
     assert any("not measured" in text or "Nothing to draw" in text for text in texts(figure))
     assert_readable(figure)

@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from exhibited import table_of
 from fake_birth import FINAL, LOST, FakeBirth, frames, settings
 from fake_run import FakeModel, measurements
 
 from weightspectra.report.births import birth_tables
-from weightspectra.report.kit import tables, writers
+from weightspectra.report.kit import writers
 
 SMALL = FakeBirth("small", title="Small one")
 SILENT = FakeBirth("silent", formed=None, model={"feed_forward": "linear"})
@@ -18,7 +19,7 @@ def data():
 
 
 def test_a_birth_is_a_row_with_means_over_its_runs(data):
-    table = tables.make("births", data)
+    table = table_of("births", data)
     cells, recalls = (block.cells for block in table.blocks)
     assert list(cells.index) == ["Small one", "silent", "full"]
     assert cells.loc["Small one", "Setting"] == "as above"
@@ -55,7 +56,7 @@ def test_columns_that_apply_to_no_birth_are_left_out():
 
 
 def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
-    table = tables.make("knockouts", data)
+    table = table_of("knockouts", data)
     small = table.blocks[0]
     assert small.heading == "Small one (3 runs)"
     assert list(small.cells.index) == ["W_O²", "W_K²", "W_K¹", "all together"]
@@ -74,7 +75,7 @@ def test_where_nothing_was_located_there_is_nothing_to_remove(data):
 
 
 def test_simulations_stand_beside_theory(data):
-    table = tables.make("memories", data)
+    table = table_of("memories", data)
     sums, spectra, one, three = (block.cells for block in table.blocks)
     assert list(spectra.columns) == ["Largest", "Smallest"]
     assert one.loc["d = 16, N = 65, text", "Recall"] == "0.1100 ± 0.0098 (–)"
@@ -92,11 +93,11 @@ def test_simulations_stand_beside_theory(data):
 
 @pytest.mark.parametrize("name", ["births", "knockouts", "memories", "locator"])
 def test_every_table_can_be_written_and_hides_no_missing_number(data, name):
-    table = tables.make(name, data)
+    table = table_of(name, data)
     assert len(pd.read_csv(pd.io.common.StringIO(writers.to_csv(table)))) == len(table.data)
     for text in (writers.to_markdown(table), writers.to_latex(table)):
         assert "nan" not in text.lower()
-    assert "W\\_O²" in writers.to_latex(tables.make("births", data))
+    assert "W\\_O²" in writers.to_latex(table_of("births", data))
 
 
 def test_births_whose_locator_is_off_have_no_knock_outs():

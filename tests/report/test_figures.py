@@ -1,13 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from exhibited import drawing_of
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, evaluation, measurements
 from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
 from weightspectra.report.cuts.cost_figure import cost_figure
-from weightspectra.report.kit import gallery, style
+from weightspectra.report.kit import style
 from weightspectra.report.kit.change_axis import linear_threshold
 from weightspectra.report.spectra import panels, spectra_figures
 
@@ -102,7 +103,8 @@ def test_block_is_the_middle_one_unless_chosen_and_the_expert_is_the_first():
     chosen = panels.of_block(data.spectra, data.bulk, data.overlaps, model="a", layer=None)
     assert all(panel.scale < 2 for panel in chosen)
     assert len(chosen) == 4
-    assert "expert 0" in gallery.describe({"kind": "spectra", "model": "a", "block": 1, "corpus": None}, data)
+    entry = {"kind": "spectra", "model": "a", "control": None, "block": 1, "corpus": None}
+    assert "expert 0" in drawing_of(entry, data).title
 
 
 def test_costs_stand_where_they_were_measured():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from exhibited import table_of
 from fake_birth import FakeBirth, frames
 from fake_run import FakeModel, measurements
 
 from weightspectra.report.births.locator_tables import locator, scores
-from weightspectra.report.kit import tables
 from weightspectra.report.kit.table import N_OPEN
 
 SMALL = FakeBirth("small")
@@ -75,4 +75,4 @@ def test_many_births_begin_with_one_block_over_all_and_end_folded():
 
 
 def test_births_that_were_not_searched_have_no_block():
-    assert tables.make("locator", measurements(FakeModel("trained", n_layers=1))).blocks == []
+    assert table_of("locator", measurements(FakeModel("trained", n_layers=1))).blocks == []

@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from exhibited import drawing_of
 from fake_run import LLAMA, FakeModel, measurements
 from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
 from weightspectra.base.errors import UserError
-from weightspectra.report.kit import gallery, style
+from weightspectra.report.kit import style
 from weightspectra.report.spectra import matrix_panels
 from weightspectra.report.spectra.close_ups import close_up
 from weightspectra.report.spectra.matrix_figure import matrix_figure
@@ -161,7 +162,7 @@ def test_of_experts_the_first_is_shown():
     assert matrix.bulk["noise_std"] < 2
     assert len(matrix.vectors) == 2 * 48
     wanted = {"kind": "matrix", "model": "a", "control": None, "block": 1, "role": "up", "window": 15}
-    assert gallery.describe(wanted, found) == "A: layer 1, up, expert 0"
+    assert drawing_of(wanted, found).title == "A: layer 1, up, expert 0"
 
 
 def test_a_matrix_that_is_not_there_is_refused_by_name(data):

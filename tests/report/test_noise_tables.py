@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from exhibited import table_of
 from fake_run import BERT, LLAMA, FakeModel, measurements
 
-from weightspectra.report.kit import tables, wording, writers
+from weightspectra.report.kit import wording, writers
 from weightspectra.report.kit.measurements import count_vectors
 from weightspectra.report.spectra import noise_summaries
 
@@ -23,7 +24,7 @@ def cell(table, heading, row, column):
 
 
 def test_counts_beyond_each_kind_of_bound_stand_beside_the_controls(data):
-    table = tables.make("randomness", data)
+    table = table_of("randomness", data)
     assert [block.heading for block in table.blocks] == ["Trained", "Mixture"]
     expected = {
         ("Above the asymptotic edge", "Query"): "12 (0)",
@@ -53,7 +54,7 @@ def test_counts_beyond_each_kind_of_bound_stand_beside_the_controls(data):
 
 
 def test_without_a_control_there_is_a_dash_in_its_place(data):
-    table = tables.make("randomness", data)
+    table = table_of("randomness", data)
     # Two layers of three experts each with three values planted, of which the bound counts two.
     assert cell(table, "Mixture", "Above the calibrated bound", "Up") == f"12 ({wording.NOTHING})"
     assert cell(table, "Mixture", "Above the calibrated bound", "Query") == f"4 ({wording.NOTHING})"
@@ -77,7 +78,7 @@ def test_each_model_is_held_to_its_own_level():
 
 
 def test_the_map_has_intervals_means_and_the_controls_means(data):
-    table = tables.make("information", data)
+    table = table_of("information", data)
     top = "Trained: largest tenth of the singular values"
     bottom = "Trained: smallest tenth of the singular values"
     assert list(table.blocks[0].cells.index) == [0, 1, 2, "all", "at random"]
@@ -91,7 +92,7 @@ def test_the_map_has_intervals_means_and_the_controls_means(data):
 
 
 def test_the_maps_file_has_one_matrix_a_row(data):
-    numbers = tables.make("information", data).data
+    numbers = table_of("information", data).data
     assert len(numbers) == len(data.bulk)
     assert not numbers.duplicated(["model", "layer", "role", "expert"]).any()
     row = numbers.set_index(["model", "layer", "role", "expert"]).loc[("trained", 2, "down", 0)]
@@ -111,7 +112,7 @@ def test_the_map_of_experts_is_their_mean():
 
 
 def test_tails_can_be_read_by_those_who_know_weightwatcher(data):
-    table = tables.make("tails", data)
+    table = table_of("tails", data)
     known = "layer_id name M N Q num_evals alpha alpha_weighted D sigma xmin xmax num_pl_spikes norm log_norm"
     known += " spectral_norm log_spectral_norm log_alpha_norm lambda_max stable_rank matrix_rank entropy sv_max"
     known += " num_spikes sigma_mp mp_softrank"
@@ -130,15 +131,15 @@ def test_tails_can_be_read_by_those_who_know_weightwatcher(data):
 
 def test_a_matrix_without_a_power_law_is_left_out_of_the_mean(data):
     data.tails.loc[(data.tails["model"] == "trained") & (data.tails["layer"] == 0), "alpha"] = float("nan")
-    assert cell(tables.make("tails", data), "Trained", "alpha", "Up") == f"3.50 ({wording.NOTHING})"
-    again = pd.read_csv(io.StringIO(writers.to_csv(tables.make("tails", data))))
+    assert cell(table_of("tails", data), "Trained", "alpha", "Up") == f"3.50 ({wording.NOTHING})"
+    again = pd.read_csv(io.StringIO(writers.to_csv(table_of("tails", data))))
     assert again["alpha"].isna().sum() == data.tails["alpha"].isna().sum()
 
 
 @pytest.mark.parametrize("name", ["randomness", "information", "tails"])
 def test_one_layer_without_control_heads_or_some_roles(name):
     lonely = measurements(FakeModel("lonely", {"up": (144, 48), "down": (48, 144)}, n_layers=1), overlaps=False)
-    table = tables.make(name, lonely)
+    table = table_of(name, lonely)
     assert list(table.blocks[0].cells.columns) == ["Up", "Down"]
     assert "nan" not in writers.to_markdown(table)
 
@@ -146,12 +147,12 @@ def test_one_layer_without_control_heads_or_some_roles(name):
 @pytest.mark.parametrize("name", ["randomness", "information", "tails"])
 def test_a_random_model_alone_has_its_tables(name):
     alone = measurements(FakeModel("control", BERT), controls={"control": "elsewhere"})
-    assert tables.make(name, alone).blocks[0].heading.startswith("Control")
+    assert table_of(name, alone).blocks[0].heading.startswith("Control")
 
 
 def test_layers_that_lack_a_role_have_a_dash_there():
     found = measurements(FakeModel("hybrid", BERT, n_layers=2))
     missing = (found.information["layer"] == 1) & (found.information["role"] == "query")
-    block = tables.make("information", replace(found, information=found.information[~missing])).blocks[2]
+    block = table_of("information", replace(found, information=found.information[~missing])).blocks[2]
     assert block.cells.loc[1, "Query"] == wording.NOTHING
     assert block.cells.loc[0, "Query"] != wording.NOTHING

@@ -1,4 +1,5 @@
 import base64
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,11 +8,13 @@ import fake_ablation
 import fake_birth
 import pandas as pd
 import pytest
+from exhibited import drawing_of, table_of
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements, told
 
 from weightspectra.report import kit
+from weightspectra.report.exhibits import FIGURES as KINDS
 from weightspectra.report.findings import telling
-from weightspectra.report.kit import gallery, page, style, tables
+from weightspectra.report.kit import layout, page, style, writers
 
 TEMPLATE = (Path(kit.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
@@ -46,7 +49,6 @@ FIGURES = {
     "births-attention": {"kind": "birth_attention", "births": ["small"]},
     "memories": {"kind": "birth_memories"},
 }
-CAPTIONS = {kind: f"How to read {kind}." for kind in gallery.SECTIONS}
 IDENTITY = {"kind": "hub", "name": "owner/trained", "revision": "abc123", "quantisation": None}
 
 
@@ -73,8 +75,20 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def drawings(data):
-    return [style.to_bytes(gallery.draw(wanted, data), "svg") for wanted in FIGURES.values()]
+def drawings(data, tmp_path_factory):
+    """The sections of figures that the page reads from files."""
+    folder = tmp_path_factory.mktemp("figures")
+    for name, wanted in FIGURES.items():
+        title, figure = drawing_of(wanted, data)
+        words = {"heading": KINDS[wanted["kind"]].heading, "caption": f"How to read {wanted['kind']}.", "title": title}
+        (folder / f"{name}.json").write_text(json.dumps(words))
+        (folder / f"{name}.svg").write_bytes(style.to_bytes(figure, "svg"))
+    return layout.sections([str(folder / f"{name}.json") for name in FIGURES])
+
+
+def shown_of(kind, data):
+    """What the page reads of a table."""
+    return json.loads(writers.to_json(table_of(kind, data)))
 
 
 def render(data, drawings, **changes):
@@ -91,8 +105,8 @@ def render(data, drawings, **changes):
         "title": "A report",
         "data": data,
         "findings": telling.tell(told(data)),
-        "sections": gallery.sections(FIGURES, drawings, CAPTIONS, data) if drawings else [],
-        "tables": [tables.make(name, data) for name in ("outliers", "share_outside", "overlap", "cuts")],
+        "sections": drawings,
+        "tables": [shown_of(name, data) for name in ("outliers", "share_outside", "overlap", "cuts")],
         "sources": pd.DataFrame(
             [{"model": "trained", "path": "model.safetensors", "n_bytes": 1234, "sha256": "ff" * 32}]
         ),
@@ -146,8 +160,8 @@ def test_every_figure_is_inside(data, drawings):
     embedded = [
         base64.b64decode(address.split(",", 1)[1]) for address in found.addresses if address.startswith("data:")
     ]
-    assert embedded == drawings
-    assert all(text in found.text for text in CAPTIONS.values())
+    assert embedded == [figure["svg"] for section in drawings for figure in section["figures"]]
+    assert all(text in found.text for text in (f"How to read {kind}." for kind in KINDS))
     assert (
         "Trained beside its random control Control: singular values of block 1, and overlaps with prose" in found.text
     )
@@ -186,7 +200,7 @@ def test_a_report_without_corpora_controls_and_experiments():
     html = render(
         alone,
         [],
-        tables=[tables.make(name, alone) for name in ("outliers", "share_outside")],
+        tables=[shown_of(name, alone) for name in ("outliers", "share_outside")],
         provenances=[{}],
     )
     assert "Alone" in Page(html).text
@@ -195,7 +209,7 @@ def test_a_report_without_corpora_controls_and_experiments():
 def test_births_are_counted_in_the_lead_and_many_are_folded():
     births = [fake_birth.FakeBirth(f"b{n}", seeds=(0,)) for n in range(6)]
     data = measurements(FakeModel("alone", n_layers=1), overlaps=False, births=births)
-    shown = [tables.make(name, data) for name in ("births", "knockouts")]
+    shown = [shown_of(name, data) for name in ("births", "knockouts")]
     html = render(data, [], tables=shown, provenances=[{}])
     found = Page(html)
     assert "Beside them 6 small transformers with 6 settings, trained here" in found.text

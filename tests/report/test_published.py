@@ -6,8 +6,7 @@ import pytest
 import yaml
 from fake_run import FakeModel, measurements, task_evaluation
 
-from weightspectra.report.kit import tables
-from weightspectra.report.published import published, published_removals
+from weightspectra.report.published import published, published_removals, published_table
 
 PRINTED = {
     "outliers": {
@@ -38,7 +37,7 @@ def test_numbers_of_the_same_repository_stand_side_by_side(data):
 
 
 def told(data, origins, printed=PRINTED):
-    return tables.beside_published(replace(data, published=printed, origins=origins))
+    return published_table.beside_published(replace(data, published=printed, origins=origins))
 
 
 def test_cells_say_found_and_published(data):

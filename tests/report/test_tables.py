@@ -4,9 +4,10 @@ import fake_ablation
 import numpy as np
 import pandas as pd
 import pytest
+from exhibited import table_of
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements, task_evaluation
 
-from weightspectra.report.kit import tables, wording, writers
+from weightspectra.report.kit import wording, writers
 from weightspectra.report.spectra import summaries
 
 
@@ -44,7 +45,7 @@ NAMES += ("compression", "prediction", "directions", "finetuning", "difference")
 
 @pytest.fixture(scope="module", params=NAMES)
 def table(request, data):
-    return tables.make(request.param, data)
+    return table_of(request.param, data)
 
 
 def cells_of(text: str, row: str, cell: str, end: str = "") -> list[list[str]]:
@@ -54,7 +55,7 @@ def cells_of(text: str, row: str, cell: str, end: str = "") -> list[list[str]]:
 
 
 def test_outliers_are_those_planted(data):
-    table = tables.make("outliers", data)
+    table = table_of("outliers", data)
     trained = table.data[table.data["model"] == "trained"].set_index(["layer", "role"])
     assert (trained["n_above"] == 4).all()
     assert (trained.xs("query", level="role")["n_below"] == 0).all()
@@ -67,7 +68,7 @@ def test_outliers_are_those_planted(data):
 
 
 def test_experts_are_summed_in_their_layer(data):
-    table = tables.make("outliers", data)
+    table = table_of("outliers", data)
     mixture = table.data[table.data["model"] == "mixture"].set_index(["layer", "role"])
     assert mixture.loc[(1, "up"), ["n_matrices", "n_above", "n_below"]].tolist() == [3, 9, 6]
     assert mixture.loc[(1, "query"), "n_above"] == 3
@@ -75,12 +76,12 @@ def test_experts_are_summed_in_their_layer(data):
 
 
 def test_shares_stand_beside_those_of_the_random_control(data):
-    block = tables.make("share_outside", data).blocks[0]
+    block = table_of("share_outside", data).blocks[0]
     assert block.cells.loc["Up", "Above, %"] == wording.percent(4 / 48)
     assert block.cells.loc["Up", "Below, %"] == wording.percent(2 / 48)
     assert block.cells.loc["Up", "Below at random, %"] == wording.percent(1 / 48)
     assert block.cells.loc["Query", "Below, %"] == wording.NOTHING
-    assert [block.heading for block in tables.make("share_outside", data).blocks] == ["Trained", "Mixture"]
+    assert [block.heading for block in table_of("share_outside", data).blocks] == ["Trained", "Mixture"]
 
 
 def test_mean_share_is_over_matrices_not_over_values():
@@ -93,14 +94,14 @@ def test_mean_share_is_over_matrices_not_over_values():
 
 
 def test_overlaps_are_counted_where_they_were_planted(data):
-    block = tables.make("overlap", data).blocks[0]
+    block = table_of("overlap", data).blocks[0]
     assert block.heading == "Trained on prose"
     assert block.cells.loc["Up"].tolist() == ["50.0 % (3 of 6)", "0 % (0 of 126)", "100.0 % (12 of 12)"]
     assert block.cells.loc["Query"].tolist() == [wording.NOTHING, "0 % (0 of 132)", "100.0 % (12 of 12)"]
 
 
 def test_costs_are_those_of_the_evaluations(data):
-    table = tables.make("cuts", data)
+    table = table_of("cuts", data)
     block = table.blocks[0]
     row = data.evaluations.query("experiment == 'deciles'").set_index("cut").loc["decile 1 of down"]
     expected = wording.interval(row["difference"], row["difference_low"], row["difference_high"])
@@ -147,7 +148,7 @@ def test_every_form_warns_of_quantised_weights(table):
 
 
 def test_wide_latex_blocks_are_shrunk_to_the_page(data):
-    wide, narrow = (writers.to_latex(tables.make(name, data)) for name in ("cuts", "overlap"))
+    wide, narrow = (writers.to_latex(table_of(name, data)) for name in ("cuts", "overlap"))
     assert wide.count("resizebox{\\linewidth}") == wide.count("\\end{tabular}\n}") == 1
     assert "resizebox" not in narrow
 
@@ -160,13 +161,13 @@ def test_latex_escapes_what_it_would_read_as_commands():
 
 def test_one_layer_without_outliers_or_control():
     lonely = measurements(FakeModel("lonely", BERT, n_layers=1, n_above=0, n_below=0), overlaps=False)
-    assert tables.make("outliers", lonely).blocks[0].cells.loc["all", "Up"] == "0 | 0"
-    shares = tables.make("share_outside", lonely).blocks[0].cells
+    assert table_of("outliers", lonely).blocks[0].cells.loc["all", "Up"] == "0 | 0"
+    shares = table_of("share_outside", lonely).blocks[0].cells
     assert shares.loc["Up", "Above, %"] == "0"
     assert shares.loc["Up", "Above at random, %"] == wording.NOTHING
 
 
 def test_a_random_model_alone_still_has_tables():
     alone = measurements(FakeModel("control"), controls={"control": "elsewhere"})
-    assert writers.to_markdown(tables.make("share_outside", alone))
-    assert tables.make("outliers", alone).blocks[0].heading == "Control"
+    assert writers.to_markdown(table_of("share_outside", alone))
+    assert table_of("outliers", alone).blocks[0].heading == "Control"

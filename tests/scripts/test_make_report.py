@@ -11,19 +11,21 @@ import conclude
 import fake_ablation
 import fake_birth
 import gather_findings
-import make_figures
+import make_figure
 import make_report
-import make_tables
+import make_table
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, frames, task_evaluation
 from plan import Plan
+from snakemake.iocontainers import Wildcards
 
 from weightspectra import contracts
 from weightspectra.report.kit.measurements import KEY, Measurements
 
-ROOT = Path(make_tables.__file__).resolve().parents[1]
+ROOT = Path(make_table.__file__).resolve().parents[1]
+TABLE, FIGURE = ("csv", "md", "tex", "json"), ("svg", "png", "json")
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
 BORN = ["births", "locator", "knockouts", "memories"]
 CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
@@ -104,7 +106,7 @@ def run(tmp_path):
     def place(path):
         return str(tmp_path / path.removeprefix("<results>/"))
 
-    inputs = {name: [place(path) for path in paths] for name, paths in plan.measurements.items()}
+    inputs = {name: [place(path) for path in paths] for name, paths in plan.presented.measurements.items()}
     known = {contract.name: contract for contract in contracts.ALL}
     for name, paths in inputs.items():
         for path in paths if name != "findings" else ():
@@ -138,30 +140,42 @@ def conclude_all(plan, place):
     gather_findings.main(SimpleNamespace(**job))
 
 
-def present(plan, place, inputs):
-    conclude_all(plan, place)
-    params = Named(
-        {"tables": plan.shown.tables, "figures": plan.shown.figures, "controls": plan.controls, "titles": plan.titles}
+def made(plan, place, kind, name):
+    """Make one table or figure as its job does, and return its files by form."""
+    shown, wildcards = plan.presented, Wildcards(fromdict={kind: name})
+    inputs = {kind: [place(path) for path in paths] for kind, paths in shown.shown_from(wildcards).items()}
+    params = SimpleNamespace(
+        **{value: getattr(shown, value)(wildcards) for value in ("maker", "entry", "named", "heading", "caption")}
     )
-    params.births, params.title, params.config = plan.config["births"], plan.config["report"]["title"], plan.config
+    script, forms = {"table": (make_table, TABLE), "figure": (make_figure, FIGURE)}[kind]
+    outputs = Named({form: place(f"<results>/{kind}s/{name}.{form}") for form in forms})
+    script.main(SimpleNamespace(input=Named(inputs), output=outputs, params=params))
+    return outputs
 
-    def files(folder, names, forms):
-        return Named({form: [place(f"<results>/{folder}/{name}.{form}") for name in names] for form in forms})
 
-    made_tables = files("tables", plan.shown.tables, ("csv", "md", "tex"))
-    made_figures = files("figures", plan.shown.figures, ("svg", "png"))
-    made_page = Named({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
-    more = {"figures": made_figures.svg, "template": plan.shown.page_template, "captions": plan.shown.captions}
-    make_tables.main(SimpleNamespace(input=Named(inputs), output=made_tables, params=params))
-    make_figures.main(SimpleNamespace(input=Named(inputs), output=made_figures, params=params))
-    make_report.main(SimpleNamespace(input=Named({**inputs, **more}), output=made_page, params=params))
-    return {path: Path(path).read_bytes() for made in (made_tables, made_figures, made_page) for path in made}
+def present(plan, place):
+    """Make every table and figure, and the report; return all bytes by path."""
+    conclude_all(plan, place)
+    shown = plan.presented
+    exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in shown.figures]
+    outputs = {exhibit: made(plan, place, *exhibit) for exhibit in exhibits}
+    page = Named({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
+    parts = {
+        **{kind: [place(path) for path in paths] for kind, paths in shown.measurements.items()},
+        **{
+            f"{kind}s": [files.json for (of, _), files in outputs.items() if of == kind] for kind in ("table", "figure")
+        },
+        "template": shown.page_template,
+    }
+    params = SimpleNamespace(title=plan.config["report"]["title"], named=shown.named_in_report, config=plan.config)
+    make_report.main(SimpleNamespace(input=Named(parts), output=page, params=params))
+    return {path: Path(path).read_bytes() for files in (*outputs.values(), page) for path in files}
 
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
-    plan, place, inputs = run
-    assert plan.shown.tables == [*ALWAYS, "overlap", *CUTTING, *BORN]
-    assert list(plan.shown.figures) == [
+    plan, place, _ = run
+    assert list(plan.presented.tables) == [*ALWAYS, "overlap", *CUTTING, *BORN]
+    assert list(plan.presented.figures) == [
         "controls-control",
         "information-trained",
         "matrix-trained-block_1-up",
@@ -177,11 +191,11 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
         *(f"births-small-{kind}" for kind in ("curves", "timeline", "knockouts", "attention")),
         "memories",
     ]
-    first = present(plan, place, inputs)
-    n_tables, n_figures = len(plan.shown.tables), len(plan.shown.figures)
-    assert len(first) == n_tables * 3 + n_figures * 2 + 2
+    first = present(plan, place)
+    n_tables, n_figures = len(plan.presented.tables), len(plan.presented.figures)
+    assert len(first) == n_tables * 4 + n_figures * 3 + 2
     assert all(first.values())
-    assert first == present(plan, place, inputs)
+    assert first == present(plan, place)
     page = first[place("<results>/report.html")].decode()
     assert page.count("data:image/svg+xml") == n_figures
     assert "makes_bulk" in page
@@ -195,32 +209,27 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
 
 
 def test_models_alone_are_presented_without_overlaps_and_costs(run):
-    _, place, inputs = run
+    _, place, _ = run
     plan = Plan({"models": {"trained": {"source": {"path": "models/trained"}}}}, root=str(ROOT))
-    few = {name: [path for path in paths if "trained" in path] for name, paths in inputs.items()}
-    cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons")
-    born = [contract.name for contract in fake_birth.CONTRACTS]
-    few |= {name: [] for name in ("overlaps", *cutting, *born)} | {"findings": inputs["findings"]}
-    made = present(plan, place, few)
-    assert plan.shown.tables == ALWAYS
-    assert list(plan.shown.figures) == ["information-trained", "spectra-trained"]
-    assert len(made) == 5 * 3 + 2 * 2 + 2
+    first = present(plan, place)
+    assert list(plan.presented.tables) == ALWAYS
+    assert list(plan.presented.figures) == ["information-trained", "spectra-trained"]
+    assert len(first) == 5 * 4 + 2 * 3 + 2
 
 
 def test_births_alone_are_presented_beside_the_checkpoints_that_are_analysed(run):
-    _, place, inputs = run
+    _, place, _ = run
     born = {
         name: {"source": {"birth": {"birth": "small", "seed": 0, "iteration": iteration}}}
         for name, iteration in (("control", 0), ("trained", 400))
     }
     plan = Plan({"models": born, "births": deepcopy(CONFIG["births"])}, root=str(ROOT))
-    cutting = ("evaluations", "predictions", "directions", "finetunings", "comparisons", "simulations")
-    made = present(plan, place, {**inputs, **{name: [] for name in ("overlaps", *cutting)}})
+    first = present(plan, place)
     assert plan.controls == {"control": "trained"}
-    assert plan.shown.tables == [*ALWAYS, "births", "locator", "knockouts"]
-    page = made[place("<results>/report.html")].decode()
+    assert list(plan.presented.tables) == [*ALWAYS, "births", "locator", "knockouts"]
+    page = first[place("<results>/report.html")].decode()
     assert "2 small transformers, trained here on a task whose memories are known" in page
-    assert b"before the induction head forms" in made[place("<results>/findings.md")].replace(b"\n   ", b" ")
+    assert b"before the induction head forms" in first[place("<results>/findings.md")].replace(b"\n   ", b" ")
 
 
 def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
@@ -233,7 +242,7 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
 
     read = contracts.Contract.read
     monkeypatch.setattr(contracts.Contract, "read", noted)
-    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles)
+    data = Measurements.read(inputs, **plan.presented.named_in_report)
     assert "spectra" not in asked
     assert {"spacings", "number_variance"}.isdisjoint(asked["levels"])
     assert "p_above" not in asked["bulk"]
@@ -241,13 +250,15 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
     assert asked["vector_tests"] == {*KEY, "side", "q_value", "participation_q_value"}
     assert "singular_values" not in asked["locations"]
     assert {"learning", "attention_maps"}.isdisjoint(asked)
-    assert data.spectra.empty
     assert data.shown_vectors.empty
+    with pytest.raises(AttributeError, match="does not declare"):
+        len(data.spectra.columns)
 
 
-def test_figures_read_vectors_and_levels_of_the_matrices_shown_and_of_their_controls(run):
+def test_figures_read_vectors_and_levels_of_the_matrix_shown_and_of_its_control(run):
     plan, _, inputs = run
-    data = Measurements.read(inputs, controls=plan.controls, titles=plan.titles, figures=plan.shown.figures.values())
+    shown = plan.presented.figures["matrix-trained-block_1-up"]
+    data = Measurements.read(inputs, **plan.presented.named_in_report, drawn=shown)
     expected = {("trained", 1, "up"), ("control", 1, "up")}
     for rows in (data.shown_vectors, data.shown_levels):
         assert set(rows[["model", "layer", "role"]].itertuples(index=False, name=None)) == expected
@@ -256,25 +267,20 @@ def test_figures_read_vectors_and_levels_of_the_matrices_shown_and_of_their_cont
     assert counted["trained"] == counted["control"] == 2 * 2 * (2 * 48 + 2 * 16 + 3 * 48)
 
 
-def test_figures_read_attention_of_the_births_whose_attention_they_show(run):
-    plan, _, inputs = run
-    figures = {name: figure for name, figure in plan.shown.figures.items() if name.startswith("births")}
-    named = {"controls": plan.controls, "titles": plan.titles, "births": plan.config["births"]}
-    data = Measurements.read(inputs, **named, figures=figures.values())
-    assert set(data.attention_maps["seed"]) == {0, 1}
-    assert data.locations["singular_values"].map(len).eq(16).all()
-    del figures["births-small-attention"]
-    without = Measurements.read(inputs, **named, figures=figures.values())
-    assert without.attention_maps.empty
-    assert len(without.learning) == 2 * 400
-    others = [{**figure, "births": ["another"]} for figure in figures.values()]
-    assert Measurements.read(inputs, **named, figures=others).locations.empty
+def test_an_exhibit_is_made_where_nothing_else_exists(run):
+    plan, place, inputs = run
+    for name, paths in inputs.items():
+        for path in paths if name not in ("matrices", "bulk") else ():
+            Path(path).unlink()
+    assert Path(made(plan, place, "table", "outliers").csv).stat().st_size
+    with pytest.raises(FileNotFoundError):
+        made(plan, place, "table", "tails")
 
 
 def test_presenting_loads_no_deep_learning_library():
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT / 'src')!r}, {str(ROOT / 'scripts')!r}]\n"
-        "import conclude, gather_findings, make_tables, make_figures, make_report\n"
+        "import conclude, gather_findings, make_table, make_figure, make_report\n"
         "sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -288,7 +294,7 @@ def test_figures_are_named_after_blocks_and_corpora_only_where_there_are_several
         "observe": {"models": ["trained"], "corpora": corpora},
         "report": {"blocks": blocks},
     }
-    names = [name for name in Plan(deepcopy(config), root=str(ROOT)).shown.figures if name.startswith("spectra")]
+    names = [name for name in Plan(deepcopy(config), root=str(ROOT)).presented.figures if name.startswith("spectra")]
     if blocks:
         assert names == [f"spectra-trained-block_{b}-{corpus}" for b in (0, 1) for corpus in ("prose", "verse")]
     else:

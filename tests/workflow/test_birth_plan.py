@@ -5,8 +5,9 @@ import yaml
 from configurations import with_value
 from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
 
-DRAWN = {"make_tables", "make_figures", "make_report", "all"}
+DRAWN = {"make_table", "make_figure", "make_report", "all"}
 PRESENTATION = {"conclude", "gather_findings", *DRAWN}
+OF_ONE_BIRTH = {**dict.fromkeys(PRESENTATION, 1), "make_table": 3}
 OF_RUNS = {"probe_birth", "score_locator", *PRESENTATION}
 OF_MODELS = {
     *("fetch_model", "extract_weights", "decompose", "simulate_nulls", "score_vectors", "fit_bulk", "fit_levels"),
@@ -73,24 +74,24 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize(
     ("path", "value", "jobs"),
     [
-        ("births/base/title", "Base", dict.fromkeys(DRAWN, 1)),
-        ("models/last/title", "Trained", dict.fromkeys(DRAWN, 1)),
-        ("report/births/accuracy/births", ["base"], dict.fromkeys(DRAWN - {"make_tables"}, 1)),
-        ("births/base/probe/n_sequences", 8, {"probe_birth": 5, "score_locator": 4, **dict.fromkeys(PRESENTATION, 1)}),
+        ("births/base/title", "Base", {**dict.fromkeys(DRAWN, 1), "make_table": 3}),
+        ("models/last/title", "Trained", {**dict.fromkeys(DRAWN, 1), "make_table": 11, "make_figure": 7}),
+        ("report/births/accuracy/births", ["base"], dict.fromkeys(DRAWN - {"make_table"}, 1)),
+        ("births/base/probe/n_sequences", 8, {"probe_birth": 5, "score_locator": 4, **OF_ONE_BIRTH}),
         (
             "births/wide/probe/n_sequences",
             8,
-            {"probe_birth": 2, "score_locator": 2, **dict.fromkeys(PRESENTATION, 1)},
+            {"probe_birth": 2, "score_locator": 2, **OF_ONE_BIRTH},
         ),
         (
             "births/wide/seeds",
             [0, 1, 5],
-            {"train_birth": 1, "probe_birth": 1, "score_locator": 1, **dict.fromkeys(PRESENTATION, 1)},
+            {"train_birth": 1, "probe_birth": 1, "score_locator": 1, **OF_ONE_BIRTH},
         ),
         (
             "births/wide/training/batch_size",
             16,
-            {"train_birth": 2, "probe_birth": 2, "score_locator": 2, **dict.fromkeys(PRESENTATION, 1)},
+            {"train_birth": 2, "probe_birth": 2, "score_locator": 2, **OF_ONE_BIRTH},
         ),
         ("memories/n_seeds", 9, {"simulate_memories": 1, **dict.fromkeys(DRAWN, 1)}),
         ("report/title", "Mine", {"make_report": 1, "all": 1}),

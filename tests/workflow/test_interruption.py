@@ -38,8 +38,8 @@ STAGES = {
     "simulate_memories": ["simulations.parquet"],
     "conclude/births": ["findings/births.parquet"],
     "gather_findings": ["findings.parquet", "report.html"],
-    "make_tables": ["tables/outliers.md", "report.html"],
-    "make_figures": ["figures/spectra-llama.svg", "report.html"],
+    "make_table/outliers": ["tables/outliers.md", "report.html"],
+    "make_figure/spectra-llama": ["figures/spectra-llama.svg", "report.html"],
     "make_report": ["report.html"],
 }
 """From the log of a job to results without which it has to run (again, if it ended beside an earlier one)."""

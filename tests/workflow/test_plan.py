@@ -11,7 +11,7 @@ from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
 
 from weightspectra.base.provenance import digest
 
-DRAWN = {"make_tables", "make_figures", "make_report", "all"}
+DRAWN = {"make_table", "make_figure", "make_report", "all"}
 PRESENTATION = {"conclude", "gather_findings", *DRAWN}
 OF_BULK = {"fit_bulk", "fit_levels", "measure_tails", "map_information"}
 AGAINST_NOISE = {"simulate_nulls", "score_vectors", *OF_BULK}
@@ -131,7 +131,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished):
         ("randomness/level", 0.1, {*OF_BULK, "score_vectors", "evaluate_cuts", *PRESENTATION}),
         ("randomness/window", 9, {"score_vectors", "map_information", *PRESENTATION}),
         ("randomness/n_permutations", 39, {"permute_entries", *OF_BULK, "evaluate_cuts", *PRESENTATION}),
-        ("report/matrices", [{"model": "bert", "layer": 0, "role": "up"}], {"make_figures", "make_report", "all"}),
+        ("report/matrices", [{"model": "bert", "layer": 0, "role": "up"}], {"make_figure", "make_report", "all"}),
         (
             "experiments/new",
             {"models": ["llama"], "corpus": "text", "cuts": [{"remove": {"deciles": [1]}, "layers": [0]}]},

@@ -53,13 +53,13 @@ def test_the_initial_checkpoint_is_the_control_of_the_last_one_of_its_run():
     nulls = {model: plan.nulls_of(SimpleNamespace(model=model)) for model in BIRTHS["models"]}
     assert nulls["first"] == nulls["last"] == "<results>/nulls/last.parquet"
     assert nulls["other"] == "<results>/nulls/other.parquet"
-    assert plan.shown.figures["controls-first"] == {
+    assert plan.presented.figures["controls-first"] == {
         "kind": "controls",
         "model": "last",
         "control": "first",
         "block": None,
     }
-    assert plan.titles["last"] == "Trained"
+    assert plan.presented.named_in_report["titles"]["last"] == "Trained"
     assert plan.original_of(SimpleNamespace(model="first")) == ["<results>/births/base/seed-0.parquet"]
 
 
@@ -68,7 +68,7 @@ def test_a_control_of_its_own_kind_stands_before_a_drawn_one():
     config["models"] = {"drawn": {"source": {"random": {"like": "last"}}}, **config["models"]}
     plan = Plan(config, root=str(ROOT))
     assert plan.controls == {"first": "last", "drawn": "last"}
-    assert plan.shown.figures["information-last"]["control"] == "first"
+    assert plan.presented.figures["information-last"]["control"] == "first"
 
 
 def test_a_text_is_found_in_the_home_folder(tmp_path, monkeypatch):

@@ -1,85 +1,84 @@
 """Report: every table and figure, and one page that holds them.
 
-make_tables   out: tables/*.{csv,md,tex}
-make_figures  out: figures/*.{svg,png}
-make_report   out: report.html, findings.md
+make_table   out: tables/{table}.{csv,md,tex,json}
+make_figure  out: figures/{figure}.{svg,png,json}
+make_report  out: report.html, findings.md
+
+Each table and figure reads what it shows and nothing else; src/weightspectra/report/exhibits.py lists them.
 """
 
 
-rule make_tables:
+rule make_table:
     input:
-        **plan.measurements,
+        unpack(plan.presented.shown_from),
     output:
-        csv=[
-            report(
-                f"<results>/tables/{name}.csv",
-                category="Tables",
-                caption=f"../report/{name}.rst",
-                labels={"table": name.replace("_", " ")},
-            )
-            for name in plan.shown.tables
-        ],
-        md=expand("<results>/tables/{name}.md", name=plan.shown.tables),
-        tex=expand("<results>/tables/{name}.tex", name=plan.shown.tables),
+        csv=report(
+            "<results>/tables/{table}.csv",
+            category="Tables",
+            caption="../report/exhibit.rst",
+            labels=plan.presented.labels,
+        ),
+        md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
+        json="<results>/tables/{table}.json",
     log:
-        "<logs>/make_tables.log",
+        "<logs>/make_table/{table}.log",
     conda:
         "../../envs/weightspectra.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        code=plan.code("make_tables"),
-        tables=plan.shown.tables,
-        controls=plan.controls,
-        titles=plan.titles,
-        births=config["births"],
+        code=plan.presented.code,
+        maker=plan.presented.maker,
+        entry=plan.presented.entry,
+        named=plan.presented.named,
+        caption=plan.presented.caption,
     message:
-        "Write the tables"
+        "Write the table {wildcards.table}"
     script:
-        "../../scripts/make_tables.py"
+        "../../scripts/make_table.py"
 
 
-rule make_figures:
+rule make_figure:
     input:
-        **plan.measurements,
+        unpack(plan.presented.shown_from),
     output:
-        svg=[
-            report(
-                f"<results>/figures/{name}.svg",
-                category="Figures",
-                caption=f"../report/{figure['kind']}.rst",
-                labels=plan.shown.figure_labels(name),
-            )
-            for name, figure in plan.shown.figures.items()
-        ],
-        png=expand("<results>/figures/{name}.png", name=plan.shown.figures),
+        svg=report(
+            "<results>/figures/{figure}.svg",
+            category="Figures",
+            caption="../report/exhibit.rst",
+            labels=plan.presented.labels,
+        ),
+        png="<results>/figures/{figure}.png",
+        json="<results>/figures/{figure}.json",
     log:
-        "<logs>/make_figures.log",
+        "<logs>/make_figure/{figure}.log",
     conda:
         "../../envs/weightspectra.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        code=plan.code("make_figures"),
-        figures=plan.shown.figures,
-        controls=plan.controls,
-        titles=plan.titles,
-        births=config["births"],
+        code=plan.presented.code,
+        maker=plan.presented.maker,
+        entry=plan.presented.entry,
+        named=plan.presented.named,
+        heading=plan.presented.heading,
+        caption=plan.presented.caption,
     message:
-        "Draw the figures"
+        "Draw the figure {wildcards.figure}"
     script:
-        "../../scripts/make_figures.py"
+        "../../scripts/make_figure.py"
 
 
 rule make_report:
     input:
-        **plan.measurements,
-        tables=expand("<results>/tables/{name}.md", name=plan.shown.tables),
-        figures=expand("<results>/figures/{name}.svg", name=plan.shown.figures),
-        template=plan.shown.page_template,
-        captions=plan.shown.captions,
+        **plan.presented.measurements,
+        tables=expand("<results>/tables/{name}.json", name=plan.presented.tables),
+        figures=expand("<results>/figures/{name}.json", name=plan.presented.figures),
+        drawings=expand("<results>/figures/{name}.svg", name=plan.presented.figures),
+        template=plan.presented.page_template,
     output:
         page=report(
             "<results>/report.html",
@@ -97,11 +96,7 @@ rule make_report:
         runtime=30,
     params:
         code=plan.code("make_report"),
-        tables=plan.shown.tables,
-        figures=plan.shown.figures,
-        controls=plan.controls,
-        titles=plan.titles,
-        births=config["births"],
+        named=plan.presented.named_in_report,
         title=lookup(dpath="report/title", within=config),
         config=config,
     message:

@@ -9,9 +9,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from weightspectra.report.births import birth_axes
+from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_words import missing
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.spectra.panels import where
 
 SPELLED = {" ": "␣", "\n": "↵", "\t": "⇥"}
 FIRST, LATER = "#e69f00", "#d55e00"
@@ -132,3 +135,10 @@ def _explain(figure: Figure) -> None:
         weight = "normal" if text.startswith("frame") else "bold"
         place = ((LEFT + x) / style.FULL_WIDTH, 0.23 / height)
         figure.text(*place, text, color=colour, va="center", fontsize=6.5, fontweight=weight)
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw where the one birth that an entry names looks."""
+    [name] = entry["births"]
+    title = f"{birth_settings.title(data.births, name)}: attention in the beginning of a sequence"
+    return Drawing(title, attention_figure(where(data.attention_maps, {"birth": name})))

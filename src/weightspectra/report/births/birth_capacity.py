@@ -10,8 +10,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import MATRICES, Births, missing
+from weightspectra.report.births.birth_words import MATRICES, Births, births_of, missing, who
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 MATRIX = "output_2"
 GREY, PALE = "#8a8a8a", "#e8a57a"
@@ -149,3 +151,10 @@ def _load_axis(axes: Axes, rows: pd.DataFrame) -> None:
         axes.minorticks_off()
     axes.set_xticks(loads, [f"{load:.2g}" for load in loads])
     axes.set_xlabel("memories per dimension $N/d$")
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the capacity of the births that an entry names."""
+    births = births_of(entry, data)
+    title = f"{who(births)}: located values, recall and strengths against memories per dimension"
+    return Drawing(title, capacity_figure(data.locations, data.probes, births))

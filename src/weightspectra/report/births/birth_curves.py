@@ -11,8 +11,10 @@ from matplotlib.lines import Line2D
 
 from weightspectra.report.births import birth_axes
 from weightspectra.report.births.birth_settings import released
-from weightspectra.report.births.birth_words import UNITS, Births, probe, sign_of, titles
+from weightspectra.report.births.birth_words import UNITS, Births, births_of, listed_probes, probe, sign_of, titles, who
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 LEFT, RIGHT, TOP, GAP, BETWEEN = 0.5, 0.18, 0.26, 0.42, 0.36
 HEIGHTS = {1: 1.9, 2: 1.7, 3: 1.45}
@@ -110,3 +112,10 @@ def _handles(rows: pd.DataFrame, births: Births) -> list[Line2D]:
         upright: dict[str, Any] = {"color": style.MUTED, "marker": "|", "markersize": 7, "linestyle": "none"}
         handles.append(birth_axes.handle("frozen part begins to learn", markeredgewidth=0.7, **upright))
     return handles
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the probes that an entry names of the births that it names."""
+    births = births_of(entry, data)
+    title = f"{who(births)}: {listed_probes(entry['probes'])} over the iterations"
+    return Drawing(title, curves_figure(data.probes, births, entry["probes"]))

@@ -11,9 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weightspectra.conclusions.births.events import last_of
-from weightspectra.report.births import birth_axes
+from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.spectra.panels import where
 
 CUTS = {
     "keep_located": ("located values only", "o", True),
@@ -161,3 +164,10 @@ def _handles() -> list[Line2D]:
     untouched = birth_axes.handle("no cut", color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED)
     ring = birth_axes.handle("as many as located", marker="o", markerfacecolor="none", markersize=7, **muted)
     return [*handles, untouched, ring]
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the knockouts of the one birth that an entry names."""
+    [name] = entry["births"]
+    title = f"{birth_settings.title(data.births, name)}: what is left of accuracy after cuts of trained matrices"
+    return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), data.births[name]))

@@ -13,6 +13,8 @@ from weightspectra.report.births import birth_axes
 from weightspectra.report.births.birth_words import MATRICES, missing
 from weightspectra.report.cuts.cost_figure import ramp
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 EDGES = {"largest": ("largest", "#0072b2", "o"), "smallest": ("smallest", "#e69f00", "s")}
 TRIALS = {
@@ -195,3 +197,9 @@ def _log_axis(axes: Axes, values: Sequence[float]) -> None:
 def _legend(axes: Axes, handles: Sequence[Line2D]) -> None:
     if handles:
         axes.legend(handles=list(handles), loc="upper left", bbox_to_anchor=(1.0, 1.03), labelspacing=0.35)
+
+
+def draw(_: Entry, data: Measurements) -> Drawing:
+    """Draw all simulations."""
+    title = "Sums of outer products and single gradient steps, beside what theory says"
+    return Drawing(title, memories_figure(data.simulations))

@@ -11,8 +11,10 @@ from matplotlib.lines import Line2D
 
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import UNITS, Births, probe, sign_of
+from weightspectra.report.births.birth_words import UNITS, Births, births_of, listed_probes, probe, sign_of, who
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 SETTINGS = {
     "dimension": ("model", "dimension $d$"),
@@ -39,6 +41,14 @@ SPELLED = {
 """How to spell a setting that tells one series of births from another."""
 
 LEFT, RIGHT, TOP, GAP, BETWEEN, HEIGHT = 0.5, 0.12, 0.26, 0.42, 0.62, 1.6
+
+AGAINST = {
+    "dimension": "the dimension",
+    "n_triggers": "the number of triggers",
+    "offset": "the frequent characters skipped",
+    "length": "the length of a sequence",
+}
+"""What a title calls each setting."""
 
 
 def scaling_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str], against: str) -> Figure:
@@ -138,3 +148,10 @@ def _handles(rows: pd.DataFrame, labels: Sequence[str]) -> list[Line2D]:
     dot: dict[str, Any] = {"marker": marker, "markersize": 1.8, "markeredgewidth": 0, "linestyle": "none"}
     handles.append(birth_axes.handle("a seed", color=colour if len(labels) == 1 else style.MUTED, **dot))
     return [*handles, birth_axes.chance_handle()] if rows["chance"].notna().any() else handles
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the probes of the births that an entry names ``against`` one of their settings."""
+    births = births_of(entry, data)
+    title = f"{who(births)}: {listed_probes(entry['probes'])} against {AGAINST[entry['against']]}"
+    return Drawing(title, scaling_figure(data.probes, births, entry["probes"], entry["against"]))

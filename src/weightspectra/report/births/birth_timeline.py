@@ -12,10 +12,13 @@ from matplotlib.patches import Patch
 
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.conclusions.births.events import FORMED, INDUCTION, formed_from, located_from
-from weightspectra.report.births import birth_axes
+from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_settings import released
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices, recall_of
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.spectra.panels import where
 
 COLOURS = {WEIGHTS[matrix]: sign.colour for matrix, sign in MATRICES.items()}
 """Of the parameters that hold known memories."""
@@ -205,3 +208,14 @@ def _line(colour: str, label: str, width: float = 1.1) -> Line2D:
 
 def _legend(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.03), labelspacing=0.35)
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the timeline of the one birth that an entry names."""
+    [name] = entry["births"]
+    title = birth_settings.title(data.births, name)
+    located, probes = (where(rows, {"birth": name}) for rows in (data.locations, data.probes))
+    return Drawing(
+        f"{title}: located values, skills and singular values over the iterations",
+        timeline_figure(located, probes, data.births[name], title),
+    )

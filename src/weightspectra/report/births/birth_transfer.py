@@ -9,8 +9,10 @@ from matplotlib.lines import Line2D
 
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import Births, missing, titles
+from weightspectra.report.births.birth_words import Births, births_of, missing, titles, who
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 TESTS = {"uniform": ("uniform outputs", "#0072b2", "o"), "bigram": ("bigram outputs", "#d55e00", "s")}
 ROW, TOP, BOTTOM, NUMBERS = 0.34, 0.24, 0.62, 1.5
@@ -85,3 +87,10 @@ def _handles(rows: pd.DataFrame) -> list[Line2D]:
     handles.append(birth_axes.handle("filled: as in training", **muted))
     handles.append(birth_axes.handle("open: other than in training", markerfacecolor="white", **muted))
     return [*handles, birth_axes.chance_handle()] if rows["chance"].notna().any() else handles
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the transfer of the births that an entry names."""
+    births = births_of(entry, data)
+    title = f"{who(births)}: in-context accuracy on uniform and on bigram outputs"
+    return Drawing(title, transfer_figure(data.probes, births))

@@ -7,6 +7,9 @@ import pandas as pd
 
 from weightspectra.report.births import birth_settings
 from weightspectra.report.births.birth_summaries import MATRIX_TITLES
+from weightspectra.report.kit import wording
+from weightspectra.report.kit.exhibit import Entry
+from weightspectra.report.kit.measurements import Measurements
 
 Births = Mapping[str, Mapping[str, Any]]
 """From the name of each birth to its entry of the configuration."""
@@ -64,6 +67,9 @@ PROBES = {
     "attends_answer_repeats_first": Probe("Self-repeats: early layer at answer"),
 }
 
+MAX_NAMED = 4
+"""Births up to which a title names each."""
+
 UNITS = {"share": "share", "loss": "nats", "divergence": "nats"}
 
 RECALLS = {
@@ -112,3 +118,20 @@ def plain(title: str) -> str:
 def missing(names: Iterable[str]) -> str:
     """Say that nothing of this was measured."""
     return f"Nothing to draw: no rows of {', '.join(names)}."
+
+
+def births_of(entry: Entry, data: Measurements) -> Births:
+    """Return the births that an exhibit's entry names."""
+    return {name: data.births[name] for name in entry["births"]}
+
+
+def who(births: Births) -> str:
+    """Name the births, or say how many there are."""
+    named = titles(births)
+    return wording.listing(named) if len(named) <= MAX_NAMED else f"{len(named)} trainings"
+
+
+def listed_probes(names: Iterable[str]) -> str:
+    """List what probes are called, in the middle of a sentence."""
+    named = [plain(probe(name).title) for name in names]
+    return wording.listing([name[0].lower() + name[1:] for name in named])

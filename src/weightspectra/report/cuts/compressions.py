@@ -14,6 +14,7 @@ from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.cut_tables import MARK, MARKED, change_with_interval
 from weightspectra.report.kit import style, wording
 from weightspectra.report.kit.change_axis import spelled
+from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table, by_model
 
@@ -204,3 +205,10 @@ def round_values(low: float, high: float) -> Sequence[float]:
     if last - first > 6:
         found = found[:: int(np.ceil((last - first) / 6))]
     return [value for value in found if low <= value <= high]
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the compressions of one model's experiment."""
+    experiment, rows = costs.of_entry(entry, data)
+    title = f"{data.titles[entry['model']]}: compression, {experiment}"
+    return Drawing(title, compression_figure(rows, compressions(rows, data.matrices)))

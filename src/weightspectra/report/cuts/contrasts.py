@@ -16,6 +16,7 @@ from weightspectra.report.cuts.cut_tables import MARK
 from weightspectra.report.findings.cuts.controls import KINDS
 from weightspectra.report.kit import style, wording
 from weightspectra.report.kit.change_axis import change_axis, reaches
+from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import Block, Table, by_model
 
@@ -186,3 +187,10 @@ def _legend(figure: Figure, kinds: set[str], n_cuts: int) -> None:
     sign.set_label(f"open: no significant change (q > {SIGNIFICANT})")
     title = f"the {MAX_CUTS} of {n_cuts} cuts that change most" if n_cuts > MAX_CUTS else None
     figure.legend(handles=[*handles, sign], loc="lower center", ncols=5, title=title, columnspacing=1.2)
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the contrasts of one model's experiment."""
+    experiment, rows = costs.of_entry(entry, data)
+    title = f"{data.titles[entry['model']]}: cuts beside their matched controls, {experiment}"
+    return Drawing(title, contrast_figure(rows))

@@ -18,6 +18,8 @@ from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.decile_map import draw_map, map_height
 from weightspectra.report.kit import style
 from weightspectra.report.kit.change_axis import ChangeAxis, change_axis, reaches
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 
 ATTENTION = ("query", "key", "value", "attention_output")
 SCOPE_TITLES = {
@@ -273,3 +275,10 @@ def _box(figure: Figure, left: float, bottom: float, width: float, height: float
     """Return a place given in inches as shares of the figure."""
     whole = figure.get_figheight()
     return left / style.FULL_WIDTH, bottom / whole, width / style.FULL_WIDTH, height / whole
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw one model's experiment."""
+    experiment, rows = costs.of_entry(entry, data)
+    title = f"{data.titles[entry['model']]}: what removing singular values costs, {experiment}"
+    return Drawing(title, cost_figure(rows))

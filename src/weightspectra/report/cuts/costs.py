@@ -2,10 +2,12 @@
 
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, groups, smallest_p
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, groups, smallest_p
 from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.contracts import EVALUATIONS, ROLES
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.exhibit import Entry
+from weightspectra.report.kit.measurements import Measurements
 
 NO_PLACE = "Change"
 """Column of cuts that share a cell of what would be their grid, so that each has a row of its own."""
@@ -131,3 +133,10 @@ def flattened(rows: pd.DataFrame) -> pd.DataFrame:
         roles=rows["roles"].map("+".join),
         layers=[" ".join(map(str, layers)) for layers in rows["layers"]],
     )
+
+
+def of_entry(entry: Entry, data: Measurements) -> tuple[str, pd.DataFrame]:
+    """Return of an entry's model and experiment how a title ends, and the rows of the main metric."""
+    rows = data.evaluations
+    [chosen] = experiments(rows[(rows["model"] == entry["model"]) & (rows["experiment"] == entry["experiment"])])
+    return f"{entry['experiment']} ({describe(untouched(chosen))})", chosen

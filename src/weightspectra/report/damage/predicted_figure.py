@@ -9,10 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
+from weightspectra.conclusions.prediction import measured
 from weightspectra.report.cuts.decile_map import draw_map, map_height
-from weightspectra.report.damage.predictions import correlation
+from weightspectra.report.damage.predictions import agreement, correlation
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.wording import ROLE_TITLES
+from weightspectra.report.spectra.panels import where
 
 TITLE = "Prediction, not measurement: increase of the loss (nats per token) if one decile of one matrix goes"
 RIGHT = 0.72
@@ -115,3 +119,11 @@ def _agreement(group: pd.DataFrame, agreement: pd.DataFrame) -> str:
         return f"{len(group)} cuts"
     row = chosen.iloc[0]
     return f"ρ = {correlation(row['correlation'], row['low'], row['high'])}"
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw what is predicted of one model on one corpus."""
+    rows = where(data.predictions, {"model": entry["model"], "corpus": entry["corpus"]})
+    title = f"{data.titles[entry['model']]}: damage predicted on {entry['corpus']}, not measured"
+    found = agreement(data.findings, model=entry["model"], corpus=entry["corpus"])
+    return Drawing(title, predicted_figure(rows, measured(rows, data.evaluations), found))

@@ -12,8 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weightspectra.conclusions.differences import relative
+from weightspectra.report.finetuning.differences import pair
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.wording import ROLE_TITLES
+from weightspectra.report.spectra.panels import where
 from weightspectra.report.spectra.summaries import ordered_roles
 
 SIDES = ("left", "right")
@@ -164,3 +168,9 @@ def _handles(rows: pd.DataFrame, colours: dict[int, str]) -> list[Line2D | Patch
         Patch(color=style.NULL, label="chance, 95 %"),
         Line2D([], [], color=style.OUTSIDE, linewidth=0.6, linestyle=DASHED, label="noise bound"),
     ]
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw one comparison."""
+    rows = where(data.comparisons, {"comparison": entry["comparison"]})
+    return Drawing(f"What changed, {pair(data, rows)}", difference_figure(rows))

@@ -8,9 +8,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weightspectra.conclusions.families import SIGNIFICANT
-from weightspectra.report.finetuning.effects import BAND_SDS
+from weightspectra.report.finetuning.effects import BAND_SDS, effects
 from weightspectra.report.finetuning.finetuning_tables import ORDERS
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.spectra.panels import where
 
 SIGNS = {"remove_first": ("#0072b2", "o", -0.1), "remove_last": ("#d55e00", "s", 0.1)}
 MAX_COLUMNS = 4
@@ -106,3 +109,11 @@ def _handles(effects: pd.DataFrame) -> list[Line2D | Patch]:
     sign = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", markersize=3.4, linestyle="none")
     sign.set_label(label)
     return [*handles, sign]
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw one fine-tuning of one model."""
+    model, name = entry["model"], entry["finetuning"]
+    title = f"{data.titles[model]}: accuracy on {name} by decile removed, before or after fine-tuning"
+    rows = where(data.finetunings, {"model": model, "finetuning": name})
+    return Drawing(title, finetuning_figure(effects(rows, data.findings)))

@@ -1,6 +1,6 @@
 """What a report is made from."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ import yaml
 from weightspectra import contracts
 from weightspectra.conclusions.storage import storage
 from weightspectra.report.kit.storage import notices
-from weightspectra.report.spectra.summaries import KEY
+
+_SCALARS = (
+    *(contracts.MATRICES, contracts.BULK, contracts.HEAD_TESTS, contracts.TAILS),
+    *(contracts.CLEANING, contracts.INFORMATION, contracts.OVERLAPS),
+)
+"""Contracts of which columns of lists are never presented."""
+
+_DRAWN = (contracts.LEVELS, contracts.LOCATIONS)
+"""Contracts of which columns of lists are presented in figures only."""
 
 _WHOLE = (
     *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
@@ -21,19 +29,34 @@ _WHOLE = (
 )
 """Contracts of which every column is presented."""
 
+_ONLY_DRAWN = (contracts.SPECTRA, contracts.ATTENTION_MAPS)
+"""Contracts that are presented in figures only."""
+
+
+class _Unread:
+    """What stands for the rows of a contract that an exhibit does not declare to read."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no '{name}': the exhibit does not declare that it reads these measurements")
+
+
+UNREAD: Any = _Unread()
+
+KEY = ["model", *contracts.KEY_COLUMNS]
+"""Columns that name one weight matrix."""
+
 Shown = tuple[str, int, str]
 """Model, layer and role of a matrix that a figure shows closely."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that a report is made from: the rows of the contracts, and the names of the models.
+    """What exhibits and findings are made from: rows of the contracts, and the names of the models.
 
     Attributes
     ----------
     matrices, bulk, levels, head_tests, tails, cleaning, information, overlaps : DataFrame
-        Rows of the contracts of these names, without the columns that hold a
-        list for each matrix; the last may be empty.
+        Rows of the contracts of these names, without the columns that hold a list for each matrix.
     evaluations, predictions, directions, finetunings, comparisons : DataFrame
         Rows of the contracts of these names with all columns; each may be empty.
     probes, knockouts, simulations : DataFrame
@@ -41,15 +64,12 @@ class Measurements:
     findings : DataFrame
         Rows of ``contracts.FINDINGS``: every test, interval and verdict.
     locations : DataFrame
-        Rows of ``contracts.LOCATIONS``: without lists and of all births, or
-        whole and of the births that are drawn.
-    learning, attention_maps : DataFrame
-        Rows of these contracts of the births that are drawn, and of those whose attention is; none for tables.
+        Rows of ``contracts.LOCATIONS``; with lists for figures.
+    attention_maps, spectra : DataFrame
+        Rows of these contracts; for figures only.
     vector_counts : DataFrame
         From ``contracts.VECTOR_TESTS``, one row per matrix and side:
         see :func:`count_vectors`.
-    spectra : DataFrame
-        Rows of ``contracts.SPECTRA``; none if there is nothing to draw.
     shown_levels, shown_vectors : DataFrame
         All columns of ``contracts.LEVELS``, and those of
         ``contracts.VECTOR_TESTS`` that are drawn, for the matrices shown closely.
@@ -65,35 +85,34 @@ class Measurements:
         Published numbers to compare with, as in ``config/published/``; may be empty.
     """
 
-    matrices: pd.DataFrame
-    bulk: pd.DataFrame
-    levels: pd.DataFrame
-    vector_counts: pd.DataFrame
-    head_tests: pd.DataFrame
-    tails: pd.DataFrame
-    cleaning: pd.DataFrame
-    information: pd.DataFrame
-    overlaps: pd.DataFrame
-    evaluations: pd.DataFrame
-    predictions: pd.DataFrame
-    directions: pd.DataFrame
-    finetunings: pd.DataFrame
-    comparisons: pd.DataFrame
-    learning: pd.DataFrame
-    probes: pd.DataFrame
-    attention_maps: pd.DataFrame
-    locations: pd.DataFrame
-    knockouts: pd.DataFrame
-    simulations: pd.DataFrame
-    findings: pd.DataFrame
-    spectra: pd.DataFrame
-    shown_levels: pd.DataFrame
-    shown_vectors: pd.DataFrame
     controls: Mapping[str, str]
     titles: Mapping[str, str]
-    origins: Mapping[str, str] = field(default_factory=dict)
     births: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
+    matrices: pd.DataFrame = UNREAD
+    bulk: pd.DataFrame = UNREAD
+    levels: pd.DataFrame = UNREAD
+    vector_counts: pd.DataFrame = UNREAD
+    head_tests: pd.DataFrame = UNREAD
+    tails: pd.DataFrame = UNREAD
+    cleaning: pd.DataFrame = UNREAD
+    information: pd.DataFrame = UNREAD
+    overlaps: pd.DataFrame = UNREAD
+    evaluations: pd.DataFrame = UNREAD
+    predictions: pd.DataFrame = UNREAD
+    directions: pd.DataFrame = UNREAD
+    finetunings: pd.DataFrame = UNREAD
+    comparisons: pd.DataFrame = UNREAD
+    probes: pd.DataFrame = UNREAD
+    attention_maps: pd.DataFrame = UNREAD
+    locations: pd.DataFrame = UNREAD
+    knockouts: pd.DataFrame = UNREAD
+    simulations: pd.DataFrame = UNREAD
+    findings: pd.DataFrame = UNREAD
+    spectra: pd.DataFrame = UNREAD
+    shown_levels: pd.DataFrame = UNREAD
+    shown_vectors: pd.DataFrame = UNREAD
 
     @classmethod
     def read(
@@ -103,51 +122,43 @@ class Measurements:
         controls: Mapping[str, str],
         titles: Mapping[str, str],
         births: Mapping[str, Mapping[str, Any]] | None = None,
-        figures: Iterable[Mapping[str, Any]] = (),
+        drawn: Mapping[str, Any] | None = None,
     ) -> "Measurements":
-        """Read the contracts from their files, listed under the names of the attributes; no files are no rows.
+        """Read contracts from their files, listed under the contracts' names; no files are no rows.
 
         Parameters
         ----------
         files : mapping
-            From the name of each contract to its files; beside them ``published``.
+            From the name of each contract to read to its files; beside them ``sources`` and ``published``.
         controls, titles, births : mapping
             As the attributes.
-        figures : iterable of mapping
-            What the figures to draw show. Without any, whole spectra,
-            single vectors and levels, and lists of births are not read.
+        drawn : mapping, optional
+            The entry of the figure to draw. Without any, whole spectra, single
+            vectors and lists are not read.
         """
-        wanted = list(figures)
-        frames = {
-            contract.name: _read(contract, files[contract.name], _scalars(contract))
-            for contract in (
-                *(contracts.MATRICES, contracts.BULK, contracts.LEVELS, contracts.HEAD_TESTS, contracts.TAILS),
-                *(contracts.CLEANING, contracts.INFORMATION, contracts.OVERLAPS),
-            )
-        }
-        for contract in _WHOLE:
-            frames[contract.name] = _read(contract, files[contract.name])
-        frames |= _drawn_births(files, wanted) if wanted else _tabulated_births(files)
-        frames["spectra"] = _read(contracts.SPECTRA, files["spectra"] if wanted else [])
-        shown = _shown_closely(wanted, controls)
-        levels = _read(contracts.LEVELS, files["levels"] if shown else [])
-        frames["shown_levels"] = _those(levels, shown)
-        frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
-        sources = [contracts.read_provenance(path)["sources"] for path in files["sources"]]
+        frames = {}
+        for contract in (*_SCALARS, *_DRAWN, *_WHOLE, *(_ONLY_DRAWN if drawn else ())):
+            if contract.name in files:
+                lists = contract in _WHOLE or (drawn and contract not in _SCALARS)
+                frames[contract.name] = _read(contract, files[contract.name], None if lists else _scalars(contract))
+        shown = _shown_closely(drawn or {})
+        if "levels" in files:
+            frames["shown_levels"] = _those(frames["levels"], shown)
+        if "vector_tests" in files:
+            frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
+        sources = [contracts.read_provenance(path)["sources"] for path in files.get("sources", ())]
         known = {name: source for found in sources for name, source in found.items() if name in titles}
-        origins = {name: source["name"] for name, source in known.items()}
-        published = {
-            table: printed
-            for path in files.get("published", ())
-            for table, printed in yaml.safe_load(Path(path).read_text()).items()
-        }
         return cls(
             **frames,
             controls=controls,
             titles=titles,
-            origins=origins,
+            origins={name: source["name"] for name, source in known.items()},
             births=births or {},
-            published=published,
+            published={
+                table: printed
+                for path in files.get("published", ())
+                for table, printed in yaml.safe_load(Path(path).read_text()).items()
+            },
         )
 
     @property
@@ -208,35 +219,12 @@ def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown])
     )
 
 
-def _tabulated_births(files: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
-    return {
-        "learning": _read(contracts.LEARNING, []),
-        "attention_maps": _read(contracts.ATTENTION_MAPS, []),
-        "locations": _read(contracts.LOCATIONS, files["locations"], _scalars(contracts.LOCATIONS)),
-    }
-
-
-def _drawn_births(files: Mapping[str, Sequence[str]], figures: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
-    """Read of each birth what the figures that name it need: attention only where that is what they show."""
-    drawn = {birth for wanted in figures for birth in wanted.get("births", ())}
-    looked = {birth for wanted in figures if "attention" in wanted["kind"] for birth in wanted.get("births", ())}
-    whole = ((contracts.LEARNING, drawn), (contracts.ATTENTION_MAPS, looked), (contracts.LOCATIONS, drawn))
-    return {
-        contract.name: _read(contract, [path for path in files[contract.name] if _tells_of(contract, path, births)])
-        for contract, births in whole
-    }
-
-
-def _tells_of(contract: contracts.Contract, path: str, births: Collection[str]) -> bool:
-    return bool(births) and bool(contract.read(path, ["birth"])["birth"].isin(births).any())
-
-
-def _shown_closely(figures: Iterable[Mapping[str, Any]], controls: Mapping[str, str]) -> set[Shown]:
-    """Return the matrices that close-ups show, and the same ones of the random controls."""
-    named = {(wanted["model"], wanted["block"], wanted["role"]) for wanted in figures if wanted["kind"] == "matrix"}
-    return named | {
-        (control, layer, role) for model, layer, role in named for control, like in controls.items() if like == model
-    }
+def _shown_closely(drawn: Mapping[str, Any]) -> set[Shown]:
+    """Return the matrix that a close-up shows, and the same one of the random control."""
+    if drawn.get("kind") != "matrix":
+        return set()
+    models = (drawn["model"], drawn["control"])
+    return {(model, drawn["block"], drawn["role"]) for model in models if model is not None}
 
 
 def _those(rows: pd.DataFrame, shown: Collection[Shown]) -> pd.DataFrame:

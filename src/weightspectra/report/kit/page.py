@@ -12,7 +12,6 @@ from weightspectra.conclusions.storage import storage
 from weightspectra.report.findings.finding import Finding
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.kit.table import Table
 
 _TEXTS = ("corpus:", "characters:")
 """How the names of texts begin in a file's provenance."""
@@ -25,10 +24,11 @@ def render(
     data: Measurements,
     findings: Sequence[Finding],
     sections: Sequence[Mapping[str, Any]],
-    tables: Sequence[Table],
+    tables: Sequence[Mapping[str, Any]],
     sources: pd.DataFrame,
     provenances: Sequence[Mapping[str, Any]],
     configuration: Mapping[str, Any],
+    missing: Mapping[str, str] | None = None,
 ) -> str:
     """Fill the template.
 
@@ -40,14 +40,17 @@ def render(
     data : Measurements
     findings : sequence of Finding
     sections : sequence of mapping
-        The figures, as :func:`weightspectra.report.kit.gallery.sections` gathers them.
-    tables : sequence of Table
+        As :func:`weightspectra.report.kit.layout.sections` gathers the figures.
+    tables : sequence of mapping
+        As :func:`weightspectra.report.kit.writers.to_json` tells of them.
     sources : DataFrame
         Rows of ``contracts.SOURCES`` of all models.
     provenances : sequence of mapping
         What every file that was read says of its making.
     configuration : mapping
         The whole configuration, shown as YAML.
+    missing : mapping, optional
+        From each table and figure that could not be made to the reason.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def render(
         notices=data.notices,
         findings=findings,
         sections=sections,
-        tables=[_with_lines(table) for table in tables],
+        tables=tables,
+        missing=missing or {},
         models=_models(data, sources, provenances),
         corpora=_corpora(provenances),
         steps=_steps(provenances),
@@ -93,22 +97,6 @@ def _lead(data: Measurements) -> str:
         f"{text} Beside them {wording.count(n_runs, 'small transformer')}{settings}, trained here on a task whose "
         "memories are known."
     )
-
-
-def _with_lines(table: Table) -> dict[str, Any]:
-    blocks = [
-        {
-            "heading": block.heading,
-            "stub": block.stub,
-            "cells": block.cells,
-            "words": [name in block.words for name in block.cells.columns],
-            "lines": list(zip(block.cells.index, block.cells.to_numpy(), strict=True)),
-            "folded": block.folded,
-        }
-        for block in table.blocks
-    ]
-    shown, folded = ([block for block in blocks if block["folded"] is held] for held in (False, True))
-    return {"name": table.name, "title": table.title, "notes": table.notes, "blocks": shown, "folded": folded}
 
 
 def _models(

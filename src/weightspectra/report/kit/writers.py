@@ -1,5 +1,6 @@
-"""A table as CSV, Markdown and LaTeX: deterministic text, nothing but the table."""
+"""A table as CSV, Markdown, LaTeX and JSON: deterministic text, nothing but the table."""
 
+import json
 import re
 
 import pandas as pd
@@ -60,6 +61,22 @@ def to_latex(table: Table) -> str:
     notes = " ".join(escape_latex(note) for note in [*table.notes, *table.warnings])
     parts += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\footnotesize {notes}}}", "\\end{table*}"]
     return "\n".join(parts) + "\n"
+
+
+def to_json(table: Table) -> str:
+    """Return what a page shows of a table: its title, blocks and notes, every cell as people read it."""
+    blocks = [
+        {
+            "heading": block.heading,
+            "columns": _head(block),
+            "words": [name in block.words for name in block.cells.columns],
+            "lines": _rows(block),
+            "folded": block.folded,
+        }
+        for block in table.blocks
+    ]
+    shown = {"name": table.name, "title": table.title, "blocks": blocks, "notes": list(table.notes)}
+    return json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
 
 
 def escape_latex(text: str) -> str:

@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.wording import MINUS, ROLE_TITLES, whole_percent
-from weightspectra.report.spectra.noise_summaries import REGIONS
+from weightspectra.report.spectra.noise_summaries import REGIONS, information_by_layer
+from weightspectra.report.spectra.panels import beside, where
 from weightspectra.report.spectra.summaries import ordered_roles
 
 COLOURS = "YlGnBu"
@@ -171,4 +174,18 @@ def _explain(figure: Figure, models: Sequence[pd.DataFrame], trained_title: str,
     hatched.set(facecolor=colormaps[COLOURS](0.0))
     figure.legend(
         handles=[hatched], loc="lower right", bbox_to_anchor=(1 - 0.05 / style.FULL_WIDTH, 0.02 / height), borderpad=0
+    )
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw the information map of a model, beside that of its control where there is one."""
+    layers, control = information_by_layer(data.information), entry["control"]
+    return Drawing(
+        f"{data.titles[entry['model']]}{beside(entry, data)}: directions that noise does not explain",
+        information_figure(
+            where(layers, {"model": entry["model"]}),
+            where(layers, {"model": control}) if control else None,
+            trained_title=data.titles[entry["model"]],
+            random_title=data.titles[control] if control else "",
+        ),
     )

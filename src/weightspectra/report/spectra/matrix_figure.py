@@ -10,8 +10,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.wording import ROLE_TITLES
 from weightspectra.report.spectra import matrix_panels
-from weightspectra.report.spectra.close_ups import CloseUp
+from weightspectra.report.spectra.close_ups import CloseUp, close_up
+from weightspectra.report.spectra.panels import beside, expert
 
 X_LABELS = ("singular value / noise scale", "rank of singular value", "spacing", "length $L$")
 Y_LABELS = ("density", "p-value, window mean", "density", r"number variance $\Sigma^2(L)$")
@@ -147,3 +151,15 @@ def _legends(figure: Figure, lowest: Sequence[Axes], matrices: Sequence[CloseUp]
         box = axes.get_position()
         anchor = (box.x0 - 0.02, box.y0 - 0.3 / height)
         figure.legend(handles=handles, loc="upper left", bbox_to_anchor=anchor, borderpad=0, labelspacing=0.25)
+
+
+def draw(entry: Entry, data: Measurements) -> Drawing:
+    """Draw one matrix of a model, beside that of its control where there is one."""
+    place = (entry["block"], entry["role"])
+    trained = close_up(data, entry["model"], *place)
+    random = close_up(data, entry["control"], *place) if entry["control"] else None
+    matrix = f"layer {entry['block']}, {ROLE_TITLES[entry['role']].lower()}{expert(entry, data)}"
+    return Drawing(
+        f"{data.titles[entry['model']]}{beside(entry, data)}: {matrix}",
+        matrix_figure(trained, random, window=entry["window"]),
+    )

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.contracts import ROLES
-from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.summaries import KEY
+from weightspectra.report.kit.measurements import KEY, Measurements
 
 REGIONS = ("smallest tenth", "middle", "largest tenth")
 

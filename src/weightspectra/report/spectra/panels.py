@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.contracts import ROLES
+from weightspectra.report.kit.exhibit import Entry
+from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.wording import ROLE_TITLES
 
 
@@ -65,21 +67,23 @@ class Panel:
 
 
 def of_block(
-    spectra: pd.DataFrame, bulk: pd.DataFrame, overlaps: pd.DataFrame, *, model: str, layer: int | None
+    spectra: pd.DataFrame, bulk: pd.DataFrame, overlaps: pd.DataFrame | None, *, model: str, layer: int | None
 ) -> list[Panel]:
     """Collect the matrices of one block, in the order of their roles; of experts, the first.
 
     Parameters
     ----------
     spectra, bulk, overlaps : DataFrame
-        Rows of the contracts of these names; overlaps of one corpus, or none.
+        Rows of the contracts of these names; overlaps of one corpus, or None.
     model : str
     layer : int, optional
         The block; the middle one if none is given.
     """
     here = {"model": model, "layer": middle_layer(bulk, model) if layer is None else layer, "expert": 0}
     values: dict[str, np.ndarray] = dict(where(spectra, here)[["role", "singular_values"]].itertuples(index=False))
-    aligned = {str(role): rows for role, rows in where(overlaps, here).groupby("role")}
+    aligned = {}
+    if overlaps is not None:
+        aligned = {str(role): rows for role, rows in where(overlaps, here).groupby("role")}
     fits = {fit["role"]: fit for fit in where(bulk, here).to_dict("records")}
     return [
         Panel(
@@ -125,3 +129,24 @@ def where(rows: pd.DataFrame, wanted: Mapping[str, object]) -> pd.DataFrame:
     for name, value in wanted.items():
         chosen &= rows[name] == value
     return rows[chosen]
+
+
+def of_entry(entry: Entry, data: Measurements, name: str, corpus: str | None = None) -> list[Panel]:
+    """Collect an entry's block of its ``model`` or of its ``control``, with overlaps of one corpus or none."""
+    overlaps = where(data.overlaps, {"corpus": corpus}) if corpus else None
+    return of_block(data.spectra, data.bulk, overlaps, model=entry[name], layer=entry["block"])
+
+
+def beside(entry: Entry, data: Measurements) -> str:
+    """Say whose control stands beside the model."""
+    return f" beside its random control {data.titles[entry['control']]}" if entry["control"] else ""
+
+
+def expert(entry: Entry, data: Measurements) -> str:
+    """Say which expert is shown, of a model that has several."""
+    return ", expert 0" if (data.bulk.loc[data.bulk["model"] == entry["model"], "expert"] > 0).any() else ""
+
+
+def block_of(entry: Entry, data: Measurements) -> int:
+    """Return which block an entry shows."""
+    return middle_layer(data.bulk, entry["model"]) if entry["block"] is None else int(entry["block"])

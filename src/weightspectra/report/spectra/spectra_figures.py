@@ -11,6 +11,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import Drawing, Entry
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.spectra import panels
 from weightspectra.report.spectra.panels import Panel, densities, tiled_bins
 from weightspectra.spectra.law.marchenko_pastur import density
 
@@ -239,3 +242,33 @@ def _legend(
         axes[n_used].legend(handles=handles, loc="upper left", borderaxespad=0)
     else:
         figure.legend(handles=handles, loc="lower center", ncols=len(handles))
+
+
+def spectra(entry: Entry, data: Measurements) -> Drawing:
+    """Draw one block of a model with its control, if there is one, and overlaps with a corpus, if it names one."""
+    trained = panels.of_entry(entry, data, "model", entry["corpus"])
+    random = panels.of_entry(entry, data, "control", entry["corpus"]) if entry["control"] else []
+    controls = {panel.role: panel for panel in random}
+    corpus = f", and overlaps with {entry['corpus']}" if entry["corpus"] else ""
+    model = data.titles[entry["model"]] + panels.beside(entry, data)
+    block = f"{panels.block_of(entry, data)}{panels.expert(entry, data)}"
+    return Drawing(
+        f"{model}: singular values of block {block}{corpus}",
+        spectra_figure([panel.beside(controls.get(panel.role)) for panel in trained]),
+    )
+
+
+def controls(entry: Entry, data: Measurements) -> Drawing:
+    """Draw two matrices of one block of a model beside those of its control."""
+    trained = panels.square_and_rectangular(panels.of_entry(entry, data, "model"))
+    random = {panel.role: panel for panel in panels.of_entry(entry, data, "control")}
+    model = data.titles[entry["model"]] + panels.beside(entry, data)
+    return Drawing(
+        f"{model}, block {panels.block_of(entry, data)}{panels.expert(entry, data)}",
+        controls_figure(
+            trained,
+            [random[panel.role] for panel in trained],
+            trained_title=data.titles[entry["model"]],
+            random_title=data.titles[entry["control"]],
+        ),
+    )

@@ -2,9 +2,7 @@
 
 import pandas as pd
 
-from weightspectra.contracts import KEY_COLUMNS, ROLES
-
-KEY = ["model", *KEY_COLUMNS]
+from weightspectra.contracts import ROLES
 
 
 def ordered_roles(names: pd.Series) -> list[str]:

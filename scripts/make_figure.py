@@ -1,0 +1,25 @@
+"""Draws one figure as SVG and PNG, and writes the words that the page puts around it."""
+
+import json
+
+from weightspectra.base import job
+from weightspectra.base.atomic import replace_file
+from weightspectra.report.kit import style
+from weightspectra.report.kit.exhibit import maker_of
+from weightspectra.report.kit.measurements import Measurements
+
+
+def main(smk):
+    """Read what the figure shows; draw it."""
+    data = Measurements.read(dict(smk.input.items()), **smk.params.named, drawn=smk.params.entry)
+    title, figure = maker_of(smk.params.maker)(smk.params.entry, data)
+    words = {"heading": smk.params.heading, "caption": smk.params.caption, "title": title}
+    forms = {form: style.to_bytes(figure, form) for form in ("svg", "png")}
+    forms["json"] = json.dumps(words, ensure_ascii=False, indent=1).encode()
+    for form, content in forms.items():
+        with replace_file(getattr(smk.output, form)) as stream:
+            stream.write(content)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)

@@ -1,0 +1,233 @@
+"""Where every artifact lies and what it is of: pure functions of the resolved configuration.
+
+Paths begin with one of Snakemake's path variables (``<results>``), which the workflow fills in.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from weightspectra.ablation.settings import Experiment
+    from weightspectra.config.configuration import Configuration
+
+OF_A_MODEL = ("sources", "bulk", "levels", "tails", "cleaning", "information")
+"""Kinds of measurements with one file for each model."""
+
+OF_A_PART = ("matrices", "spectra", "vector_tests", "head_tests")
+"""Kinds of measurements with one file for each part of a model."""
+
+NAMED_BY = {
+    "model": ("model", "control", "tuned", "models"),
+    "corpus": ("corpus",),
+    "experiment": ("experiment", "experiments"),
+    "finetuning": ("finetuning",),
+    "comparison": ("comparison",),
+    "birth": ("births",),
+}
+"""From what an artifact can be of to the keys under which an exhibit's entry names it."""
+
+
+class Artifact(NamedTuple):
+    """One file: its path, and what of the configuration it is of (``{"model": "bert", "corpus": "prose"}``)."""
+
+    path: str
+    of: Mapping[str, str]
+
+
+def parts(configuration: "Configuration", model: str) -> list[str]:
+    """Return the names of a model's parts: ``00-of-02``, ``01-of-02``."""
+    count = configuration.models[model].parts
+    return [f"{part:02d}-of-{count:02d}" for part in range(count)]
+
+
+def parts_of(configuration: "Configuration", kind: str, models: Iterable[str]) -> list[str]:
+    """Return the files of one kind that hold the parts of these models."""
+    return [f"<results>/{kind}/{model}/part-{part}.parquet" for model in models for part in parts(configuration, model)]
+
+
+def titles(configuration: "Configuration") -> dict[str, str]:
+    """Return from each model to what tables and figures call it."""
+    return {name: model.title or name for name, model in configuration.models.items()}
+
+
+def controls(configuration: "Configuration") -> dict[str, str]:
+    """Return from each random control to the model that it is made like.
+
+    The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
+    """
+    sources = {name: model.source for name, model in configuration.models.items()}
+    born = {name: source.birth for name, source in sources.items() if source.birth}
+    last: dict[tuple[str, int], str] = {}
+    for name, checkpoint in sorted(born.items(), key=lambda item: item[1].iteration):
+        if checkpoint.iteration:
+            last[checkpoint.birth, checkpoint.seed] = name
+    runs = {name: (spec.birth, spec.seed) for name, spec in born.items() if not spec.iteration}
+    initial = {name: last[run] for name, run in runs.items() if run in last}
+    return initial | {name: source.random.like for name, source in sources.items() if source.random}
+
+
+def observed(configuration: "Configuration") -> list[tuple[str, str]]:
+    """Return the (model, corpus) pairs to observe."""
+    return [(model, corpus) for model in configuration.observe.models for corpus in configuration.observe.corpora]
+
+
+def evaluated(configuration: "Configuration") -> list[tuple[str, str]]:
+    """Return the (model, experiment) pairs to evaluate."""
+    return [(model, name) for name, experiment in configuration.experiments.items() for model in experiment.models]
+
+
+def predicted(configuration: "Configuration") -> list[tuple[str, str]]:
+    """Return the (model, corpus) pairs whose damage to predict."""
+    return [(model, corpus) for model in configuration.predict.models for corpus in configuration.predict.corpora]
+
+
+def finetuned(configuration: "Configuration") -> list[tuple[str, str]]:
+    """Return the (model, fine-tuning) pairs to run."""
+    return [(model, name) for name, finetuning in configuration.finetunings.items() for model in finetuning.models]
+
+
+def born(configuration: "Configuration") -> list[tuple[str, int]]:
+    """Return the (birth, seed) pairs to train."""
+    return [(name, seed) for name, birth in configuration.births.items() for seed in birth.seeds]
+
+
+def located(configuration: "Configuration") -> list[tuple[str, int]]:
+    """Return the (birth, seed) pairs on which the locator is scored."""
+    return [(name, seed) for name, seed in born(configuration) if configuration.births[name].probe.locate]
+
+
+def measurements(configuration: "Configuration") -> dict[str, list[Artifact]]:
+    """Return every file that something is shown from, by kind: the name of its contract."""
+    models = list(configuration.models)
+
+    def pairs(kind: str, second: str, wanted: Iterable[tuple[str, str]]) -> list[Artifact]:
+        return [
+            Artifact(f"<results>/{kind}/{model}/{name}.parquet", {"model": model, second: name})
+            for model, name in wanted
+        ]
+
+    def runs(kind: str, wanted: Iterable[tuple[str, int]]) -> list[Artifact]:
+        return [Artifact(f"<results>/{kind}/{birth}/seed-{seed}.parquet", {"birth": birth}) for birth, seed in wanted]
+
+    def of_models(kind: str) -> list[Artifact]:
+        return [Artifact(f"<results>/{kind}/{model}.parquet", {"model": model}) for model in models]
+
+    def of_parts(kind: str) -> list[Artifact]:
+        return [Artifact(path, {"model": model}) for model in models for path in parts_of(configuration, kind, [model])]
+
+    return {
+        "sources": of_models("sources"),
+        "matrices": of_parts("matrices"),
+        "spectra": of_parts("spectra"),
+        "bulk": of_models("bulk"),
+        "levels": of_models("levels"),
+        "vector_tests": of_parts("vector_tests"),
+        "head_tests": of_parts("head_tests"),
+        "tails": of_models("tails"),
+        "cleaning": of_models("cleaning"),
+        "information": of_models("information"),
+        "overlaps": pairs("overlaps", "corpus", observed(configuration)),
+        "evaluations": pairs("evaluations", "experiment", evaluated(configuration)),
+        "predictions": pairs("predictions", "corpus", predicted(configuration)),
+        "directions": pairs("directions", "corpus", predicted(configuration)),
+        "finetunings": pairs("finetunings", "finetuning", finetuned(configuration)),
+        "comparisons": [
+            Artifact(f"<results>/comparisons/{name}.parquet", {"comparison": name})
+            for name in configuration.comparisons
+        ],
+        "learning": runs("learning", born(configuration)),
+        "probes": runs("probes", born(configuration)),
+        "attention_maps": runs("attention_maps", born(configuration)),
+        "locations": runs("locations", located(configuration)),
+        "knockouts": runs("knockouts", located(configuration)),
+        "simulations": [Artifact("<results>/simulations.parquet", {})] if configuration.memories.dimensions else [],
+    }
+
+
+def copies(configuration: "Configuration") -> dict[str, str]:
+    """Return from each noisier copy to the model that it is a copy of."""
+    sources = {name: model.source for name, model in configuration.models.items()}
+    return {name: source.renoised.like for name, source in sources.items() if source.renoised}
+
+
+def conclusions(configuration: "Configuration") -> dict[str, dict[str, list[str]]]:
+    """Return the files that each subject's conclusions are drawn from, by kind; a subject without any is left out.
+
+    Only files that speak of it, so that a task that is refused, or a corpus that is missing, stops only what is
+    concluded from it.
+    """
+    everything = {kind: [artifact.path for artifact in found] for kind, found in measurements(configuration).items()}
+    models = list(dict.fromkeys(model for model, _ in observed(configuration)))
+    copied = {*copies(configuration), *copies(configuration).values()}
+
+    def those(*kinds: str) -> dict[str, list[str]]:
+        return {kind: everything[kind] for kind in kinds}
+
+    def evaluations(wanted: Callable[[str, "Experiment"], Any]) -> dict[str, list[str]]:
+        pairs = [(m, n) for m, n in evaluated(configuration) if wanted(m, configuration.experiments[n])]
+        return {"evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in pairs]}
+
+    found = {
+        "bounds": those("bulk", "matrices"),
+        "ends": those("information", "vector_tests", "bulk", "matrices"),
+        "overlap": {**those("overlaps"), "bulk": [f"<results>/bulk/{model}.parquet" for model in models]},
+        "costs": evaluations(lambda _, experiment: experiment.metrics),
+        "controls": evaluations(lambda _, experiment: any(cut.controls for cut in experiment.cuts)),
+        "tasks": evaluations(lambda _, experiment: experiment.tasks or experiment.probes),
+        "copies": evaluations(lambda model, _: model in copied),
+        "compression": evaluations(lambda _, experiment: any(cut.compress for cut in experiment.cuts)),
+        "prediction": {
+            **those("predictions", "directions"),
+            **evaluations(lambda model, told: model in configuration.predict.models and told.metrics),
+        },
+        "finetuning": those("finetunings"),
+        "differences": those("comparisons"),
+        "births": those("probes", "locations", "knockouts"),
+        "storage": those("matrices", "bulk"),
+    }
+    return {subject: files for subject, files in found.items() if any(files.values())}
+
+
+def names(entry: Mapping[str, Any], kind: str) -> set[str]:
+    """Return the models, corpora, births ... that an exhibit's entry names; empty if it names none of that kind."""
+    found = [entry[key] for key in NAMED_BY[kind] if entry.get(key) is not None]
+    return {name for value in found for name in ([value] if isinstance(value, str) else value)}
+
+
+def read_by(configuration: "Configuration", kinds: Iterable[str], entry: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the files of these kinds that are of what an exhibit's entry names.
+
+    What the entry has a key for, even one with None, must be named there; where it has no such key, all files count.
+    """
+    asked = {kind: names(entry, kind) for kind, keys in NAMED_BY.items() if set(keys) & entry.keys()}
+    known = measurements(configuration)
+    return {
+        kind: [
+            artifact.path
+            for artifact in known[kind]
+            if all(artifact.of[subject] in allowed for subject, allowed in asked.items() if subject in artifact.of)
+        ]
+        for kind in kinds
+    }
+
+
+def kept(configuration: "Configuration") -> list[str]:
+    """Return every file to keep: one that is missing is made again, even if all that follows from it is there."""
+    models = list(configuration.models)
+    made_like = controls(configuration)
+    vectors = ["weights", "vectors"] if configuration.keep_weights else ["vectors"]
+    return [
+        *(artifact.path for files in measurements(configuration).values() for artifact in files),
+        "<results>/findings.parquet",
+        *(f"<results>/nulls/{model}.parquet" for model in models if model not in made_like),
+        *(path for kind in vectors for path in parts_of(configuration, kind, models)),
+        *(f"<results>/births/{birth}/seed-{seed}.parquet" for birth, seed in born(configuration)),
+        *(f"<results>/characters/{birth}.parquet" for birth in configuration.births),
+        *(f"<results>/tasks/{task}.parquet" for task in configuration.tasks),
+        *(f"<results>/data_sets/{name}.parquet" for name in configuration.data_sets),
+        *(
+            f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
+            for model, corpus in observed(configuration)
+            for part in parts(configuration, model)
+        ),
+    ]

@@ -1,0 +1,69 @@
+"""What an exhibit is: a table or figure, what it reads, and where it is made.
+
+Declarations are read whenever the workflow is planned, so they import nothing that draws or computes: the function that
+makes an exhibit is named, and imported by the job that calls it.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from weightspectra.config.configuration import Configuration
+
+CHAPTERS = Path(__file__).parents[1]
+
+Entry = Mapping[str, Any]
+"""What one exhibit shows: its ``kind``, and names from the configuration under the keys of ``artifacts.NAMED_BY``."""
+
+Entries = Callable[["Configuration"], dict[str, Entry]]
+
+
+class Exhibit(NamedTuple):
+    """One kind of table or figure.
+
+    Attributes
+    ----------
+    kind : str
+        Its name; ``workflow/report/{kind}.rst`` says how to read it.
+    maker : str
+        Chapter, module and function: ``spectra.bulk_tables:outliers``. The function gets
+        the entry and the measurements, and returns a Table or a Drawing.
+    reads : tuple of str
+        The kinds of artifacts it is made from.
+    entries : callable
+        From a configuration to the exhibits of this kind that it asks for: from the name of each to its entry.
+    heading : str
+        Over figures of this kind, on the page.
+    findings : tuple of str
+        The subjects whose conclusions it shows.
+    """
+
+    kind: str
+    maker: str
+    reads: tuple[str, ...]
+    entries: Entries
+    heading: str = ""
+    findings: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> Path:
+        """The file of its maker."""
+        return CHAPTERS.joinpath(*self.maker.partition(":")[0].split(".")).with_suffix(".py")
+
+
+class Drawing(NamedTuple):
+    """A figure, and the line that says what it shows."""
+
+    title: str
+    figure: "Figure"
+
+
+def maker_of(maker: str) -> Callable[[Entry, Any], Any]:
+    """Import the function that makes an exhibit."""
+    module, _, name = maker.partition(":")
+    made: Callable[[Entry, Any], Any] = getattr(import_module(f"weightspectra.report.{module}"), name)
+    return made
