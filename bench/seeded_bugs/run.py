@@ -90,52 +90,57 @@ def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> lis
 
 
 def check_passing(copy: Path, wing: str, scripts: list[str]) -> None:
-    """Stop where the tests of a wing fail without a bug: they would catch everything."""
-    if fails(copy, near_tests(copy, wing, scripts)):
-        raise SystemExit(f"the tests of {wing} fail without any bug; mend them first")
+    """Stop where a test of a wing fails without a bug: it would catch everything."""
+    if failing := first_failure(copy, near_tests(copy, wing, scripts)):
+        raise SystemExit(f"{failing} fails without any bug; mend it first")
 
 
 def tried(copy: Path, bug: Bug, tests: list[str]) -> bool:
-    """Tell whether tests fail with a bug in place, say so, and take the bug out again."""
+    """Tell whether a test fails with a bug in place, say which, and take the bug out again."""
     path, start = copy / "src" / "weightspectra" / bug.file, time.monotonic()
     text = path.read_text()
     if text.count(bug.old) != 1:
         raise SystemExit(f"{bug}: found {text.count(bug.old)} places instead of one")
     path.write_text(text.replace(bug.old, bug.new))
     try:
-        caught = fails(copy, tests)
+        failing = first_failure(copy, tests)
     finally:
         path.write_text(text)
-    print(f"{'caught' if caught else 'MISSED'} {time.monotonic() - start:4.0f} s  {bug}", flush=True)
-    return caught
+    taken = f"{time.monotonic() - start:4.0f} s"
+    print(f"{'caught' if failing else 'MISSED'} {taken}  {bug}" + f"  ({failing})" * bool(failing), flush=True)
+    return bool(failing)
 
 
-def fails(copy: Path, tests: list[str]) -> bool:
-    """Run tests in a fork and tell whether one of them failed, or kept it for too long."""
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(copy, tests))
+def first_failure(copy: Path, tests: list[str]) -> str:
+    """Run tests in a fork and name the first that fails or keeps it for too long; nothing if all pass."""
+    said = copy / "said-by-pytest"
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(copy, tests, said))
     process.start()
     process.join(LONGEST_SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
-        return True
+        return "it hangs"
+    lines = said.read_text(errors="replace").splitlines()
     if process.exitcode not in (*FINE, *FAILED):
-        raise SystemExit(f"pytest did not run the tests, it ended with {process.exitcode}")
-    return process.exitcode in FAILED
+        raise SystemExit("\n".join([*lines, "pytest could not run the tests"]))
+    named = [line.split()[1] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return (named or ["a test"])[0] if process.exitcode in FAILED else ""
 
 
-def _run(copy: Path, tests: list[str]) -> None:
+def _run(copy: Path, tests: list[str], said: Path) -> None:
     os.chdir(copy)
     sys.dont_write_bytecode = True  # a file that changes twice within a second would be read from its stale bytecode
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
+    with open(said, "w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
     code = UNKNOWN
     try:
         # Plugins that the heavy imports brought along cannot be rewritten any more, which is said in a warning.
         quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *quiet, *tests])
     finally:
+        sys.stdout.flush()
         os._exit(code)
 
 
