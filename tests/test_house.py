@@ -70,6 +70,7 @@ def reachable(module):
 
 
 EXPECTED = {
+    ("report", "config"): "what a configuration shows is declared beside what shows it",
     ("models", "birth"): "a birth's checkpoint is one more architecture to load",
     ("sources", "models"): "a folder's weights are held against the headers of the checkpoint's files",
 }

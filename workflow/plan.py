@@ -56,7 +56,7 @@ class Plan:
         self.config = config
         self.root = Path(root)
         self.presented = Presented(self.settings, config, self.root)
-        self.controls = artifacts.controls(self.settings)
+        self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
 

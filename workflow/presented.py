@@ -109,7 +109,7 @@ class Presented:
         return kinds[self.entry(wildcards)["kind"]]
 
     def _named(self, models: set[str], births: set[str]) -> dict[str, Any]:
-        controls, titles = artifacts.controls(self.settings), artifacts.titles(self.settings)
+        controls, titles = artifacts.random_controls(self.settings), artifacts.titles(self.settings)
         return {
             "titles": {name: title for name, title in titles.items() if name in models},
             "controls": {name: like for name, like in controls.items() if name in models},

@@ -1,8 +1,10 @@
 """The whole workflow on tiny models, from their folders to the report."""
 
+import re
+
 import pytest
 from configurations import with_value
-from snake import artifacts, assert_same, plan, run, write_config
+from snake import artifacts, assert_same, copy_workflow, plan, run, write_config
 
 from weightspectra import contracts
 
@@ -98,3 +100,18 @@ def test_what_the_files_make_impossible_is_refused_in_one_line(path, value, targ
     errors = {line for line in output.splitlines() if line.startswith("error: ")}
     assert [line for line in errors if message in line], output[-3000:]
     assert "Traceback" not in output
+
+
+def test_a_failed_job_stops_only_the_exhibits_that_need_it(copied, config_file, tmp_path):
+    root = copy_workflow(tmp_path / "workflow")
+    (root / "scripts" / "compare_models.py").write_text("raise SystemExit('no comparison today')\n")
+    options = ("--configfile", config_file, "--keep-going")
+    code, output = run(copied, *options, root=root)
+    assert code == 1, output
+    page = (copied / "results" / "report.html").read_text()
+    absent = re.findall(r"<li>((?:table|figure) [\w-]+): see (logs/[\w/]+\.log)</li>", page)
+    log = "logs/compare_models/training.log"
+    assert absent == [("table difference", log), ("figure difference-training", log)]
+    assert '<h3 id="outliers">' in page
+    assert '<h3 id="difference">' not in page
+    assert plan(copied, "--configfile", config_file, root=root)["make_report"] == 1

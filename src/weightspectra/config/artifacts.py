@@ -50,7 +50,7 @@ def titles(configuration: "Configuration") -> dict[str, str]:
     return {name: model.title or name for name, model in configuration.models.items()}
 
 
-def controls(configuration: "Configuration") -> dict[str, str]:
+def random_controls(configuration: "Configuration") -> dict[str, str]:
     """Return from each random control to the model that it is made like.
 
     The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
@@ -91,7 +91,7 @@ def born(configuration: "Configuration") -> list[tuple[str, int]]:
     return [(name, seed) for name, birth in configuration.births.items() for seed in birth.seeds]
 
 
-def located(configuration: "Configuration") -> list[tuple[str, int]]:
+def located_births(configuration: "Configuration") -> list[tuple[str, int]]:
     """Return the (birth, seed) pairs on which the locator is scored."""
     return [(name, seed) for name, seed in born(configuration) if configuration.births[name].probe.locate]
 
@@ -138,8 +138,8 @@ def measurements(configuration: "Configuration") -> dict[str, list[Artifact]]:
         "learning": runs("learning", born(configuration)),
         "probes": runs("probes", born(configuration)),
         "attention_maps": runs("attention_maps", born(configuration)),
-        "locations": runs("locations", located(configuration)),
-        "knockouts": runs("knockouts", located(configuration)),
+        "locations": runs("locations", located_births(configuration)),
+        "knockouts": runs("knockouts", located_births(configuration)),
         "simulations": [Artifact("<results>/simulations.parquet", {})] if configuration.memories.dimensions else [],
     }
 
@@ -214,7 +214,7 @@ def read_by(configuration: "Configuration", kinds: Iterable[str], entry: Mapping
 def kept(configuration: "Configuration") -> list[str]:
     """Return every file to keep: one that is missing is made again, even if all that follows from it is there."""
     models = list(configuration.models)
-    made_like = controls(configuration)
+    made_like = random_controls(configuration)
     vectors = ["weights", "vectors"] if configuration.keep_weights else ["vectors"]
     return [
         *(artifact.path for files in measurements(configuration).values() for artifact in files),

@@ -31,7 +31,7 @@ def _located(kind: str) -> Entries:
     """Return the entries of a table of the births whose memories are known."""
 
     def entries(configuration: "Configuration") -> dict[str, Entry]:
-        births = dict.fromkeys(name for name, _ in artifacts.located(configuration))
+        births = dict.fromkeys(name for name, _ in artifacts.located_births(configuration))
         return {kind: {"births": [*births]}} if births else {}
 
     return entries

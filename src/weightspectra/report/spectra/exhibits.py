@@ -23,14 +23,14 @@ def _overlap(configuration: "Configuration") -> dict[str, Entry]:
 
 def _control_of(configuration: "Configuration", model: str) -> str | None:
     """Return the first random control of a model, if there is one."""
-    return next((name for name, like in artifacts.controls(configuration).items() if like == model), None)
+    return next((name for name, like in artifacts.random_controls(configuration).items() if like == model), None)
 
 
 def _controls(configuration: "Configuration") -> dict[str, Entry]:
     blocks = configuration.report.blocks
     return {
         f"controls-{control}": {"model": model, "control": control, "block": blocks.get(model, (None,))[0]}
-        for control, model in artifacts.controls(configuration).items()
+        for control, model in artifacts.random_controls(configuration).items()
     }
 
 
@@ -38,7 +38,7 @@ def _information(configuration: "Configuration") -> dict[str, Entry]:
     return {
         f"information-{model}": {"model": model, "control": _control_of(configuration, model)}
         for model in configuration.models
-        if model not in artifacts.controls(configuration)
+        if model not in artifacts.random_controls(configuration)
     }
 
 
@@ -57,7 +57,7 @@ def _matrices(configuration: "Configuration") -> dict[str, Entry]:
 
 def _spectra(configuration: "Configuration") -> dict[str, Entry]:
     found: dict[str, Entry] = {}
-    controls = artifacts.controls(configuration)
+    controls = artifacts.random_controls(configuration)
     for model in (name for name in configuration.models if name not in controls):
         corpora: list[str | None] = [corpus for name, corpus in artifacts.observed(configuration) if name == model]
         for block in configuration.report.blocks.get(model, (None,)):
