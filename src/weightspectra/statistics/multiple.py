@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -31,6 +30,9 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     found = np.array(p_values, dtype=np.float64)
     tested = np.isfinite(found)
     if tested.any():
+        # Here, since it takes a second to load and many a job needs no more of this module than a level.
+        from scipy.stats import false_discovery_control
+
         found[tested] = false_discovery_control(found[tested])
     return found
 
