@@ -101,7 +101,7 @@ def job(rule: str, folder: Path, source: Path, settings: dict[str, float]) -> Si
         "measure_tails": (files("spectra", "matrices", "bulk"), files("tails")),
         "map_information": (files("spectra", "bulk", vectors="vector_tests"), files("information", "cleaning")),
     }[rule]
-    wildcards = SimpleNamespace(model=MODEL, part=PART)
+    wildcards = Params(model=MODEL, part=PART)
     params = Params(**settings, code="calibration", seed=SEED, device="cpu", fused_split="interleaved")
     return SimpleNamespace(rule=rule, input=inputs, output=outputs, wildcards=wildcards, params=params, threads=1)
 
