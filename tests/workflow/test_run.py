@@ -2,6 +2,7 @@
 
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from configurations import with_value
 from snake import artifacts, assert_same, copy_workflow, plan, run, write_config
@@ -47,28 +48,34 @@ def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finishe
     assert all(found.values()), found
 
 
-DAMAGED = {
-    "weights/llama/part-01-of-02.parquet": "decompose",
-    "activations/llama/text/part-00-of-02.parquet": "measure_overlap",
-    "vectors/llama/part-00-of-02.parquet": "evaluate_cuts",
-}
-"""From artifacts to rules that read them."""
+def middle_of_data(path):
+    """Return the place of a byte in the middle of a file's largest column."""
+    group = pq.read_metadata(path).row_group(0)
+    largest = max((group.column(i) for i in range(group.num_columns)), key=lambda part: part.total_compressed_size)
+    return largest.data_page_offset + largest.total_compressed_size // 2
 
 
-def test_damaged_artifacts_are_named_deleted_and_rebuilt(finished, copied, workflow, config_file):
-    for artifact in DAMAGED:
-        path = copied / "results" / artifact
-        damaged = bytearray(path.read_bytes())
-        damaged[len(damaged) // 2] ^= 1
-        path.write_bytes(damaged)
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("artifact", "reader"),
+    [
+        ("weights/llama/part-01-of-02.parquet", "decompose"),
+        ("activations/llama/text/part-00-of-02.parquet", "measure_overlap"),
+        ("vectors/llama/part-00-of-02.parquet", "evaluate_cuts"),
+    ],
+)
+def test_a_damaged_artifact_is_named_deleted_and_rebuilt(artifact, reader, finished, copied, workflow, config_file):
+    path = copied / "results" / artifact
+    damaged = bytearray(path.read_bytes())
+    damaged[middle_of_data(path)] ^= 1
+    path.write_bytes(damaged)
     options = ["--configfile", config_file]
-    only_read = ["--forcerun", *DAMAGED.values(), "--rerun-triggers", "input", "--keep-going"]
-    code, output = run(copied, *options, *only_read, "--until", *DAMAGED.values(), root=workflow)
+    only_read = ["--forcerun", reader, "--until", reader, "--rerun-triggers", "input", "--keep-going"]
+    code, output = run(copied, *options, *only_read, root=workflow)
     assert code != 0, output[-6000:]
-    for artifact in DAMAGED:
-        assert f"error: results/{artifact}: corrupt " in output
-        assert not (copied / "results" / artifact).exists()
-    assert output.count("it was deleted: run again and it is made anew") >= len(DAMAGED)
+    assert f"error: results/{artifact}: corrupt " in output
+    assert "it was deleted: run again and it is made anew" in output
+    assert not path.exists()
     code, output = run(copied, *options, root=workflow)
     assert code == 0, output[-6000:]
     assert_same(artifacts(copied), artifacts(finished))
