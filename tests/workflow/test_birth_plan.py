@@ -120,7 +120,7 @@ def test_edited_probes_train_nothing(finished):
     path = root / "src" / "weightspectra" / "birth" / "probes" / "attention.py"
     original = path.read_text()
     try:
-        path.write_text(original + "\nANOTHER_NUMBER = 1\n")
+        path.write_text(original.replace("self._positions - 1", "self._positions - 2"))
         found = set(planned(finished, CONFIG, root=root))
         assert {"probe_birth", *PRESENTATION} <= found <= OF_RUNS
     finally:
