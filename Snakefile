@@ -34,7 +34,7 @@ wildcard_constraints:
     comparison=plan.pattern("comparisons"),
     birth=plan.pattern("births"),
     seed=r"\d+",
-    subject="|".join(plan.conclusions),
+    subject=one_of(plan.conclusions),
     part=r"\d{2}-of-\d{2}",
     table=one_of(plan.presented.tables),
     figure=one_of(plan.presented.figures),

@@ -91,7 +91,7 @@ def measurements(
         *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
         *(contracts.FINETUNINGS, contracts.COMPARISONS),
     )
-    cut = {contract.name: contract.schema.empty_table().to_pandas() for contract in cutting}
+    cut = {contract.name: contract.empty() for contract in cutting}
     told = conclusions({**found, **cut, **fake_birth.frames(*births), **measured}, controls=controls, copies=copies)
     vectors = found.pop("vector_tests")
     born = fake_birth.frames(*births)
@@ -141,7 +141,7 @@ def frames(*models: FakeModel, overlaps: bool = True) -> dict[str, pd.DataFrame]
     rows = [_matrix(model, key) for model in models for key in model.matrix_keys()]
     matrices, spectra, bulk = (pd.DataFrame([row[place] for row in rows]) for place in range(3))
     vectors = [_overlaps(model, key) for model in models for key in model.matrix_keys()] if overlaps else []
-    empty = contracts.OVERLAPS.schema.empty_table().to_pandas()
+    empty = contracts.OVERLAPS.empty()
     noise = [fake_noise.frames(model) for model in models]
     return {
         "matrices": matrices,

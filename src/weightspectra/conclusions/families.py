@@ -89,8 +89,7 @@ def judge(rows: Iterable[Row], subject: str) -> pd.DataFrame:
     """
     table = pd.DataFrame([{"in_favour": True, "smallest_p": 0.0, "judged": True, **row} for row in rows])
     if table.empty:
-        empty: pd.DataFrame = FINDINGS.schema.empty_table().to_pandas()
-        return empty
+        return FINDINGS.empty()
     table["subject"] = subject
     waiting = table[table["judged"].astype(bool) & table["claim"].isin(FAMILIES)]
     kinds = waiting["claim"].map(lambda claim: FAMILIES[claim])

@@ -102,7 +102,4 @@ def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Mapping[
 
 def _read(name: str, paths: Sequence[str], columns: list[str]) -> pd.DataFrame:
     contract = next(contract for contract in contracts.ALL if contract.name == name)
-    if paths:
-        return contract.read(paths, columns or None)
-    empty: pd.DataFrame = contract.schema.empty_table().to_pandas()
-    return empty[columns] if columns else empty
+    return contract.read(paths, columns or None) if paths else contract.empty(columns)

@@ -154,6 +154,11 @@ class Contract:
                 tables.append(table)
         return pa.concat_tables(tables).to_pandas()
 
+    def empty(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return a table without rows, as :meth:`read` would of a file that has none."""
+        table: pd.DataFrame = self.schema.empty_table().select(columns or self.schema.names).to_pandas()
+        return table
+
     def matrices(self, paths: StrPath | Iterable[StrPath]) -> "Matrices":
         """Open the parts of a matrix file as a mapping from ``MatrixKey`` to columns."""
         return Matrices(self, as_paths(paths))

@@ -13,6 +13,9 @@ from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit import page
 from weightspectra.report.kit.measurements import Measurements
 
+READ = ("matrices", "bulk", "findings")
+"""What the page itself reads; of everything else that was measured it says where it came from."""
+
 
 def write(
     path: str,
@@ -43,7 +46,7 @@ def write(
     named : mapping
         ``titles``, ``controls`` and ``births``, as in :class:`Measurements`.
     """
-    data = Measurements.read(measurements, **named)
+    data = Measurements.read({kind: measurements[kind] for kind in READ}, **named)
     found = telling.tell(Conclusions(data.findings, data.titles, data.controls, data.births))
     html = page.render(
         Path(template).read_text(),

@@ -212,7 +212,7 @@ def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown])
         part = contracts.VECTOR_TESTS.read(path, [*counted, *kept] if shown else counted)
         counts.append(count_vectors(part, level))
         rows.append(_those(part, shown))
-    empty = _read(contracts.VECTOR_TESTS, [])
+    empty = contracts.VECTOR_TESTS.empty()
     return (
         pd.concat(counts, ignore_index=True) if counts else count_vectors(empty, level),
         pd.concat(rows, ignore_index=True) if rows else empty,
@@ -239,7 +239,4 @@ def _scalars(contract: contracts.Contract) -> list[str]:
 
 
 def _read(contract: contracts.Contract, paths: Sequence[str], columns: list[str] | None = None) -> pd.DataFrame:
-    if paths:
-        return contract.read(paths, columns)
-    empty: pd.DataFrame = contract.schema.empty_table().to_pandas()
-    return empty[columns] if columns else empty
+    return contract.read(paths, columns) if paths else contract.empty(columns)
