@@ -83,7 +83,7 @@ def _become(cli, command, root, said):
         socket.socket.connect = socket.create_connection = socket.getaddrinfo = _refuse
         for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
             del sys.modules[name]
-        sys.path[:] = [path for path in sys.path if not path.startswith(str(ROOT))]
+        sys.path[:] = [path for path in sys.path if path.startswith(sys.prefix) or not path.startswith(str(ROOT))]
         os.environ["OMP_NUM_THREADS"] = "1"
         os.chdir(root)
         sys.argv = command
