@@ -7,7 +7,8 @@ from weightspectra.ablation.choose import planning
 from weightspectra.ablation.edit import truncation, whitening
 from weightspectra.ablation.measure import evaluation, subject
 from weightspectra.base import job
-from weightspectra.models import checkpoints, devices, loading, requests
+from weightspectra.models import devices, loading, requests
+from weightspectra.sources import checkpoints
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
 

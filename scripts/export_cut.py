@@ -10,7 +10,8 @@ from weightspectra.ablation.choose import labels, planning
 from weightspectra.ablation.edit import truncation, whitening
 from weightspectra.ablation.export import card, exporting
 from weightspectra.base import atomic, job
-from weightspectra.models import checkpoints, devices, live, loading
+from weightspectra.models import devices, live, loading
+from weightspectra.sources import checkpoints
 
 TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
 

@@ -8,7 +8,8 @@ from weightspectra import contracts
 from weightspectra.activations import windows
 from weightspectra.base import job, seeds
 from weightspectra.damage import directions, next_tokens, prediction, sensitivity
-from weightspectra.models import checkpoints, devices, live, loading, requests
+from weightspectra.models import devices, live, loading, requests
+from weightspectra.sources import checkpoints
 
 
 def main(smk):

@@ -6,9 +6,10 @@ import pandas as pd
 
 from weightspectra import contracts
 from weightspectra.base import job, progress
-from weightspectra.models import attention, checkpoints, devices
+from weightspectra.models import attention, devices
 from weightspectra.randomness.directions import heads, vector_tests
 from weightspectra.randomness.noise import nulls
+from weightspectra.sources import checkpoints
 from weightspectra.spectra import svd
 
 SIDES = {"left": ("left", "right"), "right": ("right", "left")}

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from weightspectra import contracts
 from weightspectra.base import job
-from weightspectra.models import attention, checkpoints
+from weightspectra.models import attention
 from weightspectra.randomness.noise import nulls
+from weightspectra.sources import checkpoints
 
 
 def main(smk):

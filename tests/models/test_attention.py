@@ -12,7 +12,8 @@ from transformers import AttentionInterface
 
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model import bigram_transformer
-from weightspectra.models import attention, checkpoints, live
+from weightspectra.models import attention, live
+from weightspectra.sources import checkpoints
 
 TOKENS = torch.tensor([[7]])
 ATTENTION = ("query", "key", "value", "attention_output")

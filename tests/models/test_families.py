@@ -16,7 +16,8 @@ from transformers.activations import ACT2FN
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model import bigram_transformer
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import checkpoints, claims, families, live
+from weightspectra.models import claims, families, live
+from weightspectra.sources import checkpoints
 
 OUTSIDE_ROLES = re.compile(
     r"embed|^positions\.|wte|wpe|lm_head|pooler|project_(in|out)|embedding_hidden_mapping_in|mlp\.gate\.weight|moe\.gate\.weight"

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from weightspectra.base.errors import UserError
-from weightspectra.models import checkpoints, weights
+from weightspectra.models import weights
 from weightspectra.models.fetching import fetch
 from weightspectra.models.made.renoised import steps_of_blocks, write_renoised
+from weightspectra.sources import checkpoints
 
 
 def quantised(values, bits, block):

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from weightspectra.base.errors import UserError
 from weightspectra.models import families
-from weightspectra.models.layouts import HEADS, REFETCH, Config, count
+from weightspectra.models.layouts import HEADS, Config, count
+from weightspectra.sources.checkpoints import REFETCH
 
 SIDES = {"query": "left", "key": "left", "value": "left", "attention_output": "right"}
 """From a role to the side on which its heads lie: where they write, or where their results are read.

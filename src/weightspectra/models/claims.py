@@ -7,7 +7,8 @@ from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.models import families
 from weightspectra.models.families import Family
-from weightspectra.models.layouts import REFETCH, Config, Fused, Slot, equal_parts
+from weightspectra.models.layouts import Config, Fused, Slot, equal_parts
+from weightspectra.sources.checkpoints import REFETCH
 
 _EXPERT = re.compile(r"(?<=\.experts\.)\d+(?=\.)")
 

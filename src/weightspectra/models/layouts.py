@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources.checkpoints import REFETCH
 
 Config = Mapping[str, Any]
 """The content of a model's ``config.json``."""
@@ -14,8 +15,6 @@ Rows = tuple[slice, ...]
 
 HEADS = ("num_attention_heads", "n_head", "n_heads")
 """What one architecture or another calls the number of attention heads."""
-
-REFETCH = "remove the model's folder and the manifest beside it, and run again to fetch it anew"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
-from weightspectra.models.layouts import REFETCH
+from weightspectra.sources.checkpoints import REFETCH
 
 UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import checkpoints, claims, families, number_formats
-from weightspectra.models.checkpoints import StoredTensor
-from weightspectra.models.layouts import REFETCH, Slot
+from weightspectra.models import claims, families, number_formats
+from weightspectra.models.layouts import Slot
+from weightspectra.sources import checkpoints
+from weightspectra.sources.checkpoints import REFETCH, StoredTensor
 
 BLOCK_BYTES = 1 << 25
 """Bytes of a checkpoint mapped at a time."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspectra.base.errors import UserError
-from weightspectra.models import checkpoints
+from weightspectra.sources import checkpoints
 
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")

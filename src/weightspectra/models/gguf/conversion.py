@@ -14,9 +14,9 @@ from transformers import LlamaConfig
 from weightspectra.base.atomic import replace_file
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.models import checkpoints
 from weightspectra.models.gguf.quantisation import quantisation_std
 from weightspectra.models.gguf.tokenizer import write_tokenizer
+from weightspectra.sources import checkpoints
 
 ARCHITECTURES = ("llama",)
 """Values of ``general.architecture`` that can be converted."""

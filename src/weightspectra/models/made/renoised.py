@@ -26,10 +26,10 @@ import numpy as np
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
 from weightspectra.base.seeds import generator
-from weightspectra.models import checkpoints, claims, number_formats
-from weightspectra.models.checkpoints import StoredTensor
+from weightspectra.models import claims, number_formats
 from weightspectra.models.layouts import Slot
-from weightspectra.sources import folders
+from weightspectra.sources import checkpoints, folders
+from weightspectra.sources.checkpoints import StoredTensor
 
 Slots = Mapping[str, list[Slot]]
 """The weight matrices in each tensor."""

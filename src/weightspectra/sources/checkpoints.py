@@ -19,7 +19,6 @@ import numpy as np
 
 from weightspectra.base.atomic import replace_file
 from weightspectra.base.errors import UserError
-from weightspectra.models.layouts import REFETCH
 
 STORAGE: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
@@ -35,6 +34,8 @@ STORAGE: dict[str, np.dtype[Any]] = {
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 INDEX_SUFFIX = ".index.json"
+
+REFETCH = "remove the model's folder and the manifest beside it, and run again to fetch it anew"
 
 StrPath = str | os.PathLike[str]
 
