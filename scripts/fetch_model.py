@@ -4,23 +4,25 @@ from pathlib import Path
 
 from weightspectra import contracts
 from weightspectra.base import job
-from weightspectra.models.fetching import fetch
+from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.requests import check_request, requested_of
+from weightspectra.models.settings import Model
 
 
 def main(smk):
     """Write the model's files and their manifest."""
     manifest, model = Path(smk.output[0]), Path(smk.output[0]).stem
-    made_from = [Path(path) for path in smk.input if str(path).endswith(".parquet")]
-    born = "birth" in smk.params.entry["source"]
+    entry = Model.model_validate(smk.params.entry)
+    made_from = next((Path(path) for path in smk.input if str(path).endswith(".parquet")), None)
+    if made_from and entry.source.kind != "birth":
+        made_from = made_from.with_suffix("")  # the folder beside the manifest of the model that it is made like
     requested = requested_of(model, smk.config)  # no parameter of the job, or a new experiment would fetch again
     facts = fetch(
         model,
-        smk.params.entry,
+        entry,
         manifest.with_suffix(""),
         seed=smk.params.seed,
-        like=made_from[0].with_suffix("") if made_from and not born else None,
-        checkpoints=made_from[0] if born else None,
+        made_from=made_from,
         check=lambda config: check_request(config, requested),
     )
     rows = [{"model": model, **file} for file in facts.files]

@@ -13,12 +13,15 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
-from weightspectra.base.code import code_digest
+from weightspectra.base.code import code_digest, digest_of
 from weightspectra.base.provenance import digest
 from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
+from weightspectra.models.families.registry import place_of
+from weightspectra.models.fetching.kinds import KINDS
+from weightspectra.sources import checkpoints
 
 Wildcards = Any
 
@@ -67,6 +70,29 @@ class Plan:
     def code(self, rule: str) -> str:
         """Return the digest of the code behind a rule, so that a change in it re-runs the rule."""
         return code_digest(self.root / "scripts" / f"{rule}.py")
+
+    def code_of_fetch(self, wildcards: Wildcards) -> str:
+        """Return the digest of the code that fetches a model: of the script, and of what knows its kind of source."""
+        [kind] = self.config["models"][wildcards.model]["source"]
+        return code_digest(self.root / "scripts" / "fetch_model.py", also=[KINDS[kind]])
+
+    def architecture(self, wildcards: Wildcards) -> str:
+        """Return the digest of the row that describes a model's architecture, so that a change in it re-runs the job.
+
+        Nothing until the model is fetched: Snakemake asks again before it starts a job. A function of the job's input
+        would not do, since what is derived from that re-runs nothing.
+        """
+        return self._row(wildcards.model)
+
+    def row_of_original(self, wildcards: Wildcards) -> str:
+        """Return the same of the model that another one is made like; nothing for models that are no such copies."""
+        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
+        return self._row(spec["like"]) if kind in ("random", "renoised") else ""
+
+    def _row(self, model: str) -> str:
+        folder = results_of(self.config) / "sources" / model
+        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        return digest_of(place) if place else ""
 
     def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: one file for each part of the wildcards' model."""

@@ -15,7 +15,8 @@ from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.training.resuming import rows_of
 from weightspectra.birth.training.steps import Snapshot
 from weightspectra.models import loading
-from weightspectra.models.fetching import fetch
+from weightspectra.models.fetching.fetch import fetch
+from weightspectra.models.settings import Model
 
 CHARACTERS = "\n !',-.:;?AZabcxyzé\u2028"
 
@@ -38,14 +39,14 @@ def checkpoints(request, tmp_path_factory):
 
 
 def entry(iteration):
-    return {"source": {"birth": {"birth": "toy", "seed": 4, "iteration": iteration}}}
+    return Model.model_validate({"source": {"birth": {"birth": "toy", "seed": 4, "iteration": iteration}}})
 
 
 def test_the_folder_holds_the_checkpoint(checkpoints, tmp_path):
     run, tokens = Run.read(checkpoints), torch.arange(16)[None]
     logits = {}
     for iteration in (0, 10):
-        facts = fetch("model", entry(iteration), tmp_path / str(iteration), seed=None, checkpoints=checkpoints)
+        facts = fetch("model", entry(iteration), tmp_path / str(iteration), seed=None, made_from=checkpoints)
         assert facts.architecture == "BigramTransformer"
         origin = {"kind": "birth", "name": "toy", "revision": f"seed 4, iteration {iteration}"}
         assert facts.provenance.items() >= origin.items()
@@ -62,7 +63,7 @@ def test_the_folder_holds_the_checkpoint(checkpoints, tmp_path):
 
 def test_the_same_checkpoint_gives_the_same_bytes(checkpoints, tmp_path):
     first, second = (
-        fetch("model", entry(10), tmp_path / name, seed=None, checkpoints=checkpoints).files for name in "ab"
+        fetch("model", entry(10), tmp_path / name, seed=None, made_from=checkpoints).files for name in "ab"
     )
     assert first == second
 
@@ -70,7 +71,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(checkpoints, tmp_path):
 def test_another_iteration_is_refused_by_name(checkpoints, tmp_path):
     message = "model 'model': birth 'toy', seed 4: no checkpoint of iteration 5; there are 0, 10"
     with pytest.raises(UserError, match=message):
-        fetch("model", entry(5), tmp_path / "x", seed=None, checkpoints=checkpoints)
+        fetch("model", entry(5), tmp_path / "x", seed=None, made_from=checkpoints)
     assert not list(tmp_path.iterdir())
 
 

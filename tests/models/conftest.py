@@ -66,7 +66,7 @@ def tiny_models(tmp_path_factory):
     from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM
 
     from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
-    from weightspectra.models.families import FAMILIES
+    from weightspectra.models.families.registry import FAMILIES
 
     made = {}
 

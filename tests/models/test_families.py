@@ -15,8 +15,9 @@ from transformers.activations import ACT2FN
 
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model import bigram_transformer
-from weightspectra.contracts import MatrixKey
-from weightspectra.models import claims, families, live
+from weightspectra.contracts import ROLES, MatrixKey
+from weightspectra.models import claims, live
+from weightspectra.models.families.registry import FAMILIES, GUIDE, family_of
 from weightspectra.sources import checkpoints
 
 OUTSIDE_ROLES = re.compile(
@@ -27,7 +28,7 @@ TOKENS = torch.tensor([[7]])
 
 
 def test_every_row_is_tested():
-    assert {name.partition(",")[0] for name in TINY} == set(families.FAMILIES)
+    assert {name.partition(",")[0] for name in TINY} == set(FAMILIES)
 
 
 def test_every_block_weight_is_claimed_exactly_once(architecture, tiny_models):
@@ -46,8 +47,8 @@ def test_every_block_weight_is_claimed_exactly_once(architecture, tiny_models):
 def test_matrices_are_named_in_order(architecture, tiny_models):
     model, _ = tiny_models(architecture)
     keys = list(live.matrices(model))
-    family = families.of(model.config.to_dict())
-    assert keys == sorted(keys, key=lambda key: (key.layer, families.ROLES.index(key.role), key.expert))
+    family = family_of(model.config.to_dict())
+    assert keys == sorted(keys, key=lambda key: (key.layer, ROLES.index(key.role), key.expert))
     assert {key.layer for key in keys} == set(range(family.depth(model.config.to_dict())))
     assert {key.role for key in keys} == set(family.roles)
 
@@ -164,7 +165,7 @@ def test_thirds_are_refused_where_nothing_alternates(tiny_models):
         live.matrices(model, "thirds")
 
 
-SHAPES = {f"model.layers.{layer}.{name}": (32, 32) for layer in range(2) for name in families.FAMILIES["llama"].tensors}
+SHAPES = {f"model.layers.{layer}.{name}": (32, 32) for layer in range(2) for name in FAMILIES["llama"].tensors}
 LLAMA = {"model_type": "llama", "num_hidden_layers": 2, "architectures": ["LlamaForCausalLM"]}
 
 
@@ -175,7 +176,7 @@ def test_unknown_block_matrices_are_refused_by_name():
     assert "1 block matrices belong to no role of a llama model" in str(refusal.value)
     assert "model.layers.1.mlp.adapter.weight" in str(refusal.value)
     assert "norm" not in str(refusal.value)
-    assert families.GUIDE in str(refusal.value)
+    assert GUIDE in str(refusal.value)
 
 
 def test_missing_matrices_are_refused_by_name():
@@ -203,12 +204,12 @@ def test_rows_that_do_not_divide_are_refused():
 
 def test_unknown_architecture_is_refused():
     with pytest.raises(UserError, match=r"model type 'mamba' has no row.*albert, bert.*docs/add-an-architecture\.md"):
-        families.of({"model_type": "mamba"})
+        family_of({"model_type": "mamba"})
 
 
 def test_families_need_no_deep_learning_library():
     code = (
-        "import sys, json; from weightspectra.models import families, claims, requests, weights; "
+        "import sys, json; from weightspectra.models import claims, requests, weights; "
         "print(json.dumps([name for name in ('torch', 'transformers') if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)

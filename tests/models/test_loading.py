@@ -65,7 +65,7 @@ def test_a_pooler_may_be_missing(tiny_models, tiny_bert, tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no loadable model"):
+    with pytest.raises(UserError, match="no readable model configuration"):
         loading.load(tmp_path)
 
 

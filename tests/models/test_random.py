@@ -8,12 +8,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertModel, LlamaForCausalLM
 
 from weightspectra.base.errors import UserError
-from weightspectra.models.fetching import fetch
+from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.made.random import write_control
+from weightspectra.models.settings import Model
 
 
 def control(name, like, folder, *, seed=1):
-    return fetch(name, {"source": {"random": {"like": "original"}}}, folder, seed=seed, like=like)
+    entry = Model.model_validate({"source": {"random": {"like": "original"}}})
+    return fetch(name, entry, folder, seed=seed, made_from=like)
 
 
 def test_the_same_name_and_seed_give_the_same_bytes(tiny_llama, tmp_path):

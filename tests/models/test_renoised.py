@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM
 
 from weightspectra.base.errors import UserError
 from weightspectra.models import weights
-from weightspectra.models.fetching import fetch
+from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.made.renoised import steps_of_blocks, write_renoised
+from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
 
 
@@ -44,8 +45,8 @@ def original(tiny_llama, tmp_path_factory) -> Path:
 
 
 def renoised(name, like, folder, *, seed=1, **grid):
-    entry = {"source": {"renoised": {"like": "original", "bits": 4, "block": 32, **grid}}}
-    return fetch(name, entry, folder, seed=seed, like=like)
+    entry = Model.model_validate({"source": {"renoised": {"like": "original", "bits": 4, "block": 32, **grid}}})
+    return fetch(name, entry, folder, seed=seed, made_from=like)
 
 
 def added(original, folder):

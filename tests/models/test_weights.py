@@ -16,7 +16,7 @@ from scipy import stats
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MATRICES, MatrixKey
 from weightspectra.models import number_formats, weights
-from weightspectra.models.families import FAMILIES
+from weightspectra.models.families.registry import FAMILIES
 from weightspectra.sources import checkpoints
 
 FORMATS = {torch.bfloat16: number_formats.BFLOAT16, torch.float16: number_formats.FLOAT16}

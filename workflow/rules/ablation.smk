@@ -58,6 +58,7 @@ rule evaluate_cuts:
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         code=plan.code("evaluate_cuts"),
+        architecture=plan.architecture,
         seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
@@ -97,6 +98,7 @@ rule export_cut:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         code=plan.code("export_cut"),
+        architecture=plan.architecture,
         seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),

@@ -25,6 +25,7 @@ rule collect_activations:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         code=plan.code("collect_activations"),
+        architecture=plan.architecture,
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),
         observe=plan.observation,

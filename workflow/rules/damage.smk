@@ -27,6 +27,7 @@ rule predict_damage:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         code=plan.code("predict_damage"),
+        architecture=plan.architecture,
         seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),

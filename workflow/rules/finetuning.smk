@@ -26,6 +26,7 @@ rule finetune:
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         code=plan.code("finetune"),
+        architecture=plan.architecture,
         seed=config["seed"],
         device=config["device"],
         remote_code=lookup(dpath="models/{model}/trust_remote_code", within=config),

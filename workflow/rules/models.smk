@@ -24,7 +24,8 @@ rule fetch_model:
         mem_mb=4000,
         runtime=240,
     params:
-        code=plan.code("fetch_model"),
+        code=plan.code_of_fetch,
+        architecture=plan.row_of_original,
         seed=plan.seed_of,
         entry=plan.fetched_of,
     message:
@@ -50,6 +51,7 @@ rule extract_weights:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         code=plan.code("extract_weights"),
+        architecture=plan.architecture,
         fused_split=lookup(dpath="models/{model}/fused_split", within=config),
     message:
         "Cut the weight matrices out of the checkpoint of {wildcards.model}"

@@ -34,6 +34,7 @@ rule simulate_nulls:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         code=plan.code("simulate_nulls"),
+        architecture=plan.architecture,
         seed=config["seed"],
         n_spectra=lookup(dpath="randomness/n_spectra", within=config),
         n_vectors=lookup(dpath="randomness/n_vectors", within=config),
@@ -141,6 +142,7 @@ rule score_vectors:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         code=plan.code("score_vectors"),
+        architecture=plan.architecture,
         level=lookup(dpath="randomness/level", within=config),
         window=lookup(dpath="randomness/window", within=config),
         device=config["device"],

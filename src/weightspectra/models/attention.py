@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from weightspectra.base.errors import UserError
-from weightspectra.models import families
+from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import HEADS, Config, count
 from weightspectra.sources.checkpoints import REFETCH
 
@@ -33,7 +33,7 @@ def head_counts(config: Config) -> dict[str, int]:
     UserError
         When no row describes the architecture, or the number is missing.
     """
-    n_heads, n_key_heads = count(config, *HEADS), families.of(config).key_heads(config)
+    n_heads, n_key_heads = count(config, *HEADS), family_of(config).key_heads(config)
     return {"query": n_heads, "key": n_key_heads, "value": n_key_heads, "attention_output": n_heads}
 
 

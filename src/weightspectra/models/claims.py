@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
-from weightspectra.models import families
-from weightspectra.models.families import Family
+from weightspectra.models.families.family import Family
+from weightspectra.models.families.registry import GUIDE, family_of
 from weightspectra.models.layouts import Config, Fused, Slot, equal_parts
 from weightspectra.sources.checkpoints import REFETCH
 
@@ -39,7 +39,7 @@ def claim(
         When a block has a matrix that no row claims, or lacks one; when
         ``thirds`` is asked of an architecture without such tensors.
     """
-    family = families.of(config)
+    family = family_of(config)
     _check_split(family, fused_split)
     found: dict[MatrixKey, Slot] = {}
     unclaimed = []
@@ -96,7 +96,7 @@ def _check_complete(family: Family, config: Config, found: Iterable[MatrixKey], 
         listed = "\n  ".join(unclaimed[:20]) + (f"\n  and {len(unclaimed) - 20} more" if len(unclaimed) > 20 else "")
         raise UserError(
             f"{len(unclaimed)} block matrices belong to no role of a {family.model_type} model:\n  {listed}\n"
-            f"the architecture differs from its row in the table; {families.GUIDE} shows how to describe it"
+            f"the architecture differs from its row in the table; {GUIDE} shows how to describe it"
         )
     expected = family.places(config)
     present = {(key.layer, key.role) for key in found}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, 
 from transformers.utils import logging
 
 from weightspectra.base.errors import UserError
-from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
+from weightspectra.models.families.registry import FAMILIES
+from weightspectra.sources import checkpoints
 from weightspectra.sources.checkpoints import REFETCH
 
 UNUSED = ("pooler.",)
@@ -54,6 +56,7 @@ def load(
         When a weight is not in the checkpoint (the library would invent it),
         or the folder holds no model.
     """
+    teach_architecture(folder)
     local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     kind: Any = KINDS[head]
     with quiet():
@@ -79,6 +82,7 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
     UserError
         When the folder holds no tokenizer.
     """
+    teach_architecture(folder)
     with quiet():
         try:
             return AutoTokenizer.from_pretrained(
@@ -86,6 +90,13 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
             )
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: no loadable tokenizer: {error}") from error
+
+
+def teach_architecture(folder: str | os.PathLike[str]) -> None:
+    """Make the ``Auto`` classes know the architecture of the model in a folder, if they do not and we do."""
+    family = FAMILIES.get(checkpoints.config(folder).get("model_type", ""))
+    if family and family.taught_by:
+        import_module(family.taught_by)
 
 
 def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: str | None) -> None:

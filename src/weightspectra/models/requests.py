@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weightspectra.base.errors import UserError
-from weightspectra.models import families
+from weightspectra.models.families.family import Family
+from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import Config
 
 METRIC_HEADS = {"perplexity": "causal", "tasks": "causal", "predict": "causal", "pseudo_perplexity": "masked"}
@@ -31,7 +32,7 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
         of model or that needs a head which the checkpoint lacks, and for
         quantised checkpoints.
     """
-    family = families.of(config)
+    family = family_of(config)
     if config.get("quantization_config"):
         raise UserError(
             f"the checkpoint is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}), so "
@@ -78,7 +79,7 @@ def head_for(metrics: Iterable[str]) -> str | None:
     return next((METRIC_HEADS[metric] for metric in metrics if metric in METRIC_HEADS), None)
 
 
-def _check_head(family: families.Family, config: Config, metric: str) -> None:
+def _check_head(family: Family, config: Config, metric: str) -> None:
     head = METRIC_HEADS[metric]
     what, where = f"metric '{metric}'", "the experiment's models"
     if metric == "predict":

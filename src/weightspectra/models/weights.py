@@ -9,7 +9,8 @@ import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import claims, families, number_formats
+from weightspectra.models import claims, number_formats
+from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import Slot
 from weightspectra.sources import checkpoints
 from weightspectra.sources.checkpoints import REFETCH, StoredTensor
@@ -117,7 +118,7 @@ def matrices(
         no row or differs from it.
     """
     config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
-    family = families.of(config)
+    family = family_of(config)
     _check_readable({name: tensor for name, tensor in tensors.items() if family.block.search(name)})
     slots = claims.claim(config, {name: tensor.shape for name, tensor in tensors.items()}, fused_split)
     layers = layers_of_part(family.depth(config), part)

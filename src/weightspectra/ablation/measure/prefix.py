@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from weightspectra.models import families
+from weightspectra.models.families.registry import family_of
 
 LIMIT = 2**30
 """Bytes that kept hidden states may take: what does not fit is computed again."""
@@ -110,7 +110,7 @@ class Prefix:
 
 def blocks_of(model: Any) -> list[nn.Module]:
     """Return the blocks of a model in their order; none if their numbers are not 0, 1, 2, ..."""
-    pattern = families.of(model.config.to_dict()).block
+    pattern = family_of(model.config.to_dict()).block
     found: dict[int, nn.Module] = {}
     for name, module in model.named_modules():
         match = pattern.search(f"{name}.")

