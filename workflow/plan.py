@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
-from weightspectra.base.code import code_digest, digest_of
+from weightspectra.base.digests import Digests
 from weightspectra.base.provenance import digest
 from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
@@ -58,7 +58,8 @@ class Plan:
         config.update(self.settings.plain())
         self.config = config
         self.root = Path(root)
-        self.presented = Presented(self.settings, config, self.root)
+        self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
+        self.presented = Presented(self.settings, config, self.root, self.digests)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -69,12 +70,12 @@ class Plan:
 
     def code(self, rule: str) -> str:
         """Return the digest of the code behind a rule, so that a change in it re-runs the rule."""
-        return code_digest(self.root / "scripts" / f"{rule}.py")
+        return self.digests.of_script(rule)
 
     def code_of_fetch(self, wildcards: Wildcards) -> str:
         """Return the digest of the code that fetches a model: of the script, and of what knows its kind of source."""
         [kind] = self.config["models"][wildcards.model]["source"]
-        return code_digest(self.root / "scripts" / "fetch_model.py", also=[KINDS[kind]])
+        return self.digests.of_script("fetch_model", [KINDS[kind]])
 
     def architecture(self, wildcards: Wildcards) -> str:
         """Return the digest of the row that describes a model's architecture, so that a change in it re-runs the job.
@@ -92,7 +93,7 @@ class Plan:
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
         place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
-        return digest_of(place) if place else ""
+        return self.digests.of(place) if place else ""
 
     def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: one file for each part of the wildcards' model."""

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from weightspectra.base.code import Target, code_digest
+from weightspectra.base.code import Target
+from weightspectra.base.digests import Digests
 from weightspectra.config import artifacts
 from weightspectra.config.configuration import Configuration
 from weightspectra.report import exhibits
@@ -31,8 +32,9 @@ class Presented:
         From the name of each to its entry, in the order of the page.
     """
 
-    def __init__(self, settings: Configuration, config: dict[str, Any], root: Path):
+    def __init__(self, settings: Configuration, config: dict[str, Any], root: Path, digests: Digests):
         self.settings, self.config, self.root = settings, config, root
+        self._digests = digests
         self.tables = exhibits.tables(settings)
         self.figures = exhibits.figures(settings)
 
@@ -74,7 +76,7 @@ class Presented:
         script = "make_table" if "table" in wildcards.keys() else "make_figure"  # noqa: SIM118
         module, _, name = self._kind(wildcards).maker.partition(":")
         maker = Target(f"weightspectra.report.{module}", name)
-        return code_digest(self.root / "scripts" / f"{script}.py", also=[maker])
+        return self._digests.of_script(script, [maker])
 
     def maker(self, wildcards: Wildcards) -> str:
         """Return where the function that makes an exhibit is."""

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from weightspectra.base import code
-from weightspectra.base.code import code_digest
+from weightspectra.base import code, digests
+from weightspectra.base.code import Target
+from weightspectra.base.digests import Digests, code_digest
 
 SCRIPT = '''
 """A script."""
@@ -203,3 +204,26 @@ def test_the_order_of_roles_counts_for_those_who_name_it(package):
     assert shown != before
     edit(package / "weightspectra" / "contracts" / "contract.py", "'query', 'key'", "'key', 'query'")
     assert code_digest(package / "script.py") != shown
+
+
+def test_digests_are_remembered_until_the_tree_changes(package, tmp_path, monkeypatch):
+    (package / "scripts").mkdir()
+    (package / "script.py").rename(package / "scripts" / "script.py")
+    store, inner = tmp_path / "kept" / "digests.json", Target("weightspectra.wing.unrelated", "FACTOR")
+
+    def found():
+        kept = Digests(package / "scripts", store)
+        return kept.of_script("script"), kept.of_script("script", [inner]), kept.of(inner)
+
+    first = found()
+    assert first[0] == code_digest(package / "scripts" / "script.py")
+    assert len(set(first)) == 3
+    edit(package / "weightspectra" / "wing" / "unrelated.py", "FACTOR = 3", "FACTOR = 4")
+    second = found()
+    assert [old == new for old, new in zip(first, second, strict=True)] == [True, False, False]
+    with monkeypatch.context() as context:
+        context.setattr(digests, "dependencies", None)  # nothing is read again
+        assert found() == second
+    for damaged in ("", "{", "[]", '{"tree": 1}'):
+        store.write_text(damaged)
+        assert found() == second

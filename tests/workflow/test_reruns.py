@@ -5,7 +5,8 @@ import json
 import pytest
 from snake import ROOT, copy_workflow, plan, seem_finished
 
-from weightspectra.base import code
+from weightspectra.base import code, digests
+from weightspectra.base.code import Target
 from weightspectra.report.exhibits import FIGURES, TABLES
 
 BIRTHS = {"count_characters", "train_birth", "probe_birth", "score_locator", "simulate_memories"}
@@ -37,17 +38,17 @@ def rerun(tree, monkeypatch):
     """A function: the rules and exhibits whose code changes with an edit of a module, which is taken back."""
     monkeypatch.setattr(code, "PACKAGE", tree / "src" / "weightspectra")
 
-    def digests():
-        scripts = {script.stem: code.code_digest(script) for script in (tree / "scripts").glob("*.py")}
+    def of_each():
+        scripts = {script.stem: digests.code_digest(script) for script in (tree / "scripts").glob("*.py")}
         return scripts | {exhibit.kind: _of_exhibit(tree, exhibit) for exhibit in EXHIBITS}
 
     def changed(module, old, new):
         path = tree / "src" / "weightspectra" / module
-        original, before = path.read_text(), digests()
+        original, before = path.read_text(), of_each()
         assert old in original
         try:
             path.write_text(original.replace(old, new))
-            return {rule for rule, digest in digests().items() if digest != before[rule]}
+            return {rule for rule, digest in of_each().items() if digest != before[rule]}
         finally:
             path.write_text(original)
 
@@ -56,8 +57,8 @@ def rerun(tree, monkeypatch):
 
 def _of_exhibit(tree, exhibit):
     module, _, name = exhibit.maker.partition(":")
-    return code.code_digest(
-        tree / "scripts" / "make_table.py", also=[code.Target(f"weightspectra.report.{module}", name)]
+    return digests.code_digest(
+        tree / "scripts" / "make_table.py", also=[Target(f"weightspectra.report.{module}", name)]
     )
 
 
@@ -93,7 +94,7 @@ def test_a_version_of_a_contract_re_runs_who_writes_and_reads_it(rerun):
 def test_every_script_is_read_whole(rerun):
     """A rule depends at least on its own script and on contracts."""
     for script in (ROOT / "scripts").glob("*.py"):
-        modules = {target.module for target in code.dependencies(script)}
+        modules = {target.module for target in digests.dependencies(script)}
         assert script.stem in modules
         assert any(module.startswith("weightspectra.") for module in modules)
 
@@ -173,4 +174,4 @@ def test_every_rule_that_asks_for_a_model_s_architecture_re_runs_with_its_row():
 
 def _asks_for_row(script):
     registry = "weightspectra.models.families.registry"
-    return any(code.Target(registry, name) in code.dependencies(script) for name in ("family_of", "FAMILIES"))
+    return any(Target(registry, name) in digests.dependencies(script) for name in ("family_of", "FAMILIES"))

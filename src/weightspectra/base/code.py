@@ -1,6 +1,6 @@
-"""What code a script's result depends on, found by reading the code and never by running it.
+"""What a definition means and what it needs, found by reading the code and never by running it.
 
-The unit is the *definition*: a function, class or constant at the top level of a module. A script depends on what its
+A *definition* is a function, class or constant at the top level of a module. It depends on what its
 own text names, on what that names in turn, and on the loose statements of every module that is imported on the way,
 since these run whatever is named. Where only running would tell what is named (``from m import *``, a module handed on
 as a value or named in a string, ``globals()``), the whole module counts.
@@ -10,7 +10,6 @@ contract's signature: meanings and allowed values.
 """
 
 import ast
-import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -51,45 +50,6 @@ class Piece(NamedTuple):
 
     text: str
     needs: frozenset[Target]
-
-
-def code_digest(script: Path, also: Sequence[Target] = ()) -> str:
-    """Return a digest of all that a script's result depends on, and of what is named besides."""
-    return _digest(dependencies(script, also))
-
-
-def digest_of(target: Target) -> str:
-    """Return a digest of one definition and all that it depends on."""
-    return _digest(_followed([target], {}))
-
-
-def dependencies(script: Path, also: Sequence[Target] = ()) -> dict[Target, str]:
-    """Return the definitions that a script's result depends on, with their meanings as text.
-
-    Raises
-    ------
-    SyntaxError
-        When one of the files is no Python.
-    """
-    own = _parsed(script.stem, script, script.stat().st_mtime_ns)
-    return _followed([Target(script.stem, "*"), *also], {script.stem: own})
-
-
-def _digest(found: dict[Target, str]) -> str:
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
-
-
-def _followed(waiting: list[Target], modules: dict[str, "Module"]) -> dict[Target, str]:
-    """Return the meanings of targets and of all that they need."""
-    found: dict[Target, str] = {}
-    while waiting:
-        target = waiting.pop()
-        if target in found:
-            continue
-        module = modules.get(target.module) or modules.setdefault(target.module, _module(target.module))
-        found[target], needs = module.piece(target.name)
-        waiting.extend(needs)
-    return {target: text for target, text in found.items() if text}
 
 
 class Module:
@@ -308,9 +268,15 @@ def _existing(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _module(name: str) -> Module:
+def module_of(name: str) -> Module:
+    """Return what a module of this package holds."""
     path = _file(name)
     assert path is not None, name
+    return parsed(name, path)
+
+
+def parsed(name: str, path: Path) -> Module:
+    """Return what a file holds. Each is read once, unless it changes."""
     return _parsed(name, path, path.stat().st_mtime_ns)
 
 

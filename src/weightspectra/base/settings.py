@@ -33,9 +33,7 @@ class Section(BaseModel):
     be given so: an empty entry in YAML is a slip.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     exactly_one: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("*", mode="before")

@@ -1,6 +1,10 @@
 """The JSON schema of a configuration: what editors complete from, and what messages speak of."""
 
+import ast
 import functools
+import inspect
+import itertools
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,12 +44,37 @@ class _ForEditors(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """Return the schema of a configuration."""
     found = Configuration.model_json_schema(schema_generator=_ForEditors)
-    for section in (found, *found["$defs"].values()):
+    kinds = _sections()
+    for name, section in {Configuration.__name__: found, **found["$defs"]}.items():
         section.pop("title", None)
+        for field, text in _descriptions(kinds[name]).items():
+            section["properties"].get(field, {})["description"] = text
         for node in (section, *section["properties"].values()):
             if "description" in node:
                 node["description"] = " ".join(node["description"].split())
     return {"$schema": DIALECT, "title": "weightspectra configuration", **found}
+
+
+def _descriptions(section: type[Section]) -> dict[str, str]:
+    """Return what the strings below the fields of a section say.
+
+    Pydantic would read them from the source each time that settings are imported, and nobody asks for them then.
+    """
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__[: section.__mro__.index(Section)]):
+        [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in itertools.pairwise(body.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    found[name] = said
+    return found
+
+
+def _sections(kind: type[Section] = Section) -> dict[str, type[Section]]:
+    """Return every kind of section by name."""
+    below = {kind.__name__: kind for kind in kind.__subclasses__()}
+    return below | {name: deeper for each in below.values() for name, deeper in _sections(each).items()}
 
 
 def node_at(path: Iterable[str | int]) -> Node:
