@@ -16,6 +16,15 @@ SENTENCES = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep the tests of the one finished run in one process, and begin with them: they take longest, and others wait."""
+    for item in items:
+        if "shared" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("the finished run"))
+    items.sort(key=lambda item: "shared" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory, worker_id):
     """A folder that all processes of one test run share."""
