@@ -18,7 +18,7 @@ SENTENCES = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep the tests of the one finished run in one process, and begin with them: they take longest, and others wait."""
+    """Keep the tests of the one finished run in one process, and begin with them: they take longest."""
     for item in items:
         if "shared" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("the finished run"))

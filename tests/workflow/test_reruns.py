@@ -68,7 +68,7 @@ def test_the_schedule_of_classifiers_re_runs_no_birth(rerun):
 
 
 def test_the_order_of_roles_re_runs_what_shows_roles_and_no_birth(rerun):
-    found = rerun("contracts/contract.py", '("query", "key",', '("key", "query",')
+    found = rerun("contracts/matrix_key.py", '("query", "key",', '("key", "query",')
     assert found >= OF_ROLES
     assert not found & {*BIRTHS, "decompose", "fit_bulk", "measure_tails", "fetch_corpus"}
 

@@ -24,9 +24,10 @@ from weightspectra.contracts.birth import (
     SIMULATIONS,
 )
 from weightspectra.contracts.conclusions import FINDINGS
-from weightspectra.contracts.contract import KEY_COLUMNS, ROLES, Column, Contract, Matrices, MatrixKey, MatrixWriter
+from weightspectra.contracts.contract import Column, Contract, Matrices, MatrixWriter
 from weightspectra.contracts.damage import DIRECTIONS, PREDICTIONS
 from weightspectra.contracts.finetuning import COMPARISONS, FINETUNINGS
+from weightspectra.contracts.matrix_key import KEY_COLUMNS, ROLES, MatrixKey
 from weightspectra.contracts.models import MATRICES, SOURCES, WEIGHTS
 from weightspectra.contracts.randomness import (
     BULK,

@@ -3,7 +3,8 @@
 import pyarrow as pa
 
 from weightspectra.contracts.columns import FLOAT64_LIST, MODEL, count, list_of, share, size
-from weightspectra.contracts.contract import ROLES, Column, Contract
+from weightspectra.contracts.contract import Column, Contract
+from weightspectra.contracts.matrix_key import ROLES
 
 OUTPUT_TYPES = ("multiple_choice", "loglikelihood", "loglikelihood_rolling", "generate_until")
 SCOPES = ("none", "role", "layer", "matrix", "head", "all")

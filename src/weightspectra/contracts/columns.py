@@ -4,7 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from weightspectra.contracts.contract import ROLES, Column
+from weightspectra.contracts.contract import Column
+from weightspectra.contracts.matrix_key import ROLES
 
 
 def list_of(kind: pa.DataType) -> pa.DataType:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,32 +25,11 @@ from weightspectra.base.parquet import (
     numpy_column,
     parquet_writer,
 )
+from weightspectra.contracts.matrix_key import KEY_COLUMNS, MatrixKey
 from weightspectra.contracts.values import Column, first_fault
-
-ROLES = ("query", "key", "value", "attention_output", "up", "gate", "down")
-"""The roles a matrix can have, in the order in which tables and figures show them."""
 
 ROW_GROUP_BYTES = 1 << 25
 """Bytes of a matrix in one row group. Encoding takes a few times as much memory as the row group has bytes."""
-
-
-class MatrixKey(NamedTuple):
-    """What identifies a weight matrix inside one model.
-
-    ``expert`` counts the experts of a mixture; a dense layer has one, number 0.
-    """
-
-    layer: int
-    role: str
-    expert: int = 0
-
-    def __str__(self) -> str:
-        expert = f", expert {self.expert}" if self.expert else ""
-        return f"layer {self.layer} '{self.role}'{expert}"
-
-
-KEY_COLUMNS = [*MatrixKey._fields]
-"""The columns that identify a matrix in tables of one model."""
 
 
 @dataclass(frozen=True)
