@@ -2,6 +2,7 @@
 
 from weightspectra import contracts
 from weightspectra.base import job, seeds
+from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.task.corpus import draw_documents
 from weightspectra.sources import corpora, texts
@@ -34,7 +35,8 @@ def drawn(smk, source):
     """Return sequences of a birth's task, each one document; and their source as above."""
     bigrams = Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
     rng = seeds.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
-    return draw_documents(smk.params.data, bigrams, source.n_documents, rng), ("birth", source.birth, "")
+    data = TaskData.model_validate(smk.params.data)
+    return draw_documents(data, bigrams, source.n_documents, rng), ("birth", source.birth, "")
 
 
 if __name__ == "__main__":
