@@ -33,9 +33,8 @@ def fetched(entry):
 
 def drawn(smk, source):
     """Return sequences of a birth's task, each one document; and their source as above."""
-    bigrams = Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
+    data, bigrams = TaskData.model_validate(smk.params.data), Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
     rng = seeds.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
-    data = TaskData.model_validate(smk.params.data)
     return draw_documents(data, bigrams, source.n_documents, rng), ("birth", source.birth, "")
 
 
