@@ -32,9 +32,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from results import Row, finish, in_turn, seconds
 
 from weightspectra.birth.model.bigram_config import BigramConfig
+from weightspectra.birth.settings import Training
 from weightspectra.birth.task.bigram_task import Sequences, Task
 from weightspectra.birth.task.characters import from_csv
-from weightspectra.birth.training.steps import Recipe, Trainer, new_model
+from weightspectra.birth.training.steps import Trainer, new_model
 
 COUNTS = Path(__file__).parents[1].resolve() / "config" / "published" / "tiny_shakespeare.csv"
 
@@ -126,17 +127,7 @@ def our_training(batch_size: int, seed: int) -> tuple[Trainer, Given]:
     """Return our model in training, and its task."""
     bigrams = from_csv(COUNTS.read_text())
     task = Given(bigrams, length=LENGTH)
-    recipe = Recipe(
-        optimiser="sgd",
-        learning_rate=RATE,
-        momentum=MOMENTUM,
-        weight_decay=DECAY,
-        batch_size=batch_size,
-        n_iterations=0,
-        loss="in_context",
-        frozen_until={},
-        checkpoints=(),
-    )
+    recipe = Training(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, batch_size=batch_size)
     config = BigramConfig(dimension=WIDTH, max_position_embeddings=LENGTH, characters="".join(bigrams.characters))
     return Trainer(new_model(config, 1, seed), task, recipe, (1, seed)), task
 

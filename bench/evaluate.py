@@ -32,6 +32,7 @@ from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum
 from weightspectra.ablation.edit.truncation import Stored, edited
 from weightspectra.ablation.measure.perplexity import window_nll
+from weightspectra.ablation.settings import Cut
 from weightspectra.activations.windows import Window
 from weightspectra.models import devices, live, loading
 
@@ -132,7 +133,7 @@ def cost_of_a_cut(model, evaluation: float, name: str, options, clock) -> Row:
     """Time reading vectors, removing the smallest decile of each role and putting it back; the mean over roles."""
     matrices = live.matrices(model)
     spectra, bases = random_spectra(matrices)
-    cuts = plan_cuts([{"remove": {"deciles": [1]}}], spectra)
+    cuts = plan_cuts([Cut(remove={"deciles": [1]})], spectra)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.parquet"
         with contracts.VECTORS.matrix_writer(path, {}) as writer:

@@ -72,6 +72,7 @@ def one_cut(options: argparse.Namespace) -> Row:
     from weightspectra.ablation.edit.truncation import Stored
     from weightspectra.ablation.measure.evaluation import EditableModel, evaluate
     from weightspectra.ablation.measure.perplexity import Perplexity
+    from weightspectra.ablation.settings import Cut
     from weightspectra.activations.windows import Window
     from weightspectra.base.journal import Journal
     from weightspectra.models import live, loading
@@ -80,7 +81,7 @@ def one_cut(options: argparse.Namespace) -> Row:
     model, tokenizer = loading.load(options.model, head="causal"), loading.load_tokenizer(options.model)
     matrices = live.matrices(model)
     spectra, bases = random_spectra(matrices)
-    entry = {"remove": {"deciles": [1]}, "scope": "matrix", "roles": ["down"], "layers": [0]}
+    entry = Cut(remove={"deciles": [1]}, scope="matrix", roles=["down"], layers=[0])
     cuts, vocabulary = plan_cuts([entry], spectra), model.config.vocab_size
     tokens = np.random.default_rng(1).integers(vocabulary, size=(options.batch_size, options.window + 1)).tolist()
     windows, texts = [Window("a", row, options.window) for row in tokens], {"a": "text"}

@@ -35,6 +35,7 @@ from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.ablation.measure.evaluation import EditableModel, evaluate, first_layer
 from weightspectra.ablation.measure.perplexity import Perplexity
+from weightspectra.ablation.settings import Cut
 from weightspectra.base.journal import Journal
 from weightspectra.models import devices, live, loading
 
@@ -56,7 +57,7 @@ def main() -> None:
     model, tokenizer = loading.load(options.model, head="causal", device=device), loading.load_tokenizer(options.model)
     matrices = live.matrices(model)
     spectra, bases = random_spectra(matrices)
-    cuts = plan_cuts([{"remove": {"deciles": options.deciles}, "scope": "layer", "layers": options.layers}], spectra)
+    cuts = plan_cuts([Cut(remove={"deciles": options.deciles}, scope="layer", layers=options.layers)], spectra)
     lm_eval = as_lm_eval(model, tokenizer, options)
     texts = stretches(options, tokenizer)
     windows, named = rolling_windows(texts, lm_eval), {str(number): text for number, text in enumerate(texts)}

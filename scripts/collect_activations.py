@@ -4,21 +4,22 @@ from pathlib import Path
 
 from weightspectra import contracts
 from weightspectra.activations import collection, windows
+from weightspectra.activations.settings import Observe
 from weightspectra.base import job, progress
 from weightspectra.models import devices, live, loading, weights
 
 
 def main(smk):
     """Cut the text before the model is loaded; observe the layers of this part only."""
-    observe, device, trust = smk.params.observe, devices.device(smk.params.device), smk.params.remote_code
-    folder = Path(smk.input.source).with_suffix("")
+    observe, trust = Observe.model_validate(smk.params.observe), smk.params.remote_code
+    folder, device = Path(smk.input.source).with_suffix(""), devices.device(smk.params.device)
     corpus = contracts.CORPUS.read(smk.input.corpus).query("part == 'observe'")
     texts = dict(zip(corpus["document"], corpus["text"], strict=True))
     tokenizer = loading.load_tokenizer(folder, trust_remote_code=trust)
-    sample = windows.observation_windows(texts, tokenizer, window=observe["window"], n_tokens=observe["n_tokens"])
-    batches = collection.batches_of(sample, observe["batch_size"], pad_id=tokenizer.pad_token_id or 0, device=device)
+    sample = windows.observation_windows(texts, tokenizer, window=observe.window, n_tokens=observe.n_tokens)
+    batches = collection.batches_of(sample, observe.batch_size, pad_id=tokenizer.pad_token_id or 0, device=device)
     model = loading.load(folder, device=device, trust_remote_code=trust)
-    windows.check_window(observe["window"], model)
+    windows.check_window(observe.window, model)
     matrices = live.matrices(model)
     layers = weights.layers_of_part(1 + max(key.layer for key in matrices), smk.wildcards.part)
     modules = {key: matrix.module for key, matrix in matrices.items() if key.layer in layers}

@@ -3,6 +3,7 @@
 from weightspectra import contracts
 from weightspectra.base import job, progress
 from weightspectra.finetuning import comparison
+from weightspectra.finetuning.settings import Comparison
 from weightspectra.models import devices
 
 KEY = list(contracts.MatrixKey._fields)
@@ -10,8 +11,9 @@ KEY = list(contracts.MatrixKey._fields)
 
 def main(smk):
     """Refuse models of different shapes; write one row per matrix."""
-    names = {"comparison": smk.wildcards.comparison} | {role: smk.params.comparison[role] for role in ("base", "tuned")}
-    both = f"{names['base']} and {names['tuned']}"
+    pair = Comparison.model_validate(smk.params.comparison)
+    names = {"comparison": smk.wildcards.comparison, "base": pair.base, "tuned": pair.tuned}
+    both = f"{pair.base} and {pair.tuned}"
     base, tuned = (contracts.WEIGHTS.matrices(paths) for paths in (smk.input.base_weights, smk.input.tuned_weights))
     comparison.check_same_matrices(base, tuned, both)
     vectors = contracts.VECTORS.matrices(smk.input.vectors)

@@ -7,7 +7,9 @@ from weightspectra.conclusions import subjects
 
 def main(smk):
     """Write one row per conclusion."""
-    rows = subjects.conclude(smk.wildcards.subject, dict(smk.input.items()), dict(smk.params.items()))
+    params = smk.params
+    options = subjects.Options(params.controls, params.copies, params.seed, params.level)
+    rows = subjects.conclude(smk.wildcards.subject, dict(smk.input.items()), options)
     contracts.FINDINGS.write(rows, smk.output[0], job.stamp(smk))
 
 

@@ -6,6 +6,7 @@ from weightspectra import contracts
 from weightspectra.ablation.choose import planning
 from weightspectra.ablation.edit import truncation, whitening
 from weightspectra.ablation.measure import evaluation, subject
+from weightspectra.ablation.settings import Experiment
 from weightspectra.base import job
 from weightspectra.models import devices, loading, requests
 from weightspectra.sources import checkpoints
@@ -15,13 +16,13 @@ TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": c
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; load it once; write one row per cut and metric."""
-    names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
+    names, wanted = dict(smk.wildcards.items()), Experiment.model_validate(smk.params.experiment)
     folder = Path(smk.input.source).with_suffix("")
     config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
     requests.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
     tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
     seed, device = smk.params.seed, devices.device(smk.params.device)
-    cuts = planning.experiment_cuts(wanted["cuts"], **tables, config=config, model=names["model"], seed=seed)
+    cuts = planning.experiment_cuts(wanted.cuts, **tables, config=config, model=names["model"], seed=seed)
     tokenizer = loading.load_tokenizer(folder, **trust)
     measured = {
         "corpus": contracts.CORPUS.read(smk.input.corpus) if smk.input.corpus else None,

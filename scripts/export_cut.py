@@ -9,6 +9,7 @@ from weightspectra import contracts
 from weightspectra.ablation.choose import labels, planning
 from weightspectra.ablation.edit import truncation, whitening
 from weightspectra.ablation.export import card, exporting
+from weightspectra.ablation.settings import Experiment
 from weightspectra.base import atomic, job
 from weightspectra.models import devices, live, loading
 from weightspectra.sources import checkpoints
@@ -18,15 +19,16 @@ TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": c
 
 def main(smk):
     """Find the cut before the model is loaded; apply it as the evaluation did; write a folder, whole or not at all."""
-    names, wanted = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}, smk.params.experiment
+    names = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}
+    wanted = Experiment.model_validate(smk.params.experiment)
     source = Path(smk.input.source).with_suffix("")
     config, evaluations = checkpoints.config(source), contracts.EVALUATIONS.read(smk.input.evaluations)
     tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
     known = {"config": config, "model": names["model"], "seed": smk.params.seed}
-    cuts = {cut.label: cut for cut in planning.experiment_cuts(wanted["cuts"], **tables, **known)}
+    cuts = {cut.label: cut for cut in planning.experiment_cuts(wanted.cuts, **tables, **known)}
     cut = cuts[labels.find(smk.wildcards.cut, list(cuts))]
     device, head = devices.device(smk.params.device), exporting.head_of(config)
-    options = {"dtype": getattr(torch, wanted["dtype"]), "trust_remote_code": smk.params.remote_code}
+    options = {"dtype": getattr(torch, wanted.dtype), "trust_remote_code": smk.params.remote_code}
     model = loading.load(source, head=head, device=device, **options)
     vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
     stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))

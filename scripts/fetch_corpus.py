@@ -2,17 +2,18 @@
 
 from weightspectra import contracts
 from weightspectra.base import job, seeds
+from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.task.corpus import draw_documents
 from weightspectra.sources import corpora, texts
+from weightspectra.sources.settings import Corpus
 
 
 def main(smk):
     """Fetch or draw, divide."""
-    corpus, entry = smk.wildcards.corpus, smk.params.entry
-    selections = {part: entry[part] for part in corpora.PARTS}
-    documents, origin = drawn(smk) if "birth" in entry["source"] else fetched(entry, selections)
-    parts = corpora.divide(documents, **selections)
+    corpus, entry = smk.wildcards.corpus, Corpus.model_validate(smk.params.entry)
+    documents, origin = drawn(smk, entry.source.birth) if entry.source.birth else fetched(entry)
+    parts = corpora.divide(documents, observe=entry.observe, evaluate=entry.evaluate)
     rows = [
         {"corpus": corpus, "part": part, "document": document.name, "text": document.text}
         for part, documents in parts.items()
@@ -23,18 +24,18 @@ def main(smk):
     contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources=sources))
 
 
-def fetched(entry, selections):
+def fetched(entry):
     """Return the documents of texts; and the kind, name and revision of their source."""
-    splits = [selection["split"] for selection in selections.values() if "split" in selection]
-    found = texts.fetch_texts(entry["source"], splits)
-    return corpora.cut_documents(found.texts, entry["documents"]), (found.kind, found.name, found.revision)
+    splits = [part.split for part in (entry.observe, entry.evaluate) if part.split]
+    found = texts.fetch_texts(entry.source, splits)
+    return corpora.cut_documents(found.texts, entry.documents), (found.kind, found.name, found.revision)
 
 
-def drawn(smk):
+def drawn(smk, source):
     """Return sequences of a birth's task, each one document; and their source as above."""
-    source, bigrams = smk.params.entry["source"]["birth"], Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
+    data, bigrams = TaskData.model_validate(smk.params.data), Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
     rng = seeds.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
-    return draw_documents(smk.params.data, bigrams, source["n_documents"], rng), ("birth", source["birth"], "")
+    return draw_documents(data, bigrams, source.n_documents, rng), ("birth", source.birth, "")
 
 
 if __name__ == "__main__":

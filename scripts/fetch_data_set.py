@@ -3,19 +3,16 @@
 from weightspectra import contracts
 from weightspectra.base import job, seeds
 from weightspectra.sources import labelled, labelled_sources
+from weightspectra.sources.settings import DataSet
 
 
 def main(smk):
     """Fetch, number, divide."""
-    data_set, entry = smk.wildcards.data_set, smk.params.entry
-    splits = entry.get("splits", ())
-    columns = labelled_sources.Columns(
-        entry["text"], entry.get("pair"), entry["label"], tuple(entry.get("columns", ()))
-    )
-    source = labelled_sources.read_source(entry["source"], entry["reader"], columns, splits)
-    classes = labelled.number_classes(source, entry.get("classes", ()))
+    data_set, entry = smk.wildcards.data_set, DataSet.model_validate(smk.params.entry)
+    source = labelled_sources.read_source(entry)
+    classes = labelled.number_classes(source, entry.classes or ())
     draw = seeds.generator(smk.params.seed, data_set, "split")
-    parts = labelled.divide(source, splits, entry["test_share"], draw)
+    parts = labelled.divide(source, entry.splits or (), entry.test_share, draw)
     rows = [
         {"data_set": data_set, "split": split, "example": example.name, "text": example.text, "pair": example.pair}
         | dict(zip(("label", "label_name"), classes[example.label], strict=True))

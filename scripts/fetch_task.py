@@ -4,13 +4,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from weightspectra import contracts
+from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks.task_files import prepare
 from weightspectra.base import job, provenance
 
 
 def main(smk):
     """Write the task's files and their table."""
-    table, entry = Path(smk.output[0]), smk.params.entry
+    table, entry = Path(smk.output[0]), Task.model_validate(smk.params.entry)
     examples = contracts.EXAMPLES.read(smk.input.data_set) if smk.input.data_set else None
     tokenizer = Path(smk.input.tokenizer[0]).with_suffix("") if smk.input.tokenizer else None
     rows = prepare(table.stem, entry, table.with_suffix(""), examples=examples, tokenizer=tokenizer)

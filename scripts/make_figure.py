@@ -5,13 +5,14 @@ import json
 from weightspectra.base import job
 from weightspectra.base.atomic import replace_file
 from weightspectra.report.kit import style
-from weightspectra.report.kit.exhibit import maker_of
+from weightspectra.report.kit.exhibit import Named, maker_of
 from weightspectra.report.kit.measurements import Measurements
 
 
 def main(smk):
     """Read what the figure shows; draw it."""
-    data = Measurements.read(dict(smk.input.items()), **smk.params.named, drawn=smk.params.entry)
+    named = Named.model_validate(smk.params.named)
+    data = Measurements.read(dict(smk.input.items()), named, drawn=smk.params.entry)
     title, figure = maker_of(smk.params.maker)(smk.params.entry, data)
     words = {"heading": smk.params.heading, "caption": smk.params.caption, "title": title}
     forms = {form: style.to_bytes(figure, form) for form in ("svg", "png")}

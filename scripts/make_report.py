@@ -2,6 +2,7 @@
 
 from weightspectra.base import job
 from weightspectra.report.kit import layout
+from weightspectra.report.kit.exhibit import Named
 
 
 def main(smk):
@@ -15,7 +16,7 @@ def main(smk):
         measurements={kind: files for kind, files in smk.input.items() if kind not in parts},
         tables=smk.input.tables,
         figures=smk.input.figures,
-        named=smk.params.named,
+        named=Named.model_validate(smk.params.named),
         configuration=smk.params.config,
     )
 

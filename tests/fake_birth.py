@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from configurations import complete
 from scipy import stats
 
 from weightspectra import contracts
+from weightspectra.birth.settings import Birth
+from weightspectra.config.reading import resolve
 from weightspectra.spectra.law import marchenko_pastur
 
 CONTRACTS = (
@@ -57,8 +58,8 @@ class FakeBirth:
     title: str = ""
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
-        """The birth's entry of a configuration, with all defaults."""
+    def settings(self) -> Birth:
+        """The birth's entry of a configuration."""
         entry = {
             "data": {"length": 24, **self.data},
             "model": {"dimension": 16, **self.model},
@@ -67,25 +68,25 @@ class FakeBirth:
             **({"title": self.title} if self.title else {}),
         }
         born = {"birth": {"birth": self.name, "seed": self.seeds[0], "iteration": 0}}
-        return complete({"models": {"born": {"source": born}}, "births": {self.name: entry}})["births"][self.name]
+        return resolve({"models": {"born": {"source": born}}, "births": {self.name: entry}}).births[self.name]
 
     @property
     def matrices(self) -> list[str]:
         """Names of the matrices that hold memories."""
-        fed = self.settings["model"]["feed_forward"] == "linear"
+        fed = self.settings.model.feed_forward == "linear"
         return ["output_2", "key_2", "key_1", *["feed_forward"] * fed]
 
     def n_memories(self, matrix: str) -> int:
         """Memories that the task stores in a matrix."""
-        data, n = self.settings["data"], len(CHARACTERS)
-        fixed = data["triggers"] == "frequent"
-        return {"key_2": data["n_triggers"] if fixed else n, "key_1": data["length"] - 1}.get(matrix, n)
+        data, n = self.settings.data, len(CHARACTERS)
+        fixed = data.triggers == "frequent"
+        return {"key_2": data.n_triggers if fixed else n, "key_1": data.length - 1}.get(matrix, n)
 
     def n_located(self, matrix: str, iteration: int) -> int:
         """Memories that are located: one when the first appears, and no more than half the dimension ever."""
         settings, start = self.settings, self.visible[matrix]
-        most = min(self.n_memories(matrix), settings["model"]["dimension"] // 2)
-        grown = np.ceil(most * (iteration - start + 1) / (settings["training"]["n_iterations"] - start + 1))
+        most = min(self.n_memories(matrix), settings.model.dimension // 2)
+        grown = np.ceil(most * (iteration - start + 1) / (settings.training.n_iterations - start + 1))
         return int(grown) if iteration >= start else 0
 
     def accuracy(self, iteration: int, seed: int) -> float:
@@ -118,7 +119,7 @@ def frames(*births: FakeBirth) -> dict[str, pd.DataFrame]:
     return {contract.name: _typed(contract, found[contract.name]) for contract in CONTRACTS}
 
 
-def settings(*births: FakeBirth) -> dict[str, dict[str, Any]]:
+def settings(*births: FakeBirth) -> dict[str, Birth]:
     """Return the births of the configuration."""
     return {birth.name: birth.settings for birth in births}
 
@@ -130,17 +131,17 @@ def _typed(contract: contracts.Contract, rows: list[dict[str, Any]]) -> pd.DataF
 
 
 def _iterations(birth: FakeBirth) -> list[int]:
-    return birth.settings["training"]["checkpoints"]
+    return birth.settings.training.checkpoints
 
 
 def _learning(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
-    for iteration in range(birth.settings["training"]["n_iterations"]):
+    for iteration in range(birth.settings.training.n_iterations):
         accuracy = birth.accuracy(iteration, seed)
         yield {"iteration": iteration, "loss": 4.2 * (1 - accuracy), "accuracy": accuracy, "n_scored": 500}
 
 
 def _probes(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
-    full = birth.settings["model"]["kind"] == "full"
+    full = birth.settings.model.kind == "full"
     n = len(CHARACTERS)
     for iteration in _iterations(birth):
         accuracy = birth.accuracy(iteration, seed)
@@ -171,7 +172,7 @@ def _probes(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _attention_maps(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
-    length = birth.settings["data"]["length"]
+    length = birth.settings.data.length
     text = [CHARACTERS[(3 * place + place // 5) % len(CHARACTERS)] for place in range(length)]
     occurrence = [text[: place + 1].count("e") if letter == "e" else 0 for place, letter in enumerate(text)]
     for layer in range(2):
@@ -204,7 +205,7 @@ def _locations(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind: bool) -> dict[str, Any]:
-    d = birth.settings["model"]["dimension"]
+    d = birth.settings.model.dimension
     known = birth.n_memories(matrix) if iteration else 0
     rank, nan = min(known, d), float("nan")
     n_found = birth.n_located(matrix, iteration)
@@ -255,7 +256,7 @@ def _located(birth: FakeBirth, seed: int, matrix: str, iteration: int, *, blind:
 def _knockouts(birth: FakeBirth, seed: int) -> Iterator[dict[str, Any]]:
     last = _iterations(birth)[-1]
     accuracy = birth.accuracy(last, seed)
-    d = birth.settings["model"]["dimension"]
+    d = birth.settings.model.dimension
 
     def row(matrix, cut, n_values, change):
         return {

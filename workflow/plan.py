@@ -106,16 +106,14 @@ class Plan:
 
         So that a change elsewhere (in a test against noise, say) does not run every evaluation anew.
         """
-        model, experiment = wildcards.model, self.config["experiments"][wildcards.experiment]
-        values = [cut.get("remove", cut.get("keep", {})) for cut in experiment["cuts"]]
-        methods = {method for cut in experiment["cuts"] for method in cut.get("compress", {}).get("methods", [])}
-        whitening = sorted(
-            {cut["compress"]["corpus"] for cut in experiment["cuts"] if "corpus" in cut.get("compress", {})}
-        )
-        by_bulk = any("region" in wanted for wanted in values) or any(cut["controls"] for cut in experiment["cuts"])
-        by_boundary = methods & {"boundary", "whitened_boundary"}
+        model, experiment = wildcards.model, self.settings.experiments[wildcards.experiment]
+        values = [values for cut in experiment.cuts if (values := cut.remove or cut.keep)]
+        compressions = [cut.compress for cut in experiment.cuts if cut.compress]
+        whitening = sorted({compress.corpus for compress in compressions if compress.corpus})
+        by_bulk = any(wanted.region for wanted in values) or any(cut.controls for cut in experiment.cuts)
+        by_boundary = any({"boundary", "whitened_boundary"} & {*compress.methods} for compress in compressions)
         return {
-            "corpus": [f"<results>/corpora/{experiment['corpus']}.parquet"] if "corpus" in experiment else [],
+            "corpus": [f"<results>/corpora/{experiment.corpus}.parquet"] if experiment.corpus else [],
             "bulk": [f"<results>/bulk/{model}.parquet"] if by_bulk else [],
             "information": [f"<results>/information/{model}.parquet"] if by_boundary else [],
             "moments": [
@@ -123,8 +121,8 @@ class Plan:
                 for corpus in whitening
                 for part in artifacts.parts(self.settings, model)
             ],
-            "tasks": [f"<results>/tasks/{task}.parquet" for task in experiment["tasks"]],
-            "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment["probes"]],
+            "tasks": [f"<results>/tasks/{task}.parquet" for task in experiment.tasks],
+            "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment.probes],
         }
 
     def task_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
@@ -133,25 +131,25 @@ class Plan:
         Parquet files of the user's are left out, since jobs read the footers of theirs
         and delete those that are corrupt: a change in one calls for ``--forcerun``.
         """
-        entry = self.config["tasks"][wildcards.task]
-        own = [Path(entry["file"]).expanduser().parent.glob(glob) for glob in ("*.yaml", "*.py") if "file" in entry]
-        data = Path(entry["data"]).expanduser().rglob("*") if "data" in entry else []
+        entry = self.settings.tasks[wildcards.task]
+        own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
+        data = Path(entry.data).rglob("*") if entry.data else []
         files = {path for paths in (*own, data) for path in paths if path.is_file() and path.suffix != ".parquet"}
         return {
-            "data_set": [f"<results>/data_sets/{entry['data_set']}.parquet"] if "data_set" in entry else [],
-            "tokenizer": [f"<results>/sources/{entry['tokenizer']}.parquet"] if "tokenizer" in entry else [],
+            "data_set": [f"<results>/data_sets/{entry.data_set}.parquet"] if entry.data_set else [],
+            "tokenizer": [f"<results>/sources/{entry.tokenizer}.parquet"] if entry.tokenizer else [],
             "own": sorted(map(str, files)),
         }
 
     def data_set_of_finetuning(self, wildcards: Wildcards) -> str:
         """Return the data set of a fine-tuning."""
-        return f"<results>/data_sets/{self.config['finetunings'][wildcards.finetuning]['data_set']}.parquet"
+        return f"<results>/data_sets/{self.settings.finetunings[wildcards.finetuning].data_set}.parquet"
 
     def compared(self, kind: str, role: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: all parts of one kind of file of a comparison's ``base`` or ``tuned`` model."""
 
         def files(wildcards: Wildcards) -> list[str]:
-            model = self.config["comparisons"][wildcards.comparison][role]
+            model = getattr(self.settings.comparisons[wildcards.comparison], role)
             return [f"<results>/{kind}/{model}/part-{part}.parquet" for part in artifacts.parts(self.settings, model)]
 
         return files
@@ -178,7 +176,7 @@ class Plan:
 
     def permutations_of(self, wildcards: Wildcards) -> list[str]:
         """Return the shuffled spectra of a model, if the configuration asks for them."""
-        wanted = self.config["randomness"]["n_permutations"] > 0
+        wanted = self.settings.randomness.n_permutations > 0
         return [f"<results>/permutations/{wildcards.model}.parquet"] if wanted else []
 
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -220,17 +218,17 @@ class Plan:
 
     def corpus_inputs(self, wildcards: Wildcards) -> list[str]:
         """Return the characters that a corpus of the bigram task is drawn from; other corpora need nothing."""
-        source = self.config["corpora"][wildcards.corpus]["source"]
-        return [f"<results>/characters/{source['birth']['birth']}.parquet"] if "birth" in source else []
+        drawn = self.settings.corpora[wildcards.corpus].source.birth
+        return [f"<results>/characters/{drawn.birth}.parquet"] if drawn else []
 
     def corpus_task(self, wildcards: Wildcards) -> dict[str, Any] | None:
         """Return the bigram task that a corpus is drawn from; other corpora have none."""
-        source = self.config["corpora"][wildcards.corpus]["source"]
-        return self.config["births"][source["birth"]["birth"]]["data"] if "birth" in source else None
+        drawn = self.settings.corpora[wildcards.corpus].source.birth
+        return self.config["births"][drawn.birth]["data"] if drawn else None
 
     def corpus_seed(self, wildcards: Wildcards) -> int | None:
         """Return the seed of a corpus that is drawn; other corpora have none."""
-        return self.config["seed"] if "birth" in self.config["corpora"][wildcards.corpus]["source"] else None
+        return self.settings.seed if self.settings.corpora[wildcards.corpus].source.birth else None
 
     @property
     def kept(self) -> list[str]:

@@ -8,6 +8,7 @@ from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum
 from weightspectra.ablation.edit.truncation import Stored, edited
 from weightspectra.ablation.measure.perplexity import window_nll
+from weightspectra.ablation.settings import Cut
 from weightspectra.activations.windows import Window
 from weightspectra.contracts import MatrixKey
 from weightspectra.models.layouts import Slot
@@ -70,7 +71,7 @@ def cutting(memory, entry):
     found = decompose(memory.layer.weight.detach().numpy())
     matrix = LiveMatrix(memory.layer, memory.layer.weight, Slot("layer.weight", (slice(None),), False, None))
     spectrum = Spectrum(found.singular_values.numpy(), *memory.layer.weight.shape, {"asymptotic": (3, 2)})
-    (cut, *_) = plan_cuts([entry], {KEY: spectrum})
+    (cut, *_) = plan_cuts([Cut(**entry)], {KEY: spectrum})
     vectors = found.short_vectors.numpy().astype(np.float32)
     return edited({KEY: matrix}, cut.edits, Stored(lambda _: vectors))
 

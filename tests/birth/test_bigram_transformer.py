@@ -113,7 +113,7 @@ def test_padding_on_the_right_changes_nothing(kind, tokens):
 def test_named_parameters_are_those_that_are_known(kind):
     model = model_of(kind)
     frozen = {"simplified": {"embedding", "positions", "unembedding", "value", "output"}, "full": {"positions"}}
-    trained = set(trained_parameters(model.config.to_dict()))
+    trained = set(trained_parameters(model.config))
     others = {name for name, _ in model.named_parameters()} - trained
     assert trained <= {name for name, _ in model.named_parameters()}
     assert {name.split(".")[-2] for name in others} <= frozen[model.config.kind]

@@ -8,17 +8,16 @@ import torch.nn.functional as F
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
+from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
 from weightspectra.birth.task.bigram_task import Task, batch_generator
-from weightspectra.birth.training.steps import Recipe, Trainer, new_model
+from weightspectra.birth.training.steps import Trainer, new_model
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it? " * 3
 BIGRAMS = characters.count(TEXT)
 RECIPE = {
     "optimiser": "sgd",
     "learning_rate": 0.1,
-    "momentum": 0.9,
-    "betas": [0.8, 0.95],
     "weight_decay": 0.01,
     "batch_size": 5,
     "n_iterations": 6,
@@ -26,14 +25,20 @@ RECIPE = {
     "frozen_until": {},
     "checkpoints": [],
 }
+OF_OPTIMISER = {"sgd": {"momentum": 0.9}, "adamw": {"betas": [0.8, 0.95]}}
 FULL = {"kind": "full", "n_heads": 2, "positions": "learned", "feed_forward": "mlp"}
 
 
+def task_of(data=None):
+    return Task.of(TaskData(**{"n_triggers": 3, "length": 24, **(data or {})}), BIGRAMS)
+
+
 def trainer_of(model=None, seeds=(1, 0), data=None, **changed):
-    task = Task.of({"n_triggers": 3, "length": 24, **(data or {})}, BIGRAMS)
+    task = task_of(data)
     sizes = {"dimension": 8, "vocab_size": BIGRAMS.n_characters, "max_position_embeddings": 24}
     config = BigramConfig(**sizes, **(model or {}), characters="".join(BIGRAMS.characters))
-    return Trainer(new_model(config, *seeds), task, Recipe.of({**RECIPE, **changed}), seeds)
+    recipe = RECIPE | OF_OPTIMISER[changed.get("optimiser", "sgd")] | changed
+    return Trainer(new_model(config, *seeds), task, Training(**recipe), seeds)
 
 
 def run(trainer, start=0, stop=6):
@@ -43,11 +48,11 @@ def run(trainer, start=0, stop=6):
 def twin(model, data=None, **changed):
     """Train by PyTorch's own means: the whole model, its autograd, an optimiser that freezes as it does."""
     trainer = trainer_of(model, data=data, **changed)
-    recipe, task = trainer.recipe, Task.of({"n_triggers": 3, "length": 24, **(data or {})}, BIGRAMS)
+    recipe, task = trainer.recipe, task_of(data)
     own, module = dict(trainer.model.named_parameters()), trainer.model
     for parameter in own.values():
         parameter.requires_grad_(False)
-    learned = [own[name] for name in trained_parameters(module.config.to_dict())]
+    learned = [own[name] for name in trained_parameters(module.config)]
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     if recipe.optimiser == "sgd":
         optimiser = torch.optim.SGD(learned, momentum=recipe.momentum, **common)
@@ -55,7 +60,7 @@ def twin(model, data=None, **changed):
         optimiser = torch.optim.AdamW(learned, betas=recipe.betas, **common)
     losses = []
     for iteration in range(recipe.n_iterations):
-        for name in trained_parameters(module.config.to_dict()):
+        for name in trained_parameters(module.config):
             own[name].requires_grad_(recipe.frozen_until.get(name, 0) <= iteration)
         drawn = task.sample(recipe.batch_size, batch_generator(1, 0, iteration))
         inputs, targets = (torch.from_numpy(np.ascontiguousarray(part)) for part in (drawn.inputs, drawn.targets))
@@ -168,4 +173,4 @@ def test_a_loss_that_is_no_number_stops_with_the_rate(model):
 
 
 def test_the_first_and_the_last_iteration_are_always_kept():
-    assert Recipe.of({**RECIPE, "checkpoints": [4, 2]}).checkpoints == (0, 2, 4, 6)
+    assert trainer_of(checkpoints=[4, 2]).recipe.checkpoints == (0, 2, 4, 6)

@@ -49,7 +49,7 @@ def batch_of(share=0.3, n=11, length=37, seed=0):
 
 def plainly(model, batch):
     """The mean cross-entropy of all sequences at once, and its gradients."""
-    wanted = trained_parameters(model.config.to_dict())
+    wanted = trained_parameters(model.config)
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in wanted)
@@ -74,7 +74,7 @@ def assert_same(found, expected, tolerance):
 @pytest.mark.parametrize("kind", {**SIMPLIFIED, **OTHERS})
 def test_gradients_are_those_of_the_whole_model(kind, dtype, tolerance):
     model, batch = model_of({**SIMPLIFIED, **OTHERS}[kind], dtype), batch_of()
-    wanted = trained_parameters(model.config.to_dict())
+    wanted = trained_parameters(model.config)
     assert simplified_gradients.can_differentiate(model, wanted) == (kind in SIMPLIFIED)
     assert_same(differentiate(model, batch, wanted), plainly(model, batch), tolerance)
 
@@ -85,13 +85,13 @@ def test_all_tokens_can_be_scored(kind, monkeypatch):
     monkeypatch.setattr(simplified_gradients, "BLOCK", 8)
     model, batch = model_of(SIMPLIFIED[kind]), batch_of()
     batch = batch._replace(scored=torch.ones_like(batch.scored))
-    wanted = trained_parameters(model.config.to_dict())
+    wanted = trained_parameters(model.config)
     assert_same(differentiate(model, batch, wanted), plainly(model, batch), 1e-10)
 
 
 def test_what_a_block_holds_changes_nothing(monkeypatch):
     model, batch = model_of({"feed_forward": "linear"}), batch_of(share=0.5)
-    wanted = trained_parameters(model.config.to_dict())
+    wanted = trained_parameters(model.config)
     expected = differentiate(model, batch, wanted)
     monkeypatch.setattr(token_attention, "BLOCK", 5)
     monkeypatch.setattr(simplified_gradients, "BLOCK", 3)
@@ -104,7 +104,7 @@ def test_what_a_block_holds_changes_nothing(monkeypatch):
         torch.testing.assert_close(gradient / expected.n_scored, expected.gradients[name], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("left_out", trained_parameters({**BigramConfig(feed_forward="linear").to_dict()}))
+@pytest.mark.parametrize("left_out", trained_parameters(BigramConfig(feed_forward="linear")))
 def test_a_frozen_parameter_changes_no_other_gradient(left_out):
     model, batch = model_of({"feed_forward": "linear"}), batch_of()
     _, _, expected = plainly(model, batch)
@@ -116,7 +116,7 @@ def test_a_frozen_parameter_changes_no_other_gradient(left_out):
 @pytest.mark.parametrize("changed", [{}, FULL], ids=["simplified", "full"])
 def test_a_batch_without_scored_positions_has_no_gradient(changed):
     model, batch = model_of(changed), batch_of()
-    wanted = trained_parameters(model.config.to_dict())
+    wanted = trained_parameters(model.config)
     found = differentiate(model, batch._replace(scored=torch.zeros_like(batch.scored)), wanted)
     assert (found.loss, found.accuracy, found.n_scored) == (0, 0, 0)
     assert found.gradients.keys() == set(wanted)

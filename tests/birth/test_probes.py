@@ -14,6 +14,7 @@ from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTra
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, suite
 from weightspectra.birth.probes.names import probes_of
+from weightspectra.birth.settings import Birth
 from weightspectra.birth.task.bigram_task import Sequences
 
 CPU = torch.device("cpu")
@@ -119,7 +120,7 @@ def test_probes_have_the_names_that_settings_know(settings, no_repeat):
     else:
         model = simplified_model(gaussian_parameters(rng, 8, 24, 16, feed_forward=settings["feed_forward"]))
     found = probed(checkpoints_of([model]), task)
-    assert set(found["probe"]) == set(probes_of(settings, {"no_repeat": no_repeat}))
+    assert set(found["probe"]) == set(probes_of(Birth(model=settings, data={"no_repeat": no_repeat})))
     assert (found["n"] > 0).all()
     assert found[["value", "chance"]].notna().all(axis=None)
     of_weights = found["probe"].str.startswith(("recall", "divergence"))

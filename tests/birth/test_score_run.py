@@ -9,12 +9,13 @@ import pytest
 from weightspectra.base.seeds import generator
 from weightspectra.birth.locator import ground_truth, memories
 from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.settings import Training
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.randomness.noise import nulls
 
 N_TOKENS, LENGTH, D, DECAY = 10, 8, 64, 0.01
-TRAINING = {"optimiser": "sgd", "learning_rate": 0.5, "weight_decay": DECAY, "momentum": 0.0, "frozen_until": {}}
+TRAINING = Training(optimiser="sgd", learning_rate=0.5, weight_decay=DECAY, momentum=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from weightspectra.base.errors import UserError
+from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task import characters
 from weightspectra.birth.task.alias_tables import AliasTables
 from weightspectra.birth.task.bigram_task import Task, batch_generator
@@ -158,8 +159,8 @@ def test_frequent_triggers_fall_in_frequency_and_ties_go_by_code_point():
 
 
 def test_a_task_of_the_configuration_has_its_settings(bigrams):
-    data = {"text": "my.txt", "triggers": "frequent", "n_triggers": 2, "offset": 1, "outputs": "bigram"}
-    made = Task.of(data | {"no_repeat": True, "length": 9}, bigrams)
+    data = TaskData(text="my.txt", n_triggers=2, offset=1, outputs="bigram", no_repeat=True, length=9)
+    made = Task.of(data, bigrams)
     assert (made.n_triggers, made.offset, made.outputs, made.no_repeat, made.length) == (2, 1, "bigram", True, 9)
     other = made.with_outputs("uniform")
     assert (other.outputs, other.offset, other.no_repeat, other.bigrams) == ("uniform", 1, True, bigrams)

@@ -72,7 +72,7 @@ def test_the_order_of_rows_does_not_matter():
 
 def test_a_birth_that_is_planted_late_is_found_late():
     birth = FakeBirth(formed=150)
-    checkpoints = birth.settings["training"]["checkpoints"]
+    checkpoints = birth.settings.training.checkpoints
     formed = events.formed_from(frames(birth)["probes"])
     for seed in birth.seeds:
         middle = 150 + DELAY * seed

@@ -11,6 +11,7 @@ from weightspectra.conclusions import numbers, subjects
 from weightspectra.contracts.conclusions import BOUNDS, CLAIMS, VERDICTS
 
 PROVENANCE = {"rule": "test", "sources": {}}
+OPTIONS = subjects.Options(controls={}, copies={}, seed=0, level=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,13 @@ def test_a_subject_reads_no_more_than_it_needs(tmp_path):
         contract = next(contract for contract in contracts.ALL if contract.name == name)
         contract.write(found[name], tmp_path / f"{name}.parquet", PROVENANCE)
     files = {name: [str(tmp_path / f"{name}.parquet")] for name in ("bulk", "matrices")}
-    read = subjects.conclude("bounds", files, {"controls": {}, "seed": 1})
+    read = subjects.conclude("bounds", files, OPTIONS)
     assert len(read) == len(subjects.SUBJECTS["bounds"].conclude(found["bulk"], found["matrices"], controls={}))
 
 
 @pytest.mark.parametrize("subject", subjects.SUBJECTS)
 def test_nothing_measured_is_nothing_concluded(subject):
-    options = {"controls": {}, "copies": {}, "seed": 0, "level": 0.05}
-    assert subjects.conclude(subject, {}, options).empty
+    assert subjects.conclude(subject, {}, OPTIONS).empty
 
 
 def test_numbers_are_strict_json(rows):

@@ -8,7 +8,7 @@ import yaml
 from configurations import complete
 
 from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
-from weightspectra.birth.settings import OF_KIND, OF_OPTIMISER
+from weightspectra.birth.settings import OF_KIND, OF_OPTIMISER, Transformer
 from weightspectra.birth.task import characters
 from weightspectra.config.messages import ConfigurationError
 
@@ -285,8 +285,8 @@ def test_every_parameter_of_every_model_can_be_frozen():
         {"kind": "full", "n_layers": 3, "first_feed_forward": False, "feed_forward": "linear"},
     ):
         config = with_values(births={"base": {"seeds": [0, 1], "model": model}}, models__last__parts=1)
-        whole = complete(copy.deepcopy(config))["births"]["base"]["model"]
-        config["births"]["base"]["training"] = {"frozen_until": dict.fromkeys(trained_parameters(whole), 10)}
+        names = trained_parameters(Transformer(**model))
+        config["births"]["base"]["training"] = {"frozen_until": dict.fromkeys(names, 10)}
         complete(config)
 
 

@@ -12,8 +12,9 @@ import yaml
 from configurations import complete
 from jsonschema import Draft202012Validator
 
-from weightspectra.config.configuration import PathVariables
+from weightspectra.config.configuration import Configuration, PathVariables
 from weightspectra.config.messages import ConfigurationError
+from weightspectra.config.reading import read
 from weightspectra.config.schema import json_schema
 from weightspectra.contracts import ROLES
 from weightspectra.models.settings import ModelSource, Role
@@ -199,6 +200,12 @@ def test_windows_follow_each_other_unless_a_stride_is_given():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_the_configurations_here_are_valid(path):
     complete(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_settings_come_back_from_the_plain_data_that_jobs_get(path):
+    settings = read(path)
+    assert Configuration.model_validate(settings.plain()) == settings
 
 
 def test_the_examples_in_the_guide_are_valid(tmp_path, monkeypatch):

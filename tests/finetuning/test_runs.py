@@ -9,14 +9,14 @@ from weightspectra.base.journal import Journal
 from weightspectra.base.seeds import seeded
 from weightspectra.finetuning import runs
 from weightspectra.finetuning.classification import score_examples
-from weightspectra.finetuning.runs import finetune
+from weightspectra.finetuning.runs import finetune, planned
 from weightspectra.finetuning.training import training
 from weightspectra.spectra.deciles import decile_ranks
 
 
-def done(folder, path, planned=None):
+def done(folder, path, wanted=None):
     made = subject(folder)
-    return made, finetune(made, planned or plan(), journal=Journal(path / "journal", "k"), label="toy")
+    return made, finetune(made, *(wanted or plan()), journal=Journal(path / "journal", "k"), label="toy")
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def test_removal_after_an_epoch_shares_its_training_loss(finished):
 def test_a_run_untouched_is_training_without_anything_around_it(tiny_bert, finished):
     """Neither the removals in between, nor earlier runs, leave a trace in weights, optimiser or generators."""
     made = subject(tiny_bert)
-    (run,) = (run for run in plan().runs if (run.decile, run.number) == (0, 1))
+    (run,) = (run for run in planned(*plan()) if (run.decile, run.number) == (0, 1))
     rows = [row for row in finished if (row["order"], row["seed"]) == ("none", 1)]
     with seeded(run.seed, torch.device("cpu")):
         made.classifier.new_head()
-        losses = training(made.classifier, made.train, plan().recipe, run.seed)
+        losses = training(made.classifier, made.train, plan()[0], run.seed)
         for row, loss in zip(rows, losses, strict=True):
             assert row["train_loss"] == loss
             assert row["loss"] == score_examples(made.classifier, made.test).loss
@@ -67,7 +67,7 @@ def test_a_decile_is_gone_when_training_begins_and_the_checkpoint_is_back_in_the
         seen.append({key: svdvals(matrix) for key, matrix in made.matrices.items()})
 
     monkeypatch.setattr(runs, "training", watched)
-    rows = finetune(made, plan([11]), journal=Journal(tmp_path / "journal", "k"), label="toy")
+    rows = finetune(made, *plan([11]), journal=Journal(tmp_path / "journal", "k"), label="toy")
     untouched, _, smallest, refilled, largest, _ = seen
     lost = total = 0
     for key, values in singular.items():
@@ -99,8 +99,8 @@ def test_removal_last_takes_the_fine_tuned_values_and_gives_the_bits_back(tiny_b
         return score_examples(classifier, examples)
 
     monkeypatch.setattr(runs, "score_examples", watched)
-    finetune(made, plan([11], n_seeds_removed=0, epochs=1), journal=Journal(tmp_path / "journal", "k"), label="toy")
-    tuned, smallest, largest = tested
+    finetune(made, *plan([11], epochs=1), journal=Journal(tmp_path / "journal", "k"), label="toy")
+    tuned, smallest, largest, *_ = tested
     for key, weight in tuned.items():
         left, values, right = np.linalg.svd(weight.double().numpy(), full_matrices=False)
         for decile, found in ((1, smallest[key]), (10, largest[key])):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from toy_classifier import subject
+from toy_classifier import plan, subject
 from transformers import get_linear_schedule_with_warmup
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.seeds import seeded
 from weightspectra.finetuning.classification import score_examples, shuffled_batches
-from weightspectra.finetuning.training import TuningRecipe, rate_share, training
+from weightspectra.finetuning.training import rate_share, training
 
-RECIPE = TuningRecipe(epochs=2, learning_rate=2e-3, weight_decay=0.1, warmup_share=0.25, batch_size=8)
+RECIPE, _ = plan(epochs=2, learning_rate=2e-3, weight_decay=0.1, warmup_share=0.25, batch_size=8)
 CPU = torch.device("cpu")
 
 
@@ -36,7 +36,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny_bert):
 
 def test_the_toy_is_learnt(tiny_bert):
     made = subject(tiny_bert)
-    losses, _ = trained(made, 1, TuningRecipe(4, 3e-3, 0.01, 0.1, 8))
+    losses, _ = trained(made, 1, plan(epochs=4)[0])
     found = score_examples(made.classifier, made.test)
     assert losses[-1] < 0.5 * losses[0]
     assert found.accuracy > 0.9 and found.auc > 0.95
@@ -112,4 +112,4 @@ def test_the_rate_rises_and_falls(warmup_share, expected):
 def test_a_loss_that_is_no_number_is_refused(tiny_bert):
     made = subject(tiny_bert)
     with pytest.raises(UserError, match="the training loss is nan: lower learning_rate"):
-        trained(made, 1, TuningRecipe(2, float("inf"), 0.0, 0.0, 8))
+        trained(made, 1, plan(learning_rate=1e38, warmup_share=0.0)[0])

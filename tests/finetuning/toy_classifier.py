@@ -5,11 +5,14 @@ import pandas as pd
 
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.finetuning.classification import Classifier, choose, tokenised
-from weightspectra.finetuning.runs import TuningPlan, TuningSubject
+from weightspectra.finetuning.runs import TuningSubject
+from weightspectra.finetuning.settings import Finetuning
 from weightspectra.models import live, loading
 from weightspectra.spectra.svd import decompose
 
 WANTED = {
+    "models": ["tiny"],
+    "data_set": "toy",
     "epochs": 2,
     "learning_rate": 3e-3,
     "weight_decay": 0.01,
@@ -58,5 +61,5 @@ def subject(folder, table=None, n_classes=2):
 
 
 def plan(seeds=(11, 12), **changed):
-    """Return a plan of two epochs."""
-    return TuningPlan.of({**WANTED, **changed}, seeds)
+    """Return a fine-tuning of two epochs, and the seeds of its runs."""
+    return Finetuning(**WANTED | changed), seeds

@@ -31,7 +31,7 @@ def upright(axes):
 
 def test_a_line_is_the_mean_over_seeds_and_the_band_reaches_from_the_lowest_to_the_highest():
     axes = panel(draw("curves", SMALL, probes=["in_context_accuracy"]), "In-context accuracy")
-    iterations = SMALL.settings["training"]["checkpoints"]
+    iterations = SMALL.settings.training.checkpoints
     known = np.array([[SMALL.accuracy(iteration, seed) for seed in SMALL.seeds] for iteration in iterations])
     (line,) = lines_in(axes, BIRTH_SIGNS[0][0])
     np.testing.assert_allclose(line.get_data(), [iterations, known.mean(axis=1)])
@@ -128,7 +128,7 @@ def moments_of(birth):
 @pytest.mark.parametrize("birth", [SMALL, FROZEN, FakeBirth("never", formed=None)])
 def test_moments_are_the_first_checkpoints_from_which_something_lasts(birth):
     found = moments_of(birth)
-    checkpoints = birth.settings["training"]["checkpoints"]
+    checkpoints = birth.settings.training.checkpoints
     for seed in birth.seeds:
         rows = found[found["seed"] == seed].set_index(["event", "matrix"])["iteration"].to_dict()
         for matrix in birth.matrices:
@@ -188,7 +188,7 @@ def test_singular_values_above_the_bound_are_lines_and_the_others_a_band():
     data = read(birth)
     data.locations.loc[data.locations["seed"] == 5, "bound"] = 1e-9
     axes = draw("timeline", birth, data=data).axes[3]
-    last = birth.settings["training"]["n_iterations"]
+    last = birth.settings.training.n_iterations
     rows = data.locations.query("locator == 'blind' and seed == 3 and matrix == 'key_2' and iteration == @last")
     values = np.asarray(rows["singular_values"].iloc[0])
     outside = values[values > rows["bound"].iloc[0]]

@@ -92,7 +92,7 @@ def signs(axes, colour, filled=True):
 @pytest.mark.parametrize("birth", [SMALL, FED])
 def test_knockouts_stand_where_accuracy_is_with_and_without_what_is_located(birth):
     figure = draw("knockouts", birth)
-    last = birth.settings["training"]["n_iterations"]
+    last = birth.settings.training.n_iterations
     untouched = np.array([birth.accuracy(last, seed) for seed in birth.seeds])
     for matrix in birth.matrices:
         colour = MATRICES[matrix].colour
@@ -126,7 +126,7 @@ def test_global_loss_is_shown_where_a_feed_forward_matrix_learns_it():
 def test_removing_the_smallest_is_keeping_the_largest():
     data = read(SMALL)
     axes = draw("knockouts", SMALL, data=data).axes[-1]
-    d = SMALL.settings["model"]["dimension"]
+    d = SMALL.settings.model.dimension
     (line,) = (line for line in axes.lines if line.get_label() == MATRICES["key_2"].title)
     rows = data.knockouts.query("matrix == 'key_2'")
     kept = rows[rows["cut"] == "keep_largest"]["n_values"]
@@ -158,7 +158,7 @@ def test_attention_is_drawn_below_the_diagonal_with_the_characters_along_it():
     rows = data.attention_maps.query("seed == 0 and layer == 1").sort_values("position")
     cells = second.collections[0].get_array()
     n = len(rows)
-    assert n == SMALL.settings["data"]["length"]
+    assert n == SMALL.settings.data.length
     for place, weights in enumerate(rows["weights"]):
         np.testing.assert_allclose(cells[place, : place + 1], weights)
         assert cells.mask[place, place + 1 :].all()
@@ -196,7 +196,7 @@ def test_transfer_fills_the_outputs_of_the_training_and_writes_the_means():
     means = {line.get_marker(): line for line in axes.lines if line.get_markersize() > 4 and line.get_ydata()[0] < 0.5}
     assert to_hex(means["o"].get_markerfacecolor()) == TESTS["uniform"][1]
     assert to_hex(means["s"].get_markerfacecolor()) == "#ffffff"
-    last = SMALL.settings["training"]["n_iterations"]
+    last = SMALL.settings.training.n_iterations
     accuracy = np.mean([SMALL.accuracy(last, seed) for seed in SMALL.seeds])
     assert means["o"].get_xdata()[0] == pytest.approx(0.95 * accuracy)
     assert means["s"].get_xdata()[0] == pytest.approx(0.8 * accuracy)

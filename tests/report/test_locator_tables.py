@@ -21,7 +21,7 @@ def test_first_last_halfway_and_the_first_find_are_shown_and_the_file_has_all():
     assert theirs.heading == "small, WeightWatcher's rule (3 runs)"
     assert list(blind.cells.index[:4]) == ["W_O², 0", "W_O², 4", "W_O², 196", "W_O², 400"]
     assert list(informed.cells.index[4:8]) == ["W_K², 0", "W_K², 16", "W_K², 196", "W_K², 400"]
-    assert len(table.data) == len(SMALL.settings["training"]["checkpoints"]) * 3 * 3
+    assert len(table.data) == len(SMALL.settings.training.checkpoints) * 3 * 3
 
 
 def test_precision_and_recall_stand_with_what_is_true_and_false():

@@ -20,6 +20,7 @@ from weightspectra.models import loading
 
 LABEL, CONTROL = "only decile 10 of down", "same count as only decile 10 of down"
 EXPERIMENT = {
+    "models": ["tiny"],
     "dtype": "float32",
     "cuts": [{"keep": {"deciles": [10]}, "roles": ["down"], "controls": ["same_count"]}],
 }

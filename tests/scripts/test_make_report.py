@@ -22,6 +22,7 @@ from plan import Plan
 from snakemake.iocontainers import Wildcards
 
 from weightspectra import contracts
+from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import KEY, Measurements
 
 ROOT = Path(make_table.__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ CONFIG = {
 }
 
 
-class Named(list):
+class Listed(list):
     """A list of files, some of them under a name, as Snakemake hands it to a script."""
 
     def __init__(self, named):
@@ -132,11 +133,11 @@ def conclude_all(plan, place):
     for subject, files in plan.conclusions.items():
         drawn.append(place(f"<results>/findings/{subject}.parquet"))
         options = {"controls": plan.controls, "copies": plan.copies, "seed": 1, "level": 0.05}
-        job = {"rule": "conclude", "wildcards": SimpleNamespace(subject=subject), "params": Named(options)}
-        read = Named({name: [place(path) for path in paths] for name, paths in files.items()})
+        job = {"rule": "conclude", "wildcards": SimpleNamespace(subject=subject), "params": Listed(options)}
+        read = Listed({name: [place(path) for path in paths] for name, paths in files.items()})
         conclude.main(SimpleNamespace(**job, input=read, output=[drawn[-1]]))
-    gathered = Named({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})
-    job = {"rule": "gather_findings", "params": Named({}), "input": drawn, "output": gathered}
+    gathered = Listed({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})
+    job = {"rule": "gather_findings", "params": Listed({}), "input": drawn, "output": gathered}
     gather_findings.main(SimpleNamespace(**job))
 
 
@@ -148,8 +149,8 @@ def made(plan, place, kind, name):
         **{value: getattr(shown, value)(wildcards) for value in ("maker", "entry", "named", "heading", "caption")}
     )
     script, forms = {"table": (make_table, TABLE), "figure": (make_figure, FIGURE)}[kind]
-    outputs = Named({form: place(f"<results>/{kind}s/{name}.{form}") for form in forms})
-    script.main(SimpleNamespace(input=Named(inputs), output=outputs, params=params))
+    outputs = Listed({form: place(f"<results>/{kind}s/{name}.{form}") for form in forms})
+    script.main(SimpleNamespace(input=Listed(inputs), output=outputs, params=params))
     return outputs
 
 
@@ -159,7 +160,7 @@ def present(plan, place):
     shown = plan.presented
     exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in shown.figures]
     outputs = {exhibit: made(plan, place, *exhibit) for exhibit in exhibits}
-    page = Named({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
+    page = Listed({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
     parts = {
         **{kind: [place(path) for path in paths] for kind, paths in shown.measurements.items()},
         **{
@@ -168,7 +169,7 @@ def present(plan, place):
         "template": shown.page_template,
     }
     params = SimpleNamespace(title=plan.config["report"]["title"], named=shown.named_in_report, config=plan.config)
-    make_report.main(SimpleNamespace(input=Named(parts), output=page, params=params))
+    make_report.main(SimpleNamespace(input=Listed(parts), output=page, params=params))
     return {path: Path(path).read_bytes() for files in (*outputs.values(), page) for path in files}
 
 
@@ -242,7 +243,7 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
 
     read = contracts.Contract.read
     monkeypatch.setattr(contracts.Contract, "read", noted)
-    data = Measurements.read(inputs, **plan.presented.named_in_report)
+    data = Measurements.read(inputs, Named(**plan.presented.named_in_report))
     assert "spectra" not in asked
     assert {"spacings", "number_variance"}.isdisjoint(asked["levels"])
     assert "p_above" not in asked["bulk"]
@@ -258,7 +259,7 @@ def test_tables_read_no_whole_spectra_and_no_lists(run, monkeypatch):
 def test_figures_read_vectors_and_levels_of_the_matrix_shown_and_of_its_control(run):
     plan, _, inputs = run
     shown = plan.presented.figures["matrix-trained-block_1-up"]
-    data = Measurements.read(inputs, **plan.presented.named_in_report, drawn=shown)
+    data = Measurements.read(inputs, Named(**plan.presented.named_in_report), shown)
     expected = {("trained", 1, "up"), ("control", 1, "up")}
     for rows in (data.shown_vectors, data.shown_levels):
         assert set(rows[["model", "layer", "role"]].itertuples(index=False, name=None)) == expected

@@ -13,10 +13,11 @@ from weightspectra import contracts
 from weightspectra.base.errors import UserError
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import trained_parameters
+from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.training import resuming
-from weightspectra.birth.training.steps import Recipe, Trainer
+from weightspectra.birth.training.steps import Trainer
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it?\n" * 3
 MODEL = {
@@ -37,8 +38,6 @@ DATA = {"triggers": "frequent", "n_triggers": 3, "offset": 0, "outputs": "unifor
 TRAINING = {
     "optimiser": "sgd",
     "learning_rate": 0.1,
-    "momentum": 0.9,
-    "betas": [0.9, 0.95],
     "weight_decay": 1e-4,
     "batch_size": 4,
     "n_iterations": 9,
@@ -83,7 +82,7 @@ def test_a_run_is_read_back_whole(counted, tmp_path, model):
     assert first.keys() == last.keys() == set(run.model(9).state_dict())
     moved = {name for name in first if not np.array_equal(first[name], last[name])}
     tied = {"unembedding.weight"} if model["tie_embeddings"] else set()
-    assert moved == set(trained_parameters(run.config)) | tied
+    assert moved == set(trained_parameters(run.model(0).config)) | tied
     table = contracts.CHECKPOINTS.read(smk.output.checkpoints)
     assert set(table.loc[table["trained"], "parameter"]) == moved - tied
     assert set(table.loc[~table["trained"], "iteration"]) <= {0}
@@ -179,9 +178,9 @@ def test_training_goes_on_from_any_checkpoint_of_the_file(counted, tmp_path):
     smk = smk_of(counted, tmp_path, optimiser="adamw", frozen_until={"layers.0.attention.key.weight": 2})
     train_birth.main(smk)
     table, run = contracts.CHECKPOINTS.read(smk.output.checkpoints), Run.read(smk.output.checkpoints)
-    task = Task.of(DATA, characters.Bigrams.of(contracts.CHARACTERS.read(counted)))
+    task = Task.of(TaskData(**DATA), characters.Bigrams.of(contracts.CHARACTERS.read(counted)))
     for start in (0, 3, 6):
-        trainer = Trainer(run.model(0), task, Recipe.of(smk.params.training), (1, 3))
+        trainer = Trainer(run.model(0), task, Training(**smk.params.training), (1, 3))
         trainer.restore(resuming.snapshot_at(table, start))
         for iteration in range(start, 9):
             trainer.step(iteration)

@@ -2,6 +2,7 @@ import pytest
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.corpora import corpus_digest, cut_documents, divide
+from weightspectra.sources.settings import Selection
 
 SPEECHES = {f"{year}-Someone-{i}.txt": f"speech {i} of {year}" for year in (1899, 1900, 1979, 1980) for i in (1, 2)}
 WIKITEXT = """before
@@ -71,8 +72,8 @@ def test_articles_without_a_heading_and_empty_corpora_are_refused():
 def test_numbers_in_names_include_both_ends_and_only_the_first_number():
     parts = divide(
         cut_documents(SPEECHES, "file"),
-        observe={"number_in_name": [1900, 1979]},
-        evaluate={"number_in_name": [1980, 2026]},
+        observe=Selection(number_in_name=[1900, 1979]),
+        evaluate=Selection(number_in_name=[1980, 2026]),
     )
     assert names(parts["observe"]) == [name for name in SPEECHES if name.startswith(("1900", "1979"))]
     assert names(parts["evaluate"]) == [name for name in SPEECHES if name.startswith("1980")]
@@ -80,32 +81,34 @@ def test_numbers_in_names_include_both_ends_and_only_the_first_number():
 
 def test_numbers_are_read_from_the_file_not_from_its_folder():
     documents = cut_documents({"1999/a-5.txt": "x", "1999/b.txt": "y", "1999/c-7.txt": "z"}, "file")
-    parts = divide(documents, observe={"number_in_name": [5, 5]}, evaluate={"number_in_name": [6, 2000]})
+    parts = divide(documents, observe=Selection(number_in_name=[5, 5]), evaluate=Selection(number_in_name=[6, 2000]))
     assert (names(parts["observe"]), names(parts["evaluate"])) == (["1999/a-5.txt"], ["1999/c-7.txt"])
 
 
 def test_patterns_and_splits():
     documents = cut_documents({"train": "a\n\nb", "test": "c"}, "paragraph")
-    parts = divide(documents, observe={"split": "train"}, evaluate={"files": "te*"})
+    parts = divide(documents, observe=Selection(split="train"), evaluate=Selection(files="te*"))
     assert [len(part) for part in parts.values()] == [2, 1]
 
 
 @pytest.mark.parametrize("count", [2, 7, 10, 33])
 def test_shares_take_every_document_once(count):
     documents = cut_documents({"a": "\n\n".join(map(str, range(count)))}, "paragraph")
-    parts = divide(documents, observe={"share": [0, 0.7]}, evaluate={"share": [0.7, 1]})
+    parts = divide(documents, observe=Selection(share=[0, 0.7]), evaluate=Selection(share=[0.7, 1]))
     assert names(parts["observe"]) + names(parts["evaluate"]) == names(documents)
 
 
 def test_a_document_in_both_parts_is_refused():
     documents = cut_documents(SPEECHES, "file")
     with pytest.raises(UserError, match=r"2 documents are in both parts, for example '1979-Someone-1\.txt'"):
-        divide(documents, observe={"number_in_name": [1900, 1979]}, evaluate={"number_in_name": [1979, 1990]})
+        divide(
+            documents, observe=Selection(number_in_name=[1900, 1979]), evaluate=Selection(number_in_name=[1979, 1990])
+        )
 
 
 def test_the_same_text_under_two_names_is_refused_if_it_is_no_phrase():
     texts = {"a1.txt": "word " * 400, "b1.txt": "Thank you.", "a2.txt": "word " * 400, "b2.txt": "Thank you."}
-    ways = {"observe": {"files": "*1.txt"}, "evaluate": {"files": "*2.txt"}}
+    ways = {"observe": Selection(files="*1.txt"), "evaluate": Selection(files="*2.txt")}
     with pytest.raises(UserError, match=r"'a1\.txt' \(observe\) and 'a2\.txt' \(evaluate\) hold the same text"):
         divide(cut_documents(texts, "file"), **ways)
     texts["a2.txt"] += "and more"
@@ -115,7 +118,7 @@ def test_the_same_text_under_two_names_is_refused_if_it_is_no_phrase():
 def test_a_part_without_documents_says_what_the_names_look_like():
     documents = cut_documents(SPEECHES, "file")
     with pytest.raises(UserError) as caught:
-        divide(documents, observe={"share": [0, 1]}, evaluate={"number_in_name": [2030, 2040]})
+        divide(documents, observe=Selection(share=[0, 1]), evaluate=Selection(number_in_name=[2030, 2040]))
     assert str(caught.value) == (
         "evaluate: no document matches number_in_name: [2030, 2040]; there are 8, called "
         "1899-Someone-1.txt, 1899-Someone-2.txt, 1900-Someone-1.txt, ..., 1980-Someone-2.txt"

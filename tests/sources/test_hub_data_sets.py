@@ -24,10 +24,11 @@ FILES = {
 }
 FETCH = """
 import json, sys
+from weightspectra.sources.settings import CorpusSource
 from weightspectra.sources.texts import fetch_texts
 from weightspectra.base.errors import UserError
 try:
-    print(json.dumps(fetch_texts({"hub": {"repo": sys.argv[1], "revision": sys.argv[2]}})))
+    print(json.dumps(fetch_texts(CorpusSource(hub={"repo": sys.argv[1], "revision": sys.argv[2]}))))
 except UserError as error:
     print(json.dumps(str(error)))
 """

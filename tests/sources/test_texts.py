@@ -4,6 +4,7 @@ import pytest
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import texts
+from weightspectra.sources.settings import CorpusSource
 from weightspectra.sources.texts import fetch_texts, read_texts
 
 
@@ -13,7 +14,12 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
     (tmp_path / "a.txt").write_text("zwei \N{LATIN SMALL LETTER U WITH DIAERESIS}", encoding="utf-8")
     (tmp_path / "notes.md").write_text("not read")
     assert list(read_texts(tmp_path).items()) == [("a.txt", "zwei \xfc"), ("b/one.txt", "one\n")]
-    assert fetch_texts({"path": str(tmp_path / "notes.md")}) == ({"notes.md": "not read"}, "path", "notes.md", "")
+    assert fetch_texts(CorpusSource(path=str(tmp_path / "notes.md"))) == (
+        {"notes.md": "not read"},
+        "path",
+        "notes.md",
+        "",
+    )
 
 
 def test_what_is_not_there_is_said(tmp_path):
@@ -39,5 +45,5 @@ def test_a_package_gives_its_folder_and_its_hash_as_revision(tmp_path, monkeypat
         wheel.writestr("made/data/deep/b.txt", "beta")
         wheel.writestr("made/other.txt", "not this")
     monkeypatch.setattr(texts, "fetch_package", lambda requirement, sha256: archive)
-    source = {"package": {"requirement": "made==1.0", "sha256": "0" * 64, "path": "made/data"}}
+    source = CorpusSource(package={"requirement": "made==1.0", "sha256": "0" * 64, "path": "made/data"})
     assert fetch_texts(source) == ({"a.txt": "alpha", "deep/b.txt": "beta"}, "package", "made==1.0", "0" * 64)

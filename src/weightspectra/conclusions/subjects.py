@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -10,6 +9,27 @@ from weightspectra import contracts
 from weightspectra.conclusions import bounds, differences, ends, finetuning, overlap, prediction, storage
 from weightspectra.conclusions.births import conclude as births
 from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks
+
+
+@dataclass(frozen=True)
+class Options:
+    """What of the configuration subjects are told.
+
+    Attributes
+    ----------
+    controls : mapping
+        From each random control to the model that it is made like.
+    copies : mapping
+        From each noisier copy to the model that it is a copy of.
+    seed : int
+    level : float
+        Of the tests against noise.
+    """
+
+    controls: Mapping[str, str]
+    copies: Mapping[str, str]
+    seed: int
+    level: float
 
 
 @dataclass(frozen=True)
@@ -23,7 +43,7 @@ class Subject:
     reads : mapping
         From the name of each contract to the columns that are read; none: all.
     options : sequence of str
-        What else it is told: ``controls``, ``copies``, ``seed``, ``level``.
+        The attributes of :class:`Options` that it is told.
     """
 
     conclude: Callable[..., pd.DataFrame]
@@ -78,7 +98,7 @@ SUBJECTS: Mapping[str, Subject] = {
 """From each subject to what it needs, in the order in which findings are told."""
 
 
-def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> pd.DataFrame:
+def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Options) -> pd.DataFrame:
     """Draw the conclusions of one subject.
 
     Parameters
@@ -87,8 +107,8 @@ def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Mapping[
         A key of ``SUBJECTS``.
     files : mapping
         From the name of each contract that it reads to the files; none are no rows.
-    options : mapping
-        What subjects are told; each takes what it needs.
+    options : Options
+        Each subject takes what it needs.
 
     Returns
     -------
@@ -97,7 +117,7 @@ def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Mapping[
     """
     wanted = SUBJECTS[subject]
     frames = {name: _read(name, files.get(name, ()), list(columns)) for name, columns in wanted.reads.items()}
-    return wanted.conclude(**frames, **{name: options[name] for name in wanted.options})
+    return wanted.conclude(**frames, **{name: getattr(options, name) for name in wanted.options})
 
 
 def _read(name: str, paths: Sequence[str], columns: list[str]) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def _of_birth(birth: Birth) -> Iterator[str]:
     for name, (key, table) in CHOICES.items():
         yield from _foreign(name, key, getattr(birth, name), table)
     yield from _of_transformer(model)
-    known = trained_parameters(model.plain())
+    known = trained_parameters(model)
     for parameter in training.frozen_until:
         if parameter not in known:
             yield f"training/frozen_until: no trained parameter '{parameter}'; {_nearest_parameter(parameter, known)}"
@@ -101,7 +101,7 @@ def _of_data(data: TaskData) -> Iterator[str]:
             yield f"data/text: {error}"
             return
         try:
-            Task.of(data.plain(), bigrams)
+            Task.of(data, bigrams)
         except UserError as error:
             yield f"data: {error}"
 
@@ -162,7 +162,7 @@ def _of_windows(configuration: Configuration) -> Iterator[str]:
 def _of_figure(where: str, figure: BirthFigure, births: Mapping[str, Birth]) -> Iterator[str]:
     yield from _foreign(where, "kind", figure, OF_FIGURE)
     shown = {name: births[name] for name in figure.births}
-    probes = {name: probes_of(birth.model.plain(), birth.data.plain()) for name, birth in shown.items()}
+    probes = {name: probes_of(birth) for name, birth in shown.items()}
     for probe in figure.probes or ():
         yield from (f"{where}/probes: {fault}" for fault in _of_probe(probe, probes))
     if figure.kind == "scaling":

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,8 @@ from weightspectra.base.progress import track
 from weightspectra.base.seeds import seeded
 from weightspectra.contracts import MatrixKey
 from weightspectra.finetuning.classification import Classifier, Examples, score_examples
-from weightspectra.finetuning.training import TuningRecipe, training
+from weightspectra.finetuning.settings import Finetuning
+from weightspectra.finetuning.training import training
 from weightspectra.spectra.deciles import decile_ranks
 from weightspectra.spectra.svd import decompose
 
@@ -45,51 +45,29 @@ class TuningRun(NamedTuple):
     seed: int
 
 
-@dataclass(frozen=True)
-class TuningPlan:
-    """What to do with a subject.
+def planned(wanted: Finetuning, seeds: Sequence[int]) -> list[TuningRun]:
+    """Return the runs of a fine-tuning, in the order in which they are done.
 
-    Attributes
-    ----------
-    recipe : TuningRecipe
-    runs : list of TuningRun
-        In the order in which they are done.
-    deciles : list of int
-        To remove after each epoch of the untouched runs.
+    Every seed is left untouched once; then, seed by seed, the first
+    ``n_seeds_removed`` are fine-tuned after the removal of each of the ``deciles``.
     """
-
-    recipe: TuningRecipe
-    runs: list[TuningRun]
-    deciles: list[int]
-
-    @classmethod
-    def of(cls, wanted: Mapping[str, Any], seeds: Sequence[int]) -> "TuningPlan":
-        """Plan the runs of a configuration's fine-tuning.
-
-        Every seed is left untouched once; then, seed by seed, the first
-        ``n_seeds_removed`` are fine-tuned after the removal of each of the ``deciles``.
-
-        Parameters
-        ----------
-        wanted : mapping
-            The entry: what :class:`TuningRecipe` has, ``deciles`` and ``n_seeds_removed``.
-        seeds : sequence of int
-        """
-        untouched = [TuningRun(0, number, seed) for number, seed in enumerate(seeds)]
-        twins = untouched[: wanted["n_seeds_removed"]]
-        removed = [run._replace(decile=decile) for run in twins for decile in wanted["deciles"]]
-        recipe = TuningRecipe(**{field.name: wanted[field.name] for field in fields(TuningRecipe)})
-        return cls(recipe, untouched + removed, list(wanted["deciles"]))
+    untouched = [TuningRun(0, number, seed) for number, seed in enumerate(seeds)]
+    twins = untouched[: wanted.n_seeds_removed]
+    return untouched + [run._replace(decile=decile) for run in twins for decile in wanted.deciles]
 
 
-def finetune(subject: TuningSubject, plan: TuningPlan, *, journal: Journal, label: str) -> list[Row]:
+def finetune(
+    subject: TuningSubject, wanted: Finetuning, seeds: Sequence[int], *, journal: Journal, label: str
+) -> list[Row]:
     """Fine-tune as planned, testing after every epoch; after the untouched runs' epochs also with each decile removed.
 
     Parameters
     ----------
     subject : TuningSubject
         Its encoder has its first weights again when all is done.
-    plan : TuningPlan
+    wanted : Finetuning
+    seeds : sequence of int
+        One for each untouched run.
     journal : Journal
         Holds the runs that an earlier, interrupted job has finished; each is added when it is done.
     label : str
@@ -116,12 +94,13 @@ def finetune(subject: TuningSubject, plan: TuningPlan, *, journal: Journal, labe
     draws no random number, and the optimiser is not touched.
     """
     finished = {(row["decile"], row["number"]): row["rows"] for row in journal.rows}
-    left = [run for run in plan.runs if (run.decile, run.number) not in finished]
+    runs = planned(wanted, seeds)
+    left = [run for run in runs if (run.decile, run.number) not in finished]
     if finished:
-        print(f"{label}: {len(finished)} of {len(plan.runs)} runs were finished before", file=sys.stderr)
-    encoder, n_epochs = subject.classifier.encoder, plan.recipe.epochs
+        print(f"{label}: {len(finished)} of {len(runs)} runs were finished before", file=sys.stderr)
+    encoder, n_epochs = subject.classifier.encoder, wanted.epochs
     first = {name: value.clone() for name, value in encoder.state_dict().items()}
-    epochs = ((run, epoch, rows) for run in left for epoch, rows in _epochs(subject, first, run, plan))
+    epochs = ((run, epoch, rows) for run in left for epoch, rows in _epochs(subject, first, run, wanted))
     collected: list[Row] = []
     for run, epoch, rows in track(epochs, len(left) * n_epochs, label, "epochs"):
         collected = rows if epoch == 1 else collected + rows
@@ -131,11 +110,11 @@ def finetune(subject: TuningSubject, plan: TuningPlan, *, journal: Journal, labe
     encoder.load_state_dict(first)
     sizes = {"n_train": len(subject.train.labels), "n_test": len(subject.test.labels)}
     described = {**sizes, "units": subject.test.units}
-    return [{**row, **described} for run in plan.runs for row in finished[run.decile, run.number]]
+    return [{**row, **described} for run in runs for row in finished[run.decile, run.number]]
 
 
 def _epochs(
-    subject: TuningSubject, first: Mapping[str, torch.Tensor], run: TuningRun, plan: TuningPlan
+    subject: TuningSubject, first: Mapping[str, torch.Tensor], run: TuningRun, wanted: Finetuning
 ) -> Iterator[tuple[int, list[Row]]]:
     """Do one run from the weights it begins with, and yield each epoch's number and rows."""
     classifier = subject.classifier
@@ -151,11 +130,11 @@ def _epochs(
             "decile": run.decile,
             "removed_energy": change.removed_energy,
         }
-        for epoch, train_loss in enumerate(training(classifier, subject.train, plan.recipe, run.seed), start=1):
+        for epoch, train_loss in enumerate(training(classifier, subject.train, wanted, run.seed), start=1):
             trained = {"seed": run.number, "epoch": epoch, "train_loss": train_loss}
             rows = [{**removed, **_scores(subject)}]
             if not run.decile:
-                rows += _removed_last(subject, plan.deciles)
+                rows += _removed_last(subject, wanted.deciles)
             yield epoch, [{**row, **trained} for row in rows]
 
 

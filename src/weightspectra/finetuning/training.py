@@ -1,7 +1,6 @@
 """Fine-tuning a classifier: AdamW with a rate that rises and falls; a seed decides all that is random."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,44 +8,20 @@ import torch.nn.functional as F
 
 from weightspectra.base.errors import UserError
 from weightspectra.finetuning.classification import Classifier, Examples, shuffled_batches
+from weightspectra.finetuning.settings import Finetuning
 
 LARGEST_GRADIENT = 1.0
 """Norm to which longer gradients are cut, as is usual in fine-tuning."""
 
 
-@dataclass(frozen=True)
-class TuningRecipe:
-    """How to fine-tune.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the training examples.
-    learning_rate : float
-        Largest rate of AdamW: it rises linearly over the first
-        ``warmup_share`` of the steps and falls linearly to zero.
-    weight_decay : float
-        Of weights; biases and the scales of normalisations do not decay.
-    warmup_share : float
-    batch_size : int
-        Examples per step.
-    """
-
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    warmup_share: float
-    batch_size: int
-
-
-def training(classifier: Classifier, examples: Examples, recipe: TuningRecipe, seed: int) -> Iterator[float]:
+def training(classifier: Classifier, examples: Examples, recipe: Finetuning, seed: int) -> Iterator[float]:
     """Fine-tune a classifier in place, pausing after every epoch.
 
     Parameters
     ----------
     classifier : Classifier
     examples : Examples
-    recipe : TuningRecipe
+    recipe : Finetuning
     seed : int
         Of the order of examples; dropout draws from PyTorch's generator.
 
@@ -59,6 +34,11 @@ def training(classifier: Classifier, examples: Examples, recipe: TuningRecipe, s
     ------
     UserError
         When the loss is no longer a number.
+
+    Notes
+    -----
+    The rate rises linearly over the first ``warmup_share`` of the steps and
+    falls linearly to zero. Biases and the scales of normalisations do not decay.
     """
     rng, lengths = np.random.default_rng(seed), examples.lengths
     n_examples = len(examples.labels)
@@ -92,7 +72,7 @@ def rate_share(step: int, n_steps: int, warmup_share: float) -> float:
     return min(rising, (n_steps - step) / max(n_steps - n_rising, 1))
 
 
-def _optimiser(classifier: Classifier, recipe: TuningRecipe) -> torch.optim.Optimizer:
+def _optimiser(classifier: Classifier, recipe: Finetuning) -> torch.optim.Optimizer:
     """Return AdamW over all parameters; only matrices decay."""
     parameters = list(classifier.parameters())
     groups = [

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources.settings import Selection
 from weightspectra.sources.texts import words_digest
 
 PARTS = ("observe", "evaluate")
@@ -59,19 +60,14 @@ def cut_documents(texts: Mapping[str, str], unit: str) -> list[Document]:
     return documents
 
 
-def divide(
-    documents: Sequence[Document], *, observe: Mapping[str, Any], evaluate: Mapping[str, Any]
-) -> dict[str, list[Document]]:
+def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selection) -> dict[str, list[Document]]:
     """Choose the documents of both parts.
 
     Parameters
     ----------
     documents : sequence of Document
-    observe, evaluate : mapping with one entry
-        How the part is chosen: ``number_in_name``: [first, last], the first
-        number in the name of the file, both ends included; ``files``: a glob
-        pattern of file names; ``split``: a split of the data set; ``share``:
-        [from, to], as shares of the sequence of documents.
+    observe, evaluate : Selection
+        How the part is chosen.
 
     Returns
     -------
@@ -85,9 +81,9 @@ def divide(
     """
     chosen = {}
     for part, selection in zip(PARTS, (observe, evaluate), strict=True):
-        ((way, value),) = selection.items()
-        chosen[part] = _WAYS[way](documents, value)
+        chosen[part] = _WAYS[selection.kind](documents, selection.value)
         if not chosen[part]:
+            ((way, value),) = selection.plain().items()
             raise UserError(
                 f"{part}: no document matches {way}: {value}; "
                 f"there are {len(documents)}, called {_some([document.origin for document in documents])}"

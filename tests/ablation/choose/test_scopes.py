@@ -8,6 +8,7 @@ from causal_models import VOCABULARY, tiny_causal
 from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum
 from weightspectra.ablation.edit.truncation import Stored, edited
+from weightspectra.ablation.settings import Cut
 from weightspectra.models import live
 from weightspectra.models.attention import head_counts
 from weightspectra.spectra.svd import decompose
@@ -28,7 +29,7 @@ class Model:
         self.head_counts = head_counts(self.model.config.to_dict())
 
     def cuts(self, **entry):
-        return plan_cuts([entry], self.spectra, head_counts=self.head_counts)
+        return plan_cuts([Cut(**entry)], self.spectra, head_counts=self.head_counts)
 
     def lost(self, cut):
         """What each matrix of a cut loses, in float64."""

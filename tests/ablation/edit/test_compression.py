@@ -14,6 +14,7 @@ from weightspectra.ablation.edit.compression import (
 )
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.ablation.edit.whitening import InputMoments
+from weightspectra.ablation.settings import Compress
 from weightspectra.contracts import MatrixKey
 
 KEY = MatrixKey(0, "up")
@@ -228,7 +229,7 @@ def test_informative_directions_add_up_over_regions_and_are_at_least_one():
 
 def test_methods_and_sizes_are_named_and_equal_in_parameters():
     n_informative = dict(zip(MODEL, np.linspace(1, 60, len(MODEL)), strict=True))
-    wanted = {"methods": ["svd", "whitened", "boundary", "whitened_boundary"], "sizes": [0.8, 0.5]}
+    wanted = Compress(methods=["svd", "whitened", "boundary", "whitened_boundary"], sizes=[0.8, 0.5])
     found = dict(Compression(MODEL, n_informative)(wanted, list(MODEL)))
     assert list(found)[:2] == ["svd to 0.8", "whitened to 0.8"]
     assert len(found) == 8
@@ -243,5 +244,6 @@ def test_methods_and_sizes_are_named_and_equal_in_parameters():
 
 def test_a_group_shares_its_own_parameters_only():
     group = [key for key in MODEL if key.layer == 1]
-    (_, edits), *_ = Compression(MODEL, dict.fromkeys(MODEL, 1.0))({"methods": ["boundary"], "sizes": [0.5]}, group)
+    compression = Compression(MODEL, dict.fromkeys(MODEL, 1.0))
+    [(_, edits)] = compression(Compress(methods=["boundary"], sizes=[0.5]), group)
     assert list(edits) == group

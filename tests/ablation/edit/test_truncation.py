@@ -7,6 +7,7 @@ from scipy.linalg import svd
 from weightspectra.ablation.choose.cuts import plan_cuts
 from weightspectra.ablation.choose.selection import Spectrum
 from weightspectra.ablation.edit.truncation import Change, Removal, Stored, edited, spanned, truncated
+from weightspectra.ablation.settings import Cut
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import live
 from weightspectra.spectra.deciles import decile_ranks
@@ -89,7 +90,7 @@ class Fixture:
 def test_cuts_and_restores_fused_transposed_and_stacked_matrices(architecture):
     subject = Fixture(architecture)
     before, logits = subject.bits(), subject.logits()
-    entries = [{"remove": {"deciles": [1]}, "scope": "matrix"}, {"remove": {"deciles": [10]}, "scope": "all"}]
+    entries = [Cut(remove={"deciles": [1]}, scope="matrix"), Cut(remove={"deciles": [10]}, scope="all")]
     for cut in plan_cuts(entries, subject.spectra):
         with subject.cut(cut):
             for key, matrix in subject.matrices.items():
@@ -115,7 +116,7 @@ def test_removing_nothing_leaves_logits_bit_identical():
 def test_weights_return_after_an_error(error):
     subject = Fixture("Llama")
     before = subject.bits()
-    (cut,) = plan_cuts([{"remove": {"deciles": [10]}, "scope": "all"}], subject.spectra)
+    (cut,) = plan_cuts([Cut(remove={"deciles": [10]}, scope="all")], subject.spectra)
     with pytest.raises(error), subject.cut(cut):
         assert not torch.equal(subject.matrices[MatrixKey(0, "up")].read(), before["model.layers.0.mlp.up_proj.weight"])
         raise error
@@ -126,7 +127,7 @@ def test_weights_return_after_an_error(error):
 def test_weights_return_when_cutting_itself_fails():
     subject = Fixture("Llama")
     before = subject.bits()
-    (cut,) = plan_cuts([{"remove": {"deciles": [10]}, "scope": "all"}], subject.spectra)
+    (cut,) = plan_cuts([Cut(remove={"deciles": [10]}, scope="all")], subject.spectra)
     del subject.vectors[list(cut.edits)[-1]]
     with pytest.raises(KeyError), subject.cut(cut):
         pass
@@ -136,7 +137,7 @@ def test_weights_return_when_cutting_itself_fails():
 
 def test_order_of_cuts_does_not_matter():
     subject = Fixture("Llama")
-    cuts = plan_cuts([{"remove": {"deciles": [1, 9]}, "scope": "role"}], subject.spectra)
+    cuts = plan_cuts([Cut(remove={"deciles": [1, 9]}, scope="role")], subject.spectra)
 
     def logits_in(order):
         found = {}

@@ -17,6 +17,7 @@ from weightspectra.ablation.choose.labels import find, slug
 from weightspectra.ablation.choose.selection import Spectrum
 from weightspectra.ablation.edit.truncation import Stored, edited
 from weightspectra.ablation.export import exporting, factorised
+from weightspectra.ablation.settings import Cut
 from weightspectra.base.errors import UserError
 from weightspectra.models import live, loading
 from weightspectra.spectra.svd import decompose
@@ -44,7 +45,7 @@ class Source:
             for key, matrix in self.matrices.items()
         }
         self.stored = Stored(lambda key: found[key].short_vectors.numpy().astype(np.float32))
-        (self.cut,) = plan_cuts([entry], spectra)
+        (self.cut,) = plan_cuts([Cut(**entry)], spectra)
 
     def logits_after_the_cut(self):
         with edited(self.matrices, self.cut.edits, self.stored):

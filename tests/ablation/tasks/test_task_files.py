@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks import task_building, task_data, task_files
 from weightspectra.ablation.tasks.task_index import BUILT_IN, built_in_names, expand
 from weightspectra.base.errors import UserError
@@ -86,7 +87,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
 def test_without_a_network_a_task_is_refused_within_seconds(tmp_path, unreachable):
     start = time.monotonic()
     with pytest.raises(UserError) as refused:
-        task_files.prepare("reading", {"name": "boolq"}, tmp_path / "reading")
+        task_files.prepare("reading", Task(name="boolq"), tmp_path / "reading")
     assert time.monotonic() - start < 30  # the libraries alone would try for minutes
     for part in ("'reading'", "aps/super_glue", "configuration 'boolq'", "hf download", "tasks/reading/data"):
         assert part in str(refused.value)
@@ -94,7 +95,7 @@ def test_without_a_network_a_task_is_refused_within_seconds(tmp_path, unreachabl
 
 
 def test_a_folder_that_does_not_exist_is_named_with_all_that_was_searched(tmp_path, unreachable):
-    entry = {"name": "boolq", "data": str(tmp_path / "absent")}
+    entry = Task(name="boolq", data=str(tmp_path / "absent"))
     with pytest.raises(UserError, match=r"searched: .*absent/aps/super_glue, .*absent/super_glue, .*absent;"):
         task_files.prepare("reading", entry, tmp_path / "out")
     assert not unreachable
@@ -105,7 +106,7 @@ def test_built_in_tasks_run_over_a_local_copy_of_their_data(tmp_path, unreachabl
     copy = tmp_path / "copies" / "aps" / "super_glue"
     write_rows(copy, "train", rows)
     write_rows(copy, "validation", rows[:3])
-    entry = {"name": "boolq", "data": str(tmp_path / "copies"), "limit": 2, "n_shots": 1}
+    entry = Task(name="boolq", data=str(tmp_path / "copies"), limit=2, n_shots=1)
     [row] = task_files.prepare("reading", entry, tmp_path / "out")
     assert (row["name"], row["output_type"], row["metrics"], row["n_documents"]) == (
         "boolq",
@@ -123,10 +124,10 @@ def test_built_in_tasks_run_over_a_local_copy_of_their_data(tmp_path, unreachabl
 
 def test_the_same_data_give_the_same_files(tmp_path):
     file = write_task(tmp_path / "own")
-    digests = {task_files.prepare("mine", {"file": str(file)}, tmp_path / out)[0]["sha256"] for out in ("a", "b")}
+    digests = {task_files.prepare("mine", Task(file=str(file)), tmp_path / out)[0]["sha256"] for out in ("a", "b")}
     assert len(digests) == 1
     write_rows(tmp_path / "own", "rows", [{"q": "is 1 odd", "a": 0}] * 8)
-    assert task_files.prepare("mine", {"file": str(file)}, tmp_path / "c")[0]["sha256"] not in digests
+    assert task_files.prepare("mine", Task(file=str(file)), tmp_path / "c")[0]["sha256"] not in digests
 
 
 def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
@@ -136,7 +137,7 @@ def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
     file.write_text("include: ../base/base.yaml\ntask: mine\ndescription: 'Answer. '\n")
     # as lm-eval has it, data files are looked for from the working folder or beside the task that is asked
     shutil.copy(base.parent / "rows.jsonl", file.parent)
-    [row] = task_files.prepare("mine", {"file": str(file)}, tmp_path / "out")
+    [row] = task_files.prepare("mine", Task(file=str(file)), tmp_path / "out")
     shutil.rmtree(tmp_path / "own")
     task, settings = task_files.load(tmp_path / "out", row["file"], row["sha256"])
     assert task.doc_to_text(task.eval_docs[0]) == "Q: is 0 even?\nA:"
@@ -144,7 +145,7 @@ def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
 
 
 def test_a_changed_copy_is_named(tmp_path):
-    [row] = task_files.prepare("mine", {"file": str(write_task(tmp_path / "own"))}, tmp_path / "out")
+    [row] = task_files.prepare("mine", Task(file=str(write_task(tmp_path / "own"))), tmp_path / "out")
     for file in ("own/helper.py", "data/mine/test.arrow", row["file"]):
         before = (tmp_path / "out" / file).read_bytes()
         (tmp_path / "out" / file).write_bytes(before + b"\n")
@@ -169,7 +170,7 @@ def test_a_broken_task_file_is_refused_in_a_line(tmp_path, content, message):
     file = tmp_path / "broken.yaml"
     file.write_text(content)
     with pytest.raises(UserError, match=message):
-        task_files.prepare("broken", {"file": str(file)}, tmp_path / "out")
+        task_files.prepare("broken", Task(file=str(file)), tmp_path / "out")
     assert not list(tmp_path.glob(".*partial"))
 
 
@@ -183,7 +184,7 @@ def test_a_group_of_ones_own_overrides_its_tasks_and_says_how_to_average(tmp_pat
         "aggregate_metric_list": averages,
     }
     (tmp_path / "own" / "group.yaml").write_text(yaml.safe_dump(group))
-    rows = task_files.prepare("both", {"file": str(tmp_path / "own" / "group.yaml")}, tmp_path / "out")
+    rows = task_files.prepare("both", Task(file=str(tmp_path / "own" / "group.yaml")), tmp_path / "out")
     loaded = [task_files.load(tmp_path / "out", row["file"], row["sha256"]) for row in rows]
     assert [task.config.num_fewshot for task, _ in loaded] == [2, 0]
     assert all(settings["averages"] == {"acc": False} for _, settings in loaded)
@@ -193,9 +194,9 @@ def test_a_program_of_the_model_is_not_run_unless_the_configuration_says_so(tmp_
     file = write_task(tmp_path / "own", unsafe_code=True)
     (tmp_path / "own" / "helper.py").write_text("raise SystemExit('imported')\n")
     with pytest.raises(UserError, match="tasks/coding/run_generated_code: true"):
-        task_files.prepare("coding", {"file": str(file)}, tmp_path / "out")
+        task_files.prepare("coding", Task(file=str(file)), tmp_path / "out")
     with pytest.raises(UserError, match="humaneval runs programs that the model writes"):
-        task_files.prepare("coding", {"name": "humaneval"}, tmp_path / "out")
+        task_files.prepare("coding", Task(name="humaneval"), tmp_path / "out")
     monkeypatch.setenv("HF_ALLOW_CODE_EVAL", "1")
     with task_building.generated_code(False):
         assert task_building.os.environ["HF_ALLOW_CODE_EVAL"] == "0"
@@ -203,7 +204,7 @@ def test_a_program_of_the_model_is_not_run_unless_the_configuration_says_so(tmp_
 
 
 def test_a_data_set_becomes_a_choice_between_its_classes(tmp_path):
-    entry = {"data_set": "films", "prompt": "{text}\nIt is"}
+    entry = Task(data_set="films", prompt="{text}\nIt is")
     [row] = task_files.prepare("films", entry, tmp_path / "out", examples=examples())
     task, settings = task_files.load(tmp_path / "out", row["file"], row["sha256"])
     task.build_all_requests(limit=1)
@@ -220,12 +221,10 @@ def test_a_prompt_must_have_the_places_that_the_texts_need(tmp_path):
     for prompt, pair, message in (("It is", "", "lacks the place {text}"), ("{text}:", "b", "lacks the place {pair}")):
         with pytest.raises(UserError, match=message):
             task_files.prepare(
-                "films", {"data_set": "films", "prompt": prompt}, tmp_path / "o", examples=examples(pair=pair)
+                "films", Task(data_set="films", prompt=prompt), tmp_path / "o", examples=examples(pair=pair)
             )
     with pytest.raises(UserError, match=r"has the place {pair}"):
-        task_files.prepare(
-            "films", {"data_set": "films", "prompt": "{text}{pair}"}, tmp_path / "o", examples=examples()
-        )
+        task_files.prepare("films", Task(data_set="films", prompt="{text}{pair}"), tmp_path / "o", examples=examples())
 
 
 def test_made_up_texts_are_kept_as_they_were_made(tmp_path):
@@ -238,7 +237,7 @@ def test_made_up_texts_are_kept_as_they_were_made(tmp_path):
     )
     with file.open("a") as stream:
         stream.write("custom_dataset: !function maker.make\n")
-    entry = {"file": str(file), "metadata": {"lengths": [7, 9]}}
+    entry = Task(file=str(file), metadata={"lengths": [7, 9]})
     rows = [task_files.prepare("made", entry, tmp_path / out, tokenizer=tmp_path / "t")[0] for out in ("a", "b")]
     task, settings = task_files.load(tmp_path / "a", rows[0]["file"], rows[0]["sha256"])
     assert [question.split()[1:] for question in task.eval_docs["q"]] == [
@@ -255,9 +254,9 @@ def test_a_tokenizer_is_a_model_of_the_configuration(tmp_path):
     with file.open("a") as stream:
         stream.write("custom_dataset: !function maker.make\n")
     with pytest.raises(UserError, match=r"No tokenizer provided; set tasks/made/tokenizer to a model"):
-        task_files.prepare("made", {"file": str(file)}, tmp_path / "out")
+        task_files.prepare("made", Task(file=str(file)), tmp_path / "out")
     with pytest.raises(UserError, match=r"name a tokenizer in tasks/made/tokenizer, not in metadata"):
-        task_files.prepare("made", {"file": str(file), "metadata": {"tokenizer": "some/model"}}, tmp_path / "out")
+        task_files.prepare("made", Task(file=str(file), metadata={"tokenizer": "some/model"}), tmp_path / "out")
 
 
 def test_ruler_is_refused_with_the_packages_that_it_lacks(tmp_path, unreachable):
@@ -266,7 +265,7 @@ def test_ruler_is_refused_with_the_packages_that_it_lacks(tmp_path, unreachable)
         import wonderwords  # noqa: F401
     except ImportError:
         with pytest.raises(UserError, match=r"niah_single_1 cannot be built: .*wonderwords"):
-            task_files.prepare("long", {"name": "ruler", "metadata": {"max_seq_lengths": [256]}}, tmp_path / "long")
+            task_files.prepare("long", Task(name="ruler", metadata={"max_seq_lengths": [256]}), tmp_path / "long")
     else:
         pytest.skip("wonderwords is installed")
 

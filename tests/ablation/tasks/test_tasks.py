@@ -10,6 +10,7 @@ import torch
 import yaml
 from sklearn import metrics as sklearn_metrics
 
+from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks import task_files
 from weightspectra.ablation.tasks.asking import Tasks, load_tasks
 from weightspectra.ablation.tasks.choices import CONTENT_FREE, calibrated
@@ -88,7 +89,7 @@ def write_task(folder, name, rows, **changed):
 
 
 def asked(tmp_path, name, entry, tokenizer, **made_from):
-    rows = task_files.prepare(name, entry, tmp_path / "tasks" / name, **made_from)
+    rows = task_files.prepare(name, Task(**entry), tmp_path / "tasks" / name, **made_from)
     return Tasks(name, load_tasks(tmp_path / "tasks" / name, rows), tokenizer, batch_size=4)
 
 

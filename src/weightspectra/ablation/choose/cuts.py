@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from weightspectra.ablation import settings
 from weightspectra.ablation.choose.controls import Control, Ranks, Unmatched, controls
 from weightspectra.ablation.choose.scopes import Group, groups
 from weightspectra.ablation.choose.selection import Spectrum, choices
@@ -67,13 +68,13 @@ class Compressor(Protocol):
     """What turns ``compress`` of the configuration into edits."""
 
     def __call__(
-        self, wanted: Mapping[str, Any], keys: Sequence[MatrixKey]
+        self, wanted: settings.Compress, keys: Sequence[MatrixKey]
     ) -> Iterator[tuple[str, Mapping[MatrixKey, Edit]]]:
         """Yield, for one group of matrices, each method and size by name with its edits."""
 
 
 def plan_cuts(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[settings.Cut],
     spectra: Mapping[MatrixKey, Spectrum],
     *,
     seed: int = 0,
@@ -90,10 +91,7 @@ def plan_cuts(
 
     Parameters
     ----------
-    entries : sequence of mapping
-        As ``$defs/cut`` of the configuration's schema: exactly one of
-        ``remove``, ``keep`` and ``compress``, and optionally ``scope``,
-        ``roles``, ``layers``, ``bounds``, ``controls`` and ``n_random``.
+    entries : sequence of settings.Cut
     spectra : mapping from MatrixKey to Spectrum
         Every matrix of the model.
     seed : int
@@ -129,8 +127,8 @@ def plan_cuts(
     matched: dict[str, dict[str, Cut]] = {}
     for entry in entries:
         for group in groups(entry, shapes, head_counts or {}):
-            if "compress" in entry:
-                found = _compressed(entry, group, compressor)
+            if entry.compress:
+                found = _compressed(entry, entry.compress, group, compressor)
             else:
                 found = _removed(entry, group, spectra, seed=seed, model=model)
             for cut, beside in found:
@@ -140,26 +138,24 @@ def plan_cuts(
 
 
 def _compressed(
-    entry: Mapping[str, Any], group: Group, compressor: Compressor | None
+    entry: settings.Cut, wanted: settings.Compress, group: Group, compressor: Compressor | None
 ) -> Iterator[tuple[Cut, list[Cut]]]:
     """Yield one cut for each method and size; none has controls."""
     if compressor is None:
         raise ValueError("plan_cuts needs a compressor for 'compress'")
-    scope = entry.get("scope", "role")
-    if entry.get("controls"):
+    if entry.controls:
         raise UserError("cuts: controls go with remove or keep; a compression's baseline is the method svd: list it")
-    if scope == "head":
+    if entry.scope == "head":
         raise UserError("cuts: compress takes whole matrices; choose another scope than head")
-    for name, edits in compressor(entry["compress"], list(group.parts)):
-        yield Cut(f"{name} of {group.where}", scope, name, 0, edits), []
+    for name, edits in compressor(wanted, list(group.parts)):
+        yield Cut(f"{name} of {group.where}", entry.scope, name, 0, edits), []
 
 
 def _removed(
-    entry: Mapping[str, Any], group: Group, spectra: Mapping[MatrixKey, Spectrum], *, seed: int, model: str
+    entry: settings.Cut, group: Group, spectra: Mapping[MatrixKey, Spectrum], *, seed: int, model: str
 ) -> Iterator[tuple[Cut, list[Cut]]]:
     """Yield each cut of one group with its controls."""
-    keeps = "keep" in entry
-    bounds = entry.get("bounds", "asymptotic")
+    keeps = entry.keep is not None
 
     def cut(chosen: Ranks, label: str, name: str, decile: int = 0, control_of: str = "") -> Cut:
         edits = {}
@@ -168,9 +164,9 @@ def _removed(
             gone = np.setdiff1d(np.arange(min(n_out, n_in)), chosen[key]) if keeps else chosen[key]
             edits[key] = Removal(gone, n_out, n_in, rows, columns)
         removed = f"all but {name}" if keeps else name
-        return Cut(label, entry.get("scope", "role"), removed, 0 if keeps else decile, edits, control_of)
+        return Cut(label, entry.scope, removed, 0 if keeps else decile, edits, control_of)
 
-    for choice in choices(entry["keep" if keeps else "remove"], bounds):
+    for choice in choices(entry):
         chosen = {key: choice.ranks(key, spectra[key]) for key in group.parts}
         label = f"{'only ' if keeps else ''}{choice.name} of {group.where}"
         beside = []
@@ -185,10 +181,9 @@ def _removed(
         yield cut(chosen, label, choice.name, choice.decile), beside
 
 
-def _controls_of(entry: Mapping[str, Any], label: str, chosen: Ranks, *, seed: int, model: str) -> Sequence[Control]:
-    kinds, n_random = entry.get("controls", []), entry.get("n_random", 3)
-    if kinds and not any(len(ranks) for ranks in chosen.values()):
+def _controls_of(entry: settings.Cut, label: str, chosen: Ranks, *, seed: int, model: str) -> Sequence[Control]:
+    if entry.controls and not any(len(ranks) for ranks in chosen.values()):
         print(f"cuts: '{label}' has no controls: there are no such values", file=sys.stderr)
         return []
-    bounds = entry.get("bounds", "asymptotic")
-    return list(controls(kinds, label, bounds=bounds, n_random=n_random, seed=seed, model=model))
+    found = controls(entry.controls, label, bounds=entry.bounds, n_random=entry.n_random, seed=seed, model=model)
+    return list(found)

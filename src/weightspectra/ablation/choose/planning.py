@@ -1,10 +1,10 @@
 """The cuts of an experiment, from what is known of a model before it is loaded."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
+from weightspectra.ablation import settings
 from weightspectra.ablation.choose.cuts import Cut, plan_cuts
 from weightspectra.ablation.choose.selection import spectra_of
 from weightspectra.ablation.edit.compression import Compression, informative_directions
@@ -13,7 +13,7 @@ from weightspectra.models.layouts import Config
 
 
 def experiment_cuts(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[settings.Cut],
     spectra: pd.DataFrame,
     bulk: pd.DataFrame | None = None,
     information: pd.DataFrame | None = None,
@@ -26,7 +26,7 @@ def experiment_cuts(
 
     Parameters
     ----------
-    entries : sequence of mapping
+    entries : sequence of settings.Cut
         The experiment's ``cuts``.
     spectra : DataFrame
         Rows of ``contracts.SPECTRA``.
@@ -49,6 +49,6 @@ def experiment_cuts(
     known = spectra_of(spectra, bulk)
     shapes = {key: (spectrum.n_out, spectrum.n_in) for key, spectrum in known.items()}
     n_informative = informative_directions(information) if information is not None else {}
-    heads = head_counts(config) if any(entry.get("scope") == "head" for entry in entries) else None
+    heads = head_counts(config) if any(entry.scope == "head" for entry in entries) else None
     compressor = Compression(shapes, n_informative)
     return plan_cuts(entries, known, seed=seed, model=model, head_counts=heads, compressor=compressor)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from weightspectra.ablation.settings import Cut
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.models.attention import SIDES
@@ -30,7 +31,7 @@ class Group(NamedTuple):
 
 
 def groups(
-    entry: Mapping[str, Any],
+    entry: Cut,
     shapes: Mapping[MatrixKey, tuple[int, int]],
     head_counts: Mapping[str, int],
 ) -> Iterator[Group]:
@@ -38,8 +39,7 @@ def groups(
 
     Parameters
     ----------
-    entry : mapping
-        ``scope`` and, optionally, ``roles`` and ``layers``.
+    entry : Cut
     shapes : mapping from MatrixKey to (n_out, n_in)
         All matrices of the model.
     head_counts : mapping from role to int
@@ -50,13 +50,12 @@ def groups(
     UserError
         For a role or layer that the model lacks, and for matrices without heads in the scope ``head``.
     """
-    scope = entry.get("scope", "role")
     chosen = _selected(entry, list(shapes))
-    if scope == "head":
+    if entry.scope == "head":
         yield from _heads(_of_attention(entry, chosen), shapes, head_counts)
         return
-    for group in GROUPINGS[scope](chosen):
-        yield Group(_describe(scope, group, list(shapes)), dict.fromkeys(group, WHOLE))
+    for group in GROUPINGS[entry.scope](chosen):
+        yield Group(_describe(entry.scope, group, list(shapes)), dict.fromkeys(group, WHOLE))
 
 
 def _by(part: Callable[[MatrixKey], Any]) -> Callable[[list[MatrixKey]], list[list[MatrixKey]]]:
@@ -78,11 +77,11 @@ GROUPINGS: Mapping[str, Callable[[list[MatrixKey]], list[list[MatrixKey]]]] = {
 """From a ``scope`` of the configuration to the groups of whole matrices that one cut takes together."""
 
 
-def _selected(entry: Mapping[str, Any], model: Sequence[MatrixKey]) -> list[MatrixKey]:
+def _selected(entry: Cut, model: Sequence[MatrixKey]) -> list[MatrixKey]:
     """Return the matrices that pass the entry's filters: by role, then layer, then expert."""
     roles = [role for role in ROLES if any(key.role == role for key in model)]
     layers = sorted({key.layer for key in model})
-    wanted_roles, wanted_layers = entry.get("roles", roles), entry.get("layers", layers)
+    wanted_roles, wanted_layers = entry.roles or roles, entry.layers or layers
     for role in wanted_roles:
         if role not in roles:
             raise UserError(f"cuts: the model has no '{role}' matrices; it has {', '.join(roles)}")
@@ -98,9 +97,9 @@ def _selected(entry: Mapping[str, Any], model: Sequence[MatrixKey]) -> list[Matr
     return sorted(chosen, key=lambda key: (ROLES.index(key.role), key.layer, key.expert))
 
 
-def _of_attention(entry: Mapping[str, Any], chosen: list[MatrixKey]) -> list[MatrixKey]:
+def _of_attention(entry: Cut, chosen: list[MatrixKey]) -> list[MatrixKey]:
     """Keep the matrices that heads divide; refuse others that are asked for by name."""
-    strangers = [role for role in entry.get("roles", []) if role not in SIDES]
+    strangers = [role for role in entry.roles or () if role not in SIDES]
     found = [key for key in chosen if key.role in SIDES]
     if strangers or not found:
         named = ", ".join(strangers or dict.fromkeys(key.role for key in chosen))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from weightspectra.ablation.settings import Cut
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.spectra.deciles import decile_ranks
@@ -70,15 +71,8 @@ class ChosenRanks(NamedTuple):
     ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
 
 
-def choices(values: Mapping[str, Any], bounds: str) -> Iterator[ChosenRanks]:
-    """Yield one choice for each cut that ``remove`` or ``keep`` asks for.
-
-    Parameters
-    ----------
-    values : mapping
-        Exactly one of ``deciles``, ``indices``, ``region``.
-    bounds : {'asymptotic', 'calibrated'}
-        What bounds the bulk, for regions.
+def choices(entry: Cut) -> Iterator[ChosenRanks]:
+    """Yield one choice for each cut that ``remove`` or ``keep`` of an entry asks for; a compression chooses none.
 
     Raises
     ------
@@ -86,8 +80,9 @@ def choices(values: Mapping[str, Any], bounds: str) -> Iterator[ChosenRanks]:
         For ranks in the wrong order, and, when a choice meets a matrix, for
         ranks that the matrix does not have.
     """
-    ((kind, wanted),) = values.items()
-    yield from SELECTIONS[kind](wanted, bounds)
+    values = entry.keep or entry.remove
+    if values:
+        yield from SELECTIONS[values.kind](values.value, entry.bounds)
 
 
 def _deciles(deciles: Sequence[int], _: str) -> Iterator[ChosenRanks]:

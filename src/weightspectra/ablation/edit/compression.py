@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import torch
 
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.ablation.edit.whitening import leading_outputs
+from weightspectra.ablation.settings import Compress
 from weightspectra.contracts import MatrixKey
 
 Shapes = Mapping[MatrixKey, tuple[int, int]]
@@ -102,13 +102,11 @@ class Compression:
     shapes: Shapes
     n_informative: Mapping[MatrixKey, float]
 
-    def __call__(
-        self, wanted: Mapping[str, Any], keys: Sequence[MatrixKey]
-    ) -> Iterator[tuple[str, dict[MatrixKey, LowRank]]]:
+    def __call__(self, wanted: Compress, keys: Sequence[MatrixKey]) -> Iterator[tuple[str, dict[MatrixKey, LowRank]]]:
         """Yield each method and size by name, ``"whitened to 0.8"``, with its edits of one group of matrices."""
         shapes = {key: self.shapes[key] for key in keys}
-        for size in wanted["sizes"]:
-            for method in wanted["methods"]:
+        for size in wanted.sizes:
+            for method in wanted.methods:
                 ranks = uniform_ranks(shapes, size)
                 if method in ("boundary", "whitened_boundary"):
                     ranks = shared_ranks(shapes, {key: self.n_informative[key] for key in keys}, ranks)

@@ -13,17 +13,18 @@ from weightspectra.ablation.measure.evaluation import EditableModel, first_layer
 from weightspectra.ablation.measure.metrics import Metric
 from weightspectra.ablation.measure.perplexity import Perplexity
 from weightspectra.ablation.measure.pseudo_perplexity import PseudoPerplexity
+from weightspectra.ablation.settings import Experiment
 from weightspectra.activations import windows
 from weightspectra.models import live, loading, requests
 
 
-def names_of_metrics(experiment: Mapping[str, Any]) -> list[str]:
+def names_of_metrics(experiment: Experiment) -> list[str]:
     """Return what an experiment measures, as :func:`requests.check_request` and :func:`requests.head_for` take it."""
-    return [*experiment["metrics"], *(["tasks"] if experiment["tasks"] else [])]
+    return [*experiment.metrics, *(["tasks"] if experiment.tasks else [])]
 
 
 def load_metrics(
-    experiment: Mapping[str, Any],
+    experiment: Experiment,
     tokenizer: Any,
     *,
     cuts: Sequence[Cut],
@@ -36,8 +37,7 @@ def load_metrics(
 
     Parameters
     ----------
-    experiment : mapping
-        Its entry in the configuration.
+    experiment : Experiment
     tokenizer : transformers tokenizer
     cuts : sequence of Cut
         Those to come, so that what they have in common may be kept.
@@ -56,28 +56,27 @@ def load_metrics(
         When the texts are shorter than one window, the tokenizer cannot mask,
         or a data set has too few texts.
     """
-    batch_size = experiment["batch_size"]
     documents = [] if corpus is None else corpus[corpus["part"] == "evaluate"].itertuples()
     texts = {str(row.document): str(row.text) for row in documents}
     layers = sorted({first_layer(cut) for cut in cuts})
-    found = [_text_metric(name, experiment, texts, tokenizer, layers) for name in experiment["metrics"]]
+    found = [_text_metric(name, experiment, texts, tokenizer, layers) for name in experiment.metrics]
     if tasks:
         from weightspectra.ablation.tasks.asking import Tasks, load_tasks
 
         for folder, table in tasks.items():
             rows = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
-            found.append(Tasks(rows[0]["task"], load_tasks(folder, rows), tokenizer, batch_size=batch_size))
+            found.append(Tasks(rows[0]["task"], load_tasks(folder, rows), tokenizer, batch_size=experiment.batch_size))
     if data_sets:
         from weightspectra.ablation.measure.probe import LinearProbe
 
         for examples in data_sets:
-            found.append(LinearProbe(examples["data_set"].iloc[0], examples, tokenizer, batch_size, device))
+            found.append(LinearProbe(examples["data_set"].iloc[0], examples, tokenizer, experiment.batch_size, device))
     return found
 
 
 def load_subject(
     folder: Path,
-    experiment: Mapping[str, Any],
+    experiment: Experiment,
     stored: Stored,
     *,
     device: torch.device | str,
@@ -90,8 +89,7 @@ def load_subject(
     ----------
     folder : path
         Of the model.
-    experiment : mapping
-        Its entry in the configuration.
+    experiment : Experiment
     stored : Stored
         What edits may read.
     device, trust_remote_code
@@ -107,22 +105,22 @@ def load_subject(
     model = loading.load(
         folder,
         head=requests.head_for(names_of_metrics(experiment)),
-        dtype=getattr(torch, experiment["dtype"]),
+        dtype=getattr(torch, experiment.dtype),
         device=device,
         trust_remote_code=trust_remote_code,
     )
-    if experiment["metrics"]:
-        windows.check_window(experiment["window"], model)
+    if experiment.metrics:
+        windows.check_window(experiment.window, model)
     return EditableModel(model, live.matrices(model, fused_split), stored)
 
 
 def _text_metric(
-    name: str, experiment: Mapping[str, Any], texts: Mapping[str, str], tokenizer: Any, layers: Sequence[int]
+    name: str, experiment: Experiment, texts: Mapping[str, str], tokenizer: Any, layers: Sequence[int]
 ) -> Metric:
     """Cut texts into windows and return the metric that scores them."""
-    sampling = {option: experiment[option] for option in ("window", "stride", "n_windows")}
+    sampling = {"window": experiment.window, "stride": experiment.stride, "n_windows": experiment.n_windows}
     if name == "pseudo_perplexity":
         masked = windows.masked_windows(texts, tokenizer, **sampling)
-        return PseudoPerplexity(masked, texts, tokenizer, batch_size=experiment["batch_size"])
-    scored = windows.evaluation_windows(texts, tokenizer, **sampling, bos=experiment["bos"])
-    return Perplexity(scored, texts, tokenizer, batch_size=experiment["batch_size"], first_layers=layers)
+        return PseudoPerplexity(masked, texts, tokenizer, batch_size=experiment.batch_size)
+    scored = windows.evaluation_windows(texts, tokenizer, **sampling, bos=experiment.bos)
+    return Perplexity(scored, texts, tokenizer, batch_size=experiment.batch_size, first_layers=layers)

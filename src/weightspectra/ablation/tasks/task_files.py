@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 from lm_eval.api.task import ConfigurableTask, Task
 
+from weightspectra.ablation.settings import Task as Entry
 from weightspectra.ablation.tasks import task_data
 from weightspectra.ablation.tasks.choices import choice_rows, write_choice_task
 from weightspectra.ablation.tasks.harness import SEED, quiet_lm_eval
@@ -43,7 +44,7 @@ class Resolved(NamedTuple):
 
 def prepare(
     name: str,
-    entry: Mapping[str, Any],
+    entry: Entry,
     folder: Path,
     *,
     examples: pd.DataFrame | None = None,
@@ -59,8 +60,7 @@ def prepare(
     ----------
     name : str
         The task's name in the configuration.
-    entry : mapping
-        ``name``, ``file`` or ``data_set``, and the other keys of a task.
+    entry : settings.Task
     folder : path
         Where the files will stand.
     examples : DataFrame, optional
@@ -79,7 +79,7 @@ def prepare(
         When the task is not known, its data cannot be had, it cannot be built,
         or it runs programs that the model writes without being allowed to.
     """
-    if {"tokenizer", "pretrained", "model"} & entry.get("metadata", {}).keys():
+    if {"tokenizer", "pretrained", "model"} & (entry.metadata or {}).keys():
         raise UserError(f"task '{name}': name a tokenizer in tasks/{name}/tokenizer, not in metadata")
     try:
         with replace_folder(folder) as staging, quiet_lm_eval():
@@ -117,20 +117,20 @@ def load(folder: Path, file: str, sha256: str) -> Resolved:
         )
 
 
-def _expand(name: str, entry: Mapping[str, Any], staging: Path, examples: pd.DataFrame | None) -> Expansion:
-    if "name" in entry:
-        return expand(entry["name"])
-    if "file" in entry:
-        return expand_file(Path(entry["file"]).expanduser())
+def _expand(name: str, entry: Entry, staging: Path, examples: pd.DataFrame | None) -> Expansion:
+    if entry.name:
+        return expand(entry.name)
+    if entry.file:
+        return expand_file(Path(entry.file))
     if examples is None:
-        raise ValueError(f"the examples of the data set '{entry['data_set']}' are needed")
+        raise ValueError(f"the examples of the data set '{entry.data_set}' are needed")
     classes = list(examples.drop_duplicates("label").sort_values("label")["label_name"])
     return Expansion([Leaf(name, write_choice_task(staging / "own", name, classes), {})], {})
 
 
-def _refuse_generated_code(name: str, entry: Mapping[str, Any], expansion: Expansion) -> None:
+def _refuse_generated_code(name: str, entry: Entry, expansion: Expansion) -> None:
     running = [leaf.name for leaf in expansion.leaves if runs_generated_code(leaf)]
-    if running and not entry.get("run_generated_code", False):
+    if running and not entry.run_generated_code:
         raise UserError(
             f"{', '.join(running)} runs programs that the model writes, on this machine and with your rights; "
             f"to let it, in a sandbox only, set tasks/{name}/run_generated_code: true"
@@ -140,7 +140,7 @@ def _refuse_generated_code(name: str, entry: Mapping[str, Any], expansion: Expan
 def _resolve(
     leaf: Leaf,
     name: str,
-    entry: Mapping[str, Any],
+    entry: Entry,
     expansion: Expansion,
     staging: Path,
     examples: pd.DataFrame | None,
@@ -148,23 +148,23 @@ def _resolve(
 ) -> dict[str, Any]:
     """Copy a task's own files, fetch its data, build it, and write its settings; return its row."""
     source, code = keep_code(leaf.file, staging)
-    shots = {} if entry.get("n_shots") is None else {"num_fewshot": entry["n_shots"]}
+    shots = {} if entry.n_shots is None else {"num_fewshot": entry.n_shots}
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", leaf.name)
     settings: dict[str, Any] = {
         "task": leaf.name,
         "source": source,
         "code": code,
         "overrides": {**leaf.overrides, **shots},
-        "metadata": dict(entry.get("metadata", {})),
+        "metadata": entry.metadata or {},
         "averages": expansion.averages,
         "calibrated": examples is not None,
-        "limit": entry.get("limit"),
-        "max_length": entry.get("max_length"),
-        "run_generated_code": entry.get("run_generated_code", False),
+        "limit": entry.limit,
+        "max_length": entry.max_length,
+        "run_generated_code": entry.run_generated_code,
         "data": f"data/{stem}",
     }
     origins: list[str] = []
-    local = Path(entry["data"]).expanduser() if "data" in entry else None
+    local = Path(entry.data) if entry.data else None
 
     def provide(task: Task) -> Mapping[str, Any]:
         fetched = _fetch(task, leaf, local, examples, entry)
@@ -178,7 +178,7 @@ def _resolve(
             task.set_fewshot_seed(SEED)
             task.build_all_requests(limit=1)
     except UserError as error:
-        cure = "" if {"data", "data_set"} & entry.keys() else f"; or set tasks/{name}/data to a local folder with it"
+        cure = "" if entry.data or entry.data_set else f"; or set tasks/{name}/data to a local folder with it"
         raise UserError(f"{leaf.name}: {error}{cure}") from error
     except UNBUILDABLE as error:
         raise UserError(f"{leaf.name} cannot be built: {_reason(error, name)}") from error
@@ -200,11 +200,11 @@ def _resolve(
 
 
 def _fetch(
-    task: Task, leaf: Leaf, local: Path | None, examples: pd.DataFrame | None, entry: Mapping[str, Any]
+    task: Task, leaf: Leaf, local: Path | None, examples: pd.DataFrame | None, entry: Entry
 ) -> task_data.Fetched:
     """Read a task's data from wherever its file says, or the configuration instead."""
     if examples is not None:
-        return task_data.Fetched(choice_rows(examples, entry["prompt"]), f"data set {entry['data_set']}")
+        return task_data.Fetched(choice_rows(examples, entry.prompt or ""), f"data set {entry.data_set}")
     base: Any = type(task).__mro__[1]
     config = task.config
     if (callable(config.custom_dataset) or base.download is not ConfigurableTask.download) and local is None:

@@ -4,7 +4,7 @@ Does it find them, all of them, and nothing else? :mod:`weightspectra.birth.loca
 find, :mod:`weightspectra.birth.locator.locators` what is found.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from weightspectra.birth.locator.locators import (
 from weightspectra.birth.locator.memories import Memories
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.settings import Training
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.training.decay import kept_share
 from weightspectra.randomness import cleaning, density_fit
@@ -35,7 +36,7 @@ from weightspectra.spectra.law import edges
 
 
 def score_run(
-    run: Run, task: Task, training: Mapping[str, Any], tables: Tables, level: float, config_seed: int
+    run: Run, task: Task, training: Training, tables: Tables, level: float, config_seed: int
 ) -> list[dict[str, Any]]:
     """Score the locator on all checkpoints of one run.
 
@@ -45,8 +46,7 @@ def score_run(
         Of a simplified model; in a full one no memory is known.
     task : Task
         What it was trained on.
-    training : mapping
-        ``births/{birth}/training`` of the configuration, defaults filled in.
+    training : Training
     tables, level
         As for :func:`score`.
     config_seed : int

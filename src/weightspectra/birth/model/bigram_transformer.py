@@ -167,7 +167,7 @@ class BigramTransformer(PreTrainedModel):
     A. Bietti et al., Birth of a Transformer, arXiv 2306.00802, sections 3 and 5.
     """
 
-    config_class = BigramConfig
+    config: BigramConfig
     base_model_prefix = ""
     _tied_weights_keys = {"unembedding.weight": "embedding.weight"}  # noqa: RUF012 (the library's)
     _no_split_modules = ["Layer"]  # noqa: RUF012

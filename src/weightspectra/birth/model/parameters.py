@@ -1,7 +1,11 @@
 """Names of the parameters of the transformers that are trained here; needs no deep-learning library."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+from weightspectra.birth.settings import Transformer
+
+if TYPE_CHECKING:
+    from weightspectra.birth.model.bigram_config import BigramConfig
 
 WEIGHTS = {
     "output_2": "layers.1.attention.output.weight",
@@ -12,31 +16,23 @@ WEIGHTS = {
 """From the matrices that hold memories (W_O^2, W_K^2, W_K^1, W_F) to the parameters of the simplified model."""
 
 
-def trained_parameters(model: Mapping[str, Any]) -> list[str]:
-    """Return the names of the parameters that training moves, in the order of the model.
-
-    Parameters
-    ----------
-    model : mapping
-        ``births/{birth}/model`` of the configuration, defaults filled in.
-    """
-    if model["kind"] == "simplified":
-        return [*_simplified(model)]
-    return [*_full(model)]
+def trained_parameters(model: "Transformer | BigramConfig") -> list[str]:
+    """Return the names of the parameters that training moves, in the order of the model."""
+    return _simplified(model) if model.kind == "simplified" else _full(model)
 
 
-def _simplified(model: Mapping[str, Any]) -> list[str]:
-    names = ["embedding.weight"] if model["train_embeddings"] else []
+def _simplified(model: "Transformer | BigramConfig") -> list[str]:
+    names = ["embedding.weight"] if model.train_embeddings else []
     names += [WEIGHTS["key_1"], WEIGHTS["key_2"], WEIGHTS["output_2"]]
-    return names + _feed_forward(1, model["feed_forward"])
+    return names + _feed_forward(1, model.feed_forward)
 
 
-def _full(model: Mapping[str, Any]) -> list[str]:
-    names = ["embedding.weight", *(["positions.weight"] if model["positions"] == "learned" else [])]
-    norm = model["norm"] != "none"
-    for layer in range(model["n_layers"]):
+def _full(model: "Transformer | BigramConfig") -> list[str]:
+    names = ["embedding.weight", *(["positions.weight"] if model.positions == "learned" else [])]
+    norm = model.norm != "none"
+    for layer in range(model.n_layers or 0):
         names += [f"layers.{layer}.attention.{part}.weight" for part in ("query", "key", "value", "output")]
-        fed = _feed_forward(layer, model["feed_forward"]) if layer or model["first_feed_forward"] else []
+        fed = _feed_forward(layer, model.feed_forward) if layer or model.first_feed_forward else []
         names += fed
         names += [
             f"layers.{layer}.norm_{part}.{kind}"
@@ -44,8 +40,8 @@ def _full(model: Mapping[str, Any]) -> list[str]:
             for kind in ("weight", "bias")
             if norm
         ]
-    names += [f"norm.{kind}" for kind in ("weight", "bias") if model["norm"] == "pre"]
-    return names + ([] if model["tie_embeddings"] else ["unembedding.weight"])
+    names += [f"norm.{kind}" for kind in ("weight", "bias") if model.norm == "pre"]
+    return names + ([] if model.tie_embeddings else ["unembedding.weight"])
 
 
 def _feed_forward(layer: int, kind: str) -> list[str]:

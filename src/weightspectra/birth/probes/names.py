@@ -1,16 +1,10 @@
 """Names of the probes of the transformers that are trained here; needs no deep-learning library."""
 
-from collections.abc import Mapping
-from typing import Any
+from weightspectra.birth.settings import Birth
 
 
-def probes_of(model: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+def probes_of(birth: Birth) -> list[str]:
     """Return the names of the probes of one birth.
-
-    Parameters
-    ----------
-    model, data : mapping
-        ``births/{birth}/model`` and ``births/{birth}/data`` of the configuration, defaults filled in.
 
     Notes
     -----
@@ -18,8 +12,8 @@ def probes_of(model: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     where there is one, and looking behind copies takes a second layer. Probes of
     triggers that are their own output are absent where none is.
     """
-    simplified, feed_forward = model["kind"] == "simplified", model["feed_forward"]
-    with_second, repeats = simplified or model["n_layers"] > 1, not data["no_repeat"]
+    simplified, feed_forward = birth.model.kind == "simplified", birth.model.feed_forward
+    with_second, repeats = simplified or birth.model.n_layers != 1, not birth.data.no_repeat
     names = {
         "in_context_accuracy": True,
         "induction_accuracy": True,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from weightspectra.birth.probes.recalls import recall
+from weightspectra.birth.settings import Memories
 from weightspectra.birth.simulated import associative_memory as memory
 from weightspectra.birth.simulated import gradient_steps, three_steps
 from weightspectra.birth.task.bigram_task import Task
@@ -37,39 +38,33 @@ BATCH = 128
 """Sequences of text at once; a batch of 256 tokens each takes some 100 MB."""
 
 
-def rows(
-    dimensions: Sequence[int], n_tokens: Sequence[int], seed: int, n_samples: int, text: Bigrams, generator: Generator
-) -> Iterator[dict[str, Any]]:
+def rows(wanted: Memories, seed: int, text: Bigrams, generator: Generator) -> Iterator[dict[str, Any]]:
     """Yield what one seed finds in every simulation and setting.
 
     Parameters
     ----------
-    dimensions : sequence of int
-        Of the embeddings.
-    n_tokens : sequence of int
-        Memories to store; those learned from ``text`` and those of three steps have numbers of their own.
+    wanted : Memories
+        Memories learned from ``text`` and those of three steps have numbers of their own.
     seed : int
         Number of the draw.
-    n_samples : int
-        Examples behind each gradient step.
     text : Bigrams
         Statistics of a text for steps on the bigram task.
     generator : callable
         Returns a random generator for the words given.
     """
     settings: list[tuple[str, int, int, Found]] = []
-    for d in dimensions:
-        for n in n_tokens:
+    for d in wanted.dimensions:
+        for n in wanted.n_tokens:
             drawn = [generator(name, str(d), str(n)) for name in ("superposition", "spectrum", "one_step")]
             settings.append(("superposition", d, n, superposition(d, n, drawn[0])))
             settings.append(("spectrum", d, n, spectrum(d, n, drawn[1])))
-            settings.append(("one_step", d, n, one_step(d, n, n_samples, drawn[2])))
+            settings.append(("one_step", d, n, one_step(d, n, wanted.n_samples, drawn[2])))
     n_characters = text.n_characters
-    for variant, found in learned_from(text, n_samples, generator("text")).items():
-        for d in dimensions:
+    for variant, found in learned_from(text, wanted.n_samples, generator("text")).items():
+        for d in wanted.dimensions:
             drawn_for = generator("text", variant, str(d))
             settings.append(("one_step", d, n_characters, one_step_of_text(found, variant, d, drawn_for)))
-    for d, found_in_three in three_steps_of(dimensions, n_samples, generator):
+    for d, found_in_three in three_steps_of(wanted.dimensions, wanted.n_samples, generator):
         settings.append(("three_steps", d, LENGTH, found_in_three))
     for simulation, d, n, results in settings:
         for variant, quantity, value, expected in results:

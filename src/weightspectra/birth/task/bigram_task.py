@@ -1,14 +1,14 @@
 """The bigram task: sequences of characters in which a few triggers are followed by what the sequence alone tells."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.seeds import generator
+from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task.alias_tables import AliasTables
 from weightspectra.birth.task.characters import Bigrams
 
@@ -105,9 +105,9 @@ class Task:
     no_repeat: bool = False
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], bigrams: Bigrams) -> "Task":
-        """Return the task that ``births/{birth}/data`` of the configuration describes; raises as the class does."""
-        return cls(bigrams, **{name: value for name, value in data.items() if name != "text"})
+    def of(cls, data: TaskData, bigrams: Bigrams) -> "Task":
+        """Return the task that a configuration describes; raises as the class does."""
+        return cls(bigrams, **data.model_dump(exclude={"text"}))
 
     def __post_init__(self) -> None:
         n_characters, skipped = self.bigrams.n_characters, self.offset if self.triggers == "frequent" else 0

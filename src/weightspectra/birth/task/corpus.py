@@ -1,18 +1,14 @@
 """Sequences of the bigram task as text, so that trained births are read as any language model is."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.sources.corpora import Document
 
 
-def draw_documents(
-    data: Mapping[str, Any], bigrams: Bigrams, n_documents: int, rng: np.random.Generator
-) -> list[Document]:
+def draw_documents(data: TaskData, bigrams: Bigrams, n_documents: int, rng: np.random.Generator) -> list[Document]:
     """Draw sequences, each a document of T characters: as many as a model has positions for, one full window.
 
     Nothing is cut or stripped: line feeds and blanks are characters like any other. The

@@ -1,16 +1,14 @@
 """How much of its random initialisation weight decay leaves in a matrix, gradients apart."""
 
-from collections.abc import Mapping
-from typing import Any
+from weightspectra.birth.settings import Training
 
 
-def kept_share(training: Mapping[str, Any], parameter: str, iteration: int) -> float:
+def kept_share(training: Training, parameter: str, iteration: int) -> float:
     """Return a in W_t = a W_0 + D, where D holds what the gradients have added.
 
     Parameters
     ----------
-    training : mapping
-        ``births/{birth}/training`` of the configuration, defaults filled in.
+    training : Training
     parameter : str
         Name of the parameter in the model.
     iteration : int
@@ -22,12 +20,12 @@ def kept_share(training: Mapping[str, Any], parameter: str, iteration: int) -> f
     the share follows the same recursion without g, from a = 1 and m = 0. AdamW multiplies
     by 1 - rate decay in each step. Momentum lets a decay of 1e-4 at a rate of 0.2 take 8 % in 400 steps.
     """
-    n_steps = max(0, iteration - training["frozen_until"].get(parameter, 0))
-    rate, decay = training["learning_rate"], training["weight_decay"]
-    if training["optimiser"] == "adamw":
+    n_steps = max(0, iteration - training.frozen_until.get(parameter, 0))
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimiser == "adamw":
         return float((1 - rate * decay) ** n_steps)
     share, mean = 1.0, 0.0
     for _ in range(n_steps):
-        mean = training["momentum"] * mean + decay * share
+        mean = (training.momentum or 0) * mean + decay * share
         share -= rate * mean
     return share

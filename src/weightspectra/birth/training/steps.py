@@ -1,8 +1,6 @@
 """Training transformers on the bigram task: fresh sequences in every step, and a snapshot at chosen iterations."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +11,7 @@ from weightspectra.base.seeds import derived_seed
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import BigramTransformer, initialised
 from weightspectra.birth.model.parameters import trained_parameters
+from weightspectra.birth.settings import Training
 from weightspectra.birth.task.bigram_task import Task, batch_generator
 from weightspectra.birth.training.gradients import differentiate
 from weightspectra.birth.training.simplified_gradients import Batch
@@ -27,51 +26,6 @@ _FREED = 30 << 20
 """Bytes that are allocated and freed once. The C library then keeps what is freed, up to twice as much, instead of
 giving it back to the system after every few sequences and asking for it again: up to a tenth of the time of a step.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train: ``births/{birth}/training`` of the configuration, defaults filled in.
-
-    Attributes
-    ----------
-    optimiser : {'sgd', 'adamw'}
-    learning_rate : float
-        The same in all steps.
-    momentum : float
-        Of sgd.
-    betas : tuple of float
-        Of adamw.
-    weight_decay : float
-    batch_size : int
-        Fresh sequences in a step.
-    n_iterations : int
-    loss : {'in_context', 'all'}
-        Score only the outputs of triggers that have occurred before, or all tokens.
-    frozen_until : mapping from str to int
-        Until so many steps are made, the parameter gets no update, no decay, and no momentum.
-    checkpoints : tuple of int
-        Iterations to keep, rising: 0, the last, and any between.
-    """
-
-    optimiser: str
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    n_iterations: int
-    loss: str
-    frozen_until: Mapping[str, int]
-    checkpoints: tuple[int, ...]
-    momentum: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
-
-    @classmethod
-    def of(cls, wanted: Mapping[str, Any]) -> "Recipe":
-        """Take the recipe from the configuration."""
-        taken = {field.name: wanted[field.name] for field in fields(cls) if field.name in wanted}
-        if "betas" in taken:
-            taken["betas"] = tuple(taken["betas"])
-        return cls(**{**taken, "checkpoints": tuple(sorted({0, *wanted["checkpoints"], wanted["n_iterations"]}))})
 
 
 class Snapshot(NamedTuple):
@@ -103,7 +57,7 @@ class Trainer:
     model : BigramTransformer
         Changed in place.
     task : Task
-    recipe : Recipe
+    recipe : Training
     seeds : tuple of int
         The configuration's and the run's; with the number of a step they decide its batch.
 
@@ -113,18 +67,15 @@ class Trainer:
     parameter that is still frozen has no gradient, for which they skip it altogether.
     """
 
-    def __init__(self, model: BigramTransformer, task: Task, recipe: Recipe, seeds: tuple[int, int]):
+    def __init__(self, model: BigramTransformer, task: Task, recipe: Training, seeds: tuple[int, int]):
         self.model, self.recipe = model, recipe
         self._task, self._seeds = task, seeds
         torch.empty(_FREED, dtype=torch.uint8)
         own = dict(model.named_parameters())
-        self.parameters = {name: own[name] for name in trained_parameters(model.config.to_dict())}
-        values, rate, decay = list(self.parameters.values()), recipe.learning_rate, recipe.weight_decay
-        self._optimiser: torch.optim.Optimizer
-        if recipe.optimiser == "sgd":
-            self._optimiser = torch.optim.SGD(values, lr=rate, momentum=recipe.momentum, weight_decay=decay)
-        else:
-            self._optimiser = torch.optim.AdamW(values, lr=rate, betas=recipe.betas, weight_decay=decay)
+        self.parameters = {name: own[name] for name in trained_parameters(model.config)}
+        kind = torch.optim.SGD if recipe.optimiser == "sgd" else torch.optim.AdamW
+        options = recipe.model_dump(include={"weight_decay", "momentum", "betas"}, exclude_none=True)
+        self._optimiser = kind(self.parameters.values(), lr=recipe.learning_rate, **options)
 
     def step(self, iteration: int) -> dict[str, Any]:
         """Make the step after so many others; return what the batch said before.

@@ -30,8 +30,7 @@ def curves_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str]) -
     ----------
     probes : DataFrame
         Rows of ``contracts.PROBES`` of these births.
-    births : mapping
-        From each birth to its entry of the configuration.
+    births : mapping from str to Birth
     wanted : sequence of str
         Probes, a panel each. One without rows has a panel that says so.
     """

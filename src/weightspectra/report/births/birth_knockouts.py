@@ -1,6 +1,5 @@
 """The figure of knock-outs: accuracy with only the located values left, without them, and with the largest few."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices
@@ -38,7 +38,7 @@ WIDTHS = {1: (3.2, 2.3), 2: (1.75, 1.75)}
 """Widths in inches of a panel of dots and of the panel of lines, by the number of panels of dots."""
 
 
-def knockouts_figure(knockouts: pd.DataFrame, birth: Mapping[str, Any]) -> Figure:
+def knockouts_figure(knockouts: pd.DataFrame, birth: Birth) -> Figure:
     """Draw what is left of accuracy after cuts of trained matrices.
 
     Test 7 of the ground truth. Left, a row a matrix: each sign is one seed
@@ -49,8 +49,7 @@ def knockouts_figure(knockouts: pd.DataFrame, birth: Mapping[str, Any]) -> Figur
     ----------
     knockouts : DataFrame
         Rows of ``contracts.KNOCKOUTS`` of one birth; those of the last iteration are drawn.
-    birth : mapping
-        Its entry of the configuration.
+    birth : Birth
     """
     rows = last_of(knockouts)
     if rows.empty:
@@ -67,9 +66,7 @@ def knockouts_figure(knockouts: pd.DataFrame, birth: Mapping[str, Any]) -> Figur
             _draw_cuts(axes, rows, listed, measure)
             axes.tick_params(labelleft=number == 0)
         left = style.FULL_WIDTH - RIGHT - lines
-        _draw_largest(
-            birth_axes.place(figure, left, TOP, lines, height), rows, matrices, lines, birth["model"]["dimension"]
-        )
+        _draw_largest(birth_axes.place(figure, left, TOP, lines, height), rows, matrices, lines, birth.model.dimension)
         figure.legend(handles=_handles(), loc="lower center", ncols=5, columnspacing=1.3)
     return figure
 

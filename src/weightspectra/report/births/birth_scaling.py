@@ -1,6 +1,6 @@
 """The figure of scaling: what births can do in the end, against a setting in which they differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
 from weightspectra.report.births.birth_words import UNITS, Births, births_of, listed_probes, probe, sign_of, who
@@ -58,9 +59,8 @@ def scaling_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str], 
     ----------
     probes : DataFrame
         Rows of ``contracts.PROBES`` of these births.
-    births : mapping
-        From each birth to its entry of the configuration. Those that agree in
-        all other settings are one line.
+    births : mapping from str to Birth
+        Those that agree in all other settings are one line.
     wanted : sequence of str
         Probes.
     against : str
@@ -93,16 +93,16 @@ def _series(births: Births, against: str) -> dict[str, Births]:
     """Group births that agree in all but one setting, by what tells the groups apart."""
     others = [place for place in SPELLED if place[1] != against]
     told = [place for place in others if len({setting_of(birth, *place) for birth in births.values()}) > 1]
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    found: dict[str, dict[str, Birth]] = {}
     for name, birth in births.items():
         label = ", ".join(SPELLED[place].format(setting_of(birth, *place)) for place in told)
         found.setdefault(label, {})[name] = birth
     return dict(found)
 
 
-def setting_of(birth: Mapping[str, Any], section: str, name: str) -> Any:
+def setting_of(birth: Birth, section: str, name: str) -> Any:
     """Return a setting of a birth; yes or no for those that are true or false."""
-    value = birth[section][name]
+    value = getattr(getattr(birth, section), name)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
@@ -113,7 +113,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, births: Births, against: str, turn: in
     if rows.empty:
         return
     rows = rows.assign(
-        setting=rows["birth"].map({name: birth[SETTINGS[against][0]][against] for name, birth in births.items()})
+        setting=rows["birth"].map(
+            {name: setting_of(birth, SETTINGS[against][0], against) for name, birth in births.items()}
+        )
     )
     means = birth_axes.over_seeds(rows, "value", by="setting")
     axes.fill_between(means.index, means["low"], means["high"], color=colour, alpha=0.15, linewidth=0, zorder=1)
@@ -125,7 +127,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, births: Births, against: str, turn: in
 
 
 def _finish(axes: Axes, births: Births, against: str, name: str) -> None:
-    values = sorted({int(birth[SETTINGS[against][0]][against]) for birth in births.values()})
+    values = sorted({int(setting_of(birth, SETTINGS[against][0], against)) for birth in births.values()})
     if values[0] > 0 and values[-1] >= 4 * values[0]:
         axes.set_xscale("log")
         axes.minorticks_off()

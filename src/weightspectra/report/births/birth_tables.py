@@ -51,7 +51,7 @@ def births(data: Measurements) -> Table:
     found = {name: _found(name, data) for name in data.births}
     rows, skills, recalls = [], [], []
     for name, numbers in found.items():
-        n_runs, n_iterations = numbers["formed"].n_runs, data.births[name]["training"]["n_iterations"]
+        n_runs, n_iterations = numbers["formed"].n_runs, data.births[name].training.n_iterations
         told = {"birth": name, "setting": different[name], "n_seeds": n_runs, "n_iterations": n_iterations}
         rows.append({**told, **_flat(numbers)})
         title = birth_settings.title(data.births, name)
@@ -84,7 +84,7 @@ def births(data: Measurements) -> Table:
 
 def _found(name: str, data: Measurements) -> dict[str, Spread]:
     """Average over the runs of a birth when it forms an induction head, and what it ends with."""
-    runs = pd.MultiIndex.from_product([[name], data.births[name]["seeds"]])
+    runs = pd.MultiIndex.from_product([[name], data.births[name].seeds])
     probes = data.probes[data.probes["birth"] == name]
     finals = {column: final_probe(probes, probe) for column, (probe, _) in {**SKILLS, **RECALLS}.items()}
     found = {"formed": formed_from(probes), **finals}

@@ -1,6 +1,6 @@
 """The figure of one birth's course: what the locator finds, what the model can do, and which of the two comes first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import FORMED, INDUCTION, formed_from, located_from
 from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_settings import released
@@ -30,7 +31,7 @@ COUNTS, SKILLS, SPECTRA, EVENT_ROW, BEHIND = 1.35, 1.25, 1.35, 0.2, 0.06
 """Heights of the panels, of a row of events and of the margin of that panel, in inches."""
 
 
-def timeline_figure(locations: pd.DataFrame, probes: pd.DataFrame, birth: Mapping[str, Any], title: str) -> Figure:
+def timeline_figure(locations: pd.DataFrame, probes: pd.DataFrame, birth: Birth, title: str) -> Figure:
     """Draw located values, skills, the moments at which they come, and singular values of W_K^2, over the iterations.
 
     Test 8 of the ground truth. The blind locator's counts are drawn: it sees
@@ -41,8 +42,7 @@ def timeline_figure(locations: pd.DataFrame, probes: pd.DataFrame, birth: Mappin
     ----------
     locations, probes : DataFrame
         Rows of ``contracts.LOCATIONS`` and ``contracts.PROBES`` of one birth.
-    birth : mapping
-        Its entry of the configuration.
+    birth : Birth
     title : str
         What it is called.
     """

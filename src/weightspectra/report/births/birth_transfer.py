@@ -29,8 +29,7 @@ def transfer_figure(probes: pd.DataFrame, births: Births) -> Figure:
     ----------
     probes : DataFrame
         Rows of ``contracts.PROBES`` of these births.
-    births : mapping
-        From each birth to its entry of the configuration.
+    births : mapping from str to Birth
     """
     rows = probes[(probes["probe"] == "in_context_accuracy") & probes["outputs"].isin(TESTS)]
     rows = last_of(rows[rows["birth"].isin(births)])
@@ -46,7 +45,7 @@ def transfer_figure(probes: pd.DataFrame, births: Births) -> Figure:
                 mine = rows[(rows["birth"] == name) & (rows["outputs"] == test)]
                 if len(mine):
                     level = place - 0.16 + 0.32 * number
-                    _draw(axes, mine["value"], level, test, trained=birth["data"]["outputs"] == test)
+                    _draw(axes, mine["value"], level, test, trained=birth.data.outputs == test)
                     words = f"{mine['value'].mean():.2f}"
                     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "ha": "right"}
                     axes.text(column - 0.1, place, words, color=TESTS[test][1], **beside)

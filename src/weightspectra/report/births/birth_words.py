@@ -5,14 +5,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from weightspectra.birth.settings import Birth
 from weightspectra.report.births import birth_settings
 from weightspectra.report.births.birth_summaries import MATRIX_TITLES
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
 
-Births = Mapping[str, Mapping[str, Any]]
-"""From the name of each birth to its entry of the configuration."""
+Births = Mapping[str, Birth]
+"""From the name of each birth to its settings."""
 
 
 class Sign(NamedTuple):

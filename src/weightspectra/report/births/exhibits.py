@@ -75,7 +75,7 @@ def _usual(configuration: "Configuration") -> dict[str, dict[str, Any]]:
 
 
 def _main_probes(birth: "Birth") -> list[str]:
-    known = probes_of(birth.model.model_dump(), birth.data.model_dump())
+    known = probes_of(birth)
     probes = [probe for probe in MAIN_PROBES[birth.model.kind] if probe in known]
     if birth.training.loss == "all":
         probes.insert(1, "global_loss")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.birth.settings import Birth
 from weightspectra.contracts.conclusions import HOLDS
 from weightspectra.report.kit import wording
 
@@ -44,13 +45,13 @@ class Conclusions:
     controls : mapping
         From each random control to the model that it is made like.
     births : mapping
-        From each birth to its entry of the configuration.
+        From each birth to its settings.
     """
 
     rows: pd.DataFrame
     titles: Mapping[str, str]
     controls: Mapping[str, str] = field(default_factory=dict)
-    births: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    births: Mapping[str, Birth] = field(default_factory=dict)
 
     def of(self, claim: str, **names: Any) -> pd.DataFrame:
         """Return the rows of one claim whose columns have these values."""

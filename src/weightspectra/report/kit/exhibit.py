@@ -9,6 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import Field
+
+from weightspectra.base.settings import Section
+from weightspectra.birth.settings import Birth
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -53,6 +58,17 @@ class Exhibit(NamedTuple):
     def module(self) -> Path:
         """The file of its maker."""
         return CHAPTERS.joinpath(*self.maker.partition(":")[0].split(".")).with_suffix(".py")
+
+
+class Named(Section):
+    """What an exhibit is told of the configuration beside its entry: titles and controls of its models, and its births.
+
+    Titles are in the order of the report; controls go to the model that each is made like.
+    """
+
+    titles: dict[str, str]
+    controls: dict[str, str]
+    births: dict[str, Birth] = Field(default_factory=dict)
 
 
 class Drawing(NamedTuple):

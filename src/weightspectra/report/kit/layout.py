@@ -11,6 +11,7 @@ from weightspectra.base.atomic import replace_file
 from weightspectra.report.findings import telling
 from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit import page
+from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import Measurements
 
 READ = ("matrices", "bulk", "findings")
@@ -26,7 +27,7 @@ def write(
     measurements: Mapping[str, Sequence[str]],
     tables: Sequence[str],
     figures: Sequence[str],
-    named: Mapping[str, Any],
+    named: Named,
     configuration: Mapping[str, Any],
     missing: Mapping[str, str] | None = None,
 ) -> None:
@@ -43,10 +44,9 @@ def write(
     tables, figures : sequence of str
         The JSON files of the tables and figures to show, figures of one kind in a row; beside that of a figure lies
         its SVG file.
-    named : mapping
-        ``titles``, ``controls`` and ``births``, as in :class:`Measurements`.
+    named : Named
     """
-    data = Measurements.read({kind: measurements[kind] for kind in READ}, **named)
+    data = Measurements.read({kind: measurements[kind] for kind in READ}, named)
     found = telling.tell(Conclusions(data.findings, data.titles, data.controls, data.births))
     html = page.render(
         Path(template).read_text(),

@@ -10,7 +10,9 @@ import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
+from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.storage import storage
+from weightspectra.report.kit.exhibit import Entry, Named
 from weightspectra.report.kit.storage import notices
 
 _SCALARS = (
@@ -80,14 +82,14 @@ class Measurements:
     origins : mapping
         From each model to the repository, package or folder it came from.
     births : mapping
-        The trained births: from each name to its entry of the configuration.
+        The trained births: from each name to its settings.
     published : mapping
         Published numbers to compare with, as in ``config/published/``; may be empty.
     """
 
     controls: Mapping[str, str]
     titles: Mapping[str, str]
-    births: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    births: Mapping[str, Birth] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
     matrices: pd.DataFrame = UNREAD
@@ -118,11 +120,8 @@ class Measurements:
     def read(
         cls,
         files: Mapping[str, Sequence[str]],
-        *,
-        controls: Mapping[str, str],
-        titles: Mapping[str, str],
-        births: Mapping[str, Mapping[str, Any]] | None = None,
-        drawn: Mapping[str, Any] | None = None,
+        named: Named,
+        drawn: Entry | None = None,
     ) -> "Measurements":
         """Read contracts from their files, listed under the contracts' names; no files are no rows.
 
@@ -130,8 +129,8 @@ class Measurements:
         ----------
         files : mapping
             From the name of each contract to read to its files; beside them ``sources`` and ``published``.
-        controls, titles, births : mapping
-            As the attributes.
+        named : Named
+            ``controls``, ``titles`` and ``births``.
         drawn : mapping, optional
             The entry of the figure to draw. Without any, whole spectra, single
             vectors and lists are not read.
@@ -147,13 +146,13 @@ class Measurements:
         if "vector_tests" in files:
             frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
         sources = [contracts.read_provenance(path)["sources"] for path in files.get("sources", ())]
-        known = {name: source for found in sources for name, source in found.items() if name in titles}
+        known = {name: source for found in sources for name, source in found.items() if name in named.titles}
         return cls(
             **frames,
-            controls=controls,
-            titles=titles,
+            controls=named.controls,
+            titles=named.titles,
             origins={name: source["name"] for name, source in known.items()},
-            births=births or {},
+            births=named.births,
             published={
                 table: printed
                 for path in files.get("published", ())
@@ -219,7 +218,7 @@ def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown])
     )
 
 
-def _shown_closely(drawn: Mapping[str, Any]) -> set[Shown]:
+def _shown_closely(drawn: Entry) -> set[Shown]:
     """Return the matrix that a close-up shows, and the same one of the random control."""
     if drawn.get("kind") != "matrix":
         return set()

@@ -89,7 +89,7 @@ def _lead(data: Measurements) -> str:
         f"{n_values:,} singular values of {n_matrices:,} weight matrices of {names}, held against random matrices, "
         "against the data, and against what removing them costs."
     )
-    n_runs = sum(len(birth["seeds"]) for birth in data.births.values())
+    n_runs = sum(len(birth.seeds) for birth in data.births.values())
     if not n_runs:
         return text
     settings = f" with {wording.count(len(data.births), 'setting')}" if len(data.births) > 1 else ""
