@@ -28,8 +28,13 @@ FETCH = """
 import json, sys
 from weightspectra.base.errors import UserError
 from weightspectra.sources.hub import fetch_snapshot
+options = json.loads(sys.argv[3])
+wanted = options.pop("model_type", None)
+def check(config):
+    if wanted and config["model_type"] != wanted:
+        raise UserError(f"found {config['model_type']}")
 try:
-    folder, commit = fetch_snapshot(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
+    folder, commit = fetch_snapshot(sys.argv[1], sys.argv[2], check=check, **options)
     print(json.dumps({"folder": str(folder), "commit": commit}))
 except UserError as error:
     print(json.dumps({"error": str(error)}))
@@ -260,6 +265,19 @@ def test_pickles_need_permission(server, fetch):
     assert server.downloads() == []
     fetch(server.endpoint, allow_pickle=True)
     assert "pytorch_model.bin" in server.downloads()
+
+
+def test_what_the_configuration_shows_is_refused_before_weights_are_sent(server, fetch):
+    assert fetch(server.endpoint, model_type="llama") == {"error": "found bert", "said": ""}
+    assert server.downloads() == ["config.json"]
+
+
+def test_python_files_are_taken_only_if_asked_for(server, fetch):
+    server.files["modeling.py"] = b"pass"
+    fetch(server.endpoint)
+    assert "modeling.py" not in server.downloads()
+    fetch(server.endpoint, revision="main", code=True)
+    assert server.downloads() == ["modeling.py"]
 
 
 def test_a_closed_endpoint_is_refused(fetch):
