@@ -49,19 +49,18 @@ def main() -> None:
     """Try the bugs of each wing; end with the share caught."""
     options = arguments()
     table = tomllib.loads(Path(__file__).with_name("bugs.toml").read_text())
+    bugs = {wing: chosen(table[wing]["bugs"], options) for wing in options.wings or table}
     os.environ.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
     for name in HEAVY:
         importlib.import_module(name)
     outcomes: dict[str, list[bool]] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
-        for wing in options.wings or table:
-            bugs = [bug for bug in (Bug(*each) for each in table[wing]["bugs"]) if options.only in str(bug)]
+        for wing in bugs:
             if not options.unchecked:
                 check_passing(copy, wing, table[wing]["scripts"])
-            bugs = bugs[:: options.every]
             outcomes[wing] = [
-                tried(copy, bug, near_tests(copy, wing, table[wing]["scripts"], bug.file)) for bug in bugs
+                tried(copy, bug, near_tests(copy, wing, table[wing]["scripts"], bug.file)) for bug in bugs[wing]
             ]
     print("\n".join(summary(outcomes)))
 
@@ -74,6 +73,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="of each wing's bugs the first and every Nth")
     parser.add_argument("--unchecked", action="store_true", help="do not run the tests without a bug first")
     return parser.parse_args()
+
+
+def chosen(listed: list[list[str]], options: argparse.Namespace) -> list[Bug]:
+    """Choose the bugs to try of one wing; stop where one does not stand exactly once in its file any more."""
+    bugs = [bug for bug in (Bug(*each) for each in listed) if options.only in str(bug)][:: options.every]
+    places = {bug: (ROOT / "src" / "weightspectra" / bug.file).read_text().count(bug.old) for bug in bugs}
+    if moved := [f"{bug}: found {n} places instead of one" for bug, n in places.items() if n != 1]:
+        raise SystemExit("\n".join(moved))
+    return bugs
 
 
 def copied(folder: Path) -> Path:
@@ -107,8 +115,6 @@ def tried(copy: Path, bug: Bug, tests: list[list[str]]) -> bool:
     """Tell whether a test fails with a bug in place, say which, and take the bug out again."""
     path, start = copy / "src" / "weightspectra" / bug.file, time.monotonic()
     text = path.read_text()
-    if text.count(bug.old) != 1:
-        raise SystemExit(f"{bug}: found {text.count(bug.old)} places instead of one")
     path.write_text(text.replace(bug.old, bug.new))
     try:
         failing = first_failure(copy, tests)

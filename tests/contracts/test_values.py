@@ -123,6 +123,7 @@ def test_limits_hold_for_numbers_and_for_elements_of_lists(allowed, good, bad, w
         expected = f"column 'x' is {pa.scalar(value, kind).as_py()!r}, expected {words}"
         assert fault_of([*good, value], column) == f"row {len(good)}: {expected}"
         assert fault_of([good, [], [*good, value], []], listed) == f"row 2: {expected}"
+        assert fault_of([good, [value, *good]], listed) == f"row 1: {expected}"
 
 
 def test_words_are_checked_in_lists_too():

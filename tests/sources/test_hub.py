@@ -62,7 +62,7 @@ class Hub(BaseHTTPRequestHandler):
             self.refuse(503)
         elif repo == "lab/gated" and file:
             self.refuse(403, "GatedRepo")
-        elif repo not in (REPO, "lab/gated"):
+        elif repo not in (REPO, "lab/gated") or hub.gone:
             self.refuse(404, "RepoNotFound")
         elif info and info[2] not in (COMMIT, "main"):
             self.refuse(404, "RevisionNotFound")
@@ -109,6 +109,7 @@ class State:
         self.log: list[tuple[str, str, str | None]] = []
         self.breaks_at: str | None = None
         self.stalls = False
+        self.gone = False
         self.stalled, self.released = threading.Event(), threading.Event()
 
     def downloads(self) -> list[str]:
@@ -196,6 +197,12 @@ def test_a_branch_is_resolved_to_its_commit(server, fetch):
     assert fetch(server.endpoint, revision="main") == first
     asked = [("GET", f"/api/models/{REPO}/revision/main"), ("HEAD", f"/{REPO}/resolve/main/config.json")]
     assert [(command, path) for command, path, _ in server.log] == asked
+
+
+def test_a_model_that_the_hub_no_longer_has_is_not_taken_from_the_cache(server, fetch):
+    fetch(server.endpoint, revision="main")
+    server.gone = True
+    assert "has no such model, or it is private" in fetch(server.endpoint, revision="main")["error"]
 
 
 def test_a_file_lost_from_the_cache_is_fetched_again(server, fetch):

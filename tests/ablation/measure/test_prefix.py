@@ -114,6 +114,7 @@ def test_a_block_that_writes_into_its_input_spoils_nothing(monkeypatch):
     for _ in range(3):
         found = window_nll(model, windows(), batch_size=2, prefix=prefix, first_layer=2)
         np.testing.assert_array_equal(found, expected)
+    assert prefix._state == "checked"  # what was kept is as it was
 
 
 def test_a_model_that_is_no_chain_runs_in_full_and_a_line_says_so(monkeypatch, capsys):
