@@ -1,6 +1,6 @@
 """Puts one seeded bug after another into a copy of the project and counts how many the tests nearby catch.
 
-    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--unchecked]
+    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--own] [--unchecked]
 
 The bugs stand in ``bugs.toml``, by wing. Near tests of a bug are those of its wing that import its module, and, where
 these pass, the others of the wing and those of the scripts that use it. Before the bugs of a wing its tests must pass
@@ -59,9 +59,8 @@ def main() -> None:
         for wing in bugs:
             if not options.unchecked:
                 check_passing(copy, wing, table[wing]["scripts"])
-            outcomes[wing] = [
-                tried(copy, bug, near_tests(copy, wing, table[wing]["scripts"], bug.file)) for bug in bugs[wing]
-            ]
+            near = {bug: near_tests(copy, wing, table[wing]["scripts"], bug.file) for bug in bugs[wing]}
+            outcomes[wing] = [tried(copy, bug, tests[:1] if options.own else tests) for bug, tests in near.items()]
     print("\n".join(summary(outcomes)))
 
 
@@ -69,15 +68,20 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wings", nargs="*", metavar="WING", help="default: all")
-    parser.add_argument("--only", metavar="TEXT", default="", help="bugs whose line, as it is printed, holds this")
+    parser.add_argument(
+        "--only", nargs="*", metavar="TEXT", help="bugs whose line, as it is printed, holds one of these"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="of each wing's bugs the first and every Nth")
+    parser.add_argument("--own", action="store_true", help="leave it at the tests that import the module of a bug")
     parser.add_argument("--unchecked", action="store_true", help="do not run the tests without a bug first")
     return parser.parse_args()
 
 
 def chosen(listed: list[list[str]], options: argparse.Namespace) -> list[Bug]:
     """Choose the bugs to try of one wing; stop where one does not stand exactly once in its file any more."""
-    bugs = [bug for bug in (Bug(*each) for each in listed) if options.only in str(bug)][:: options.every]
+    everything = [Bug(*each) for each in listed]
+    wanted = options.only or [""]
+    bugs = [bug for bug in everything if any(text in str(bug) for text in wanted)][:: options.every]
     places = {bug: (ROOT / "src" / "weightspectra" / bug.file).read_text().count(bug.old) for bug in bugs}
     if moved := [f"{bug}: found {n} places instead of one" for bug, n in places.items() if n != 1]:
         raise SystemExit("\n".join(moved))
