@@ -100,7 +100,7 @@ def copied(folder: Path) -> Path:
 def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> list[list[str]]:
     """Return the arguments of pytest for the tests that know a file, those named like it first, and for all others."""
     tests, stem = copy / "tests", Path(file).stem
-    imports = re.compile(rf"^\s*from (\S*\.{stem} import |.* import .*\b{stem}\b)", re.MULTILINE)
+    imports = re.compile(rf"^\s*from (\S*\.{stem} import |weightspectra\S* import .*\b{stem}\b)", re.MULTILINE)
     alike = [path for path in (tests / wing).rglob("test_*.py") if path.stem == f"test_{stem}"]
     using = [path for path in sorted((tests / wing).rglob("test_*.py")) if file and imports.search(path.read_text())]
     knowing = list(dict.fromkeys(str(path) for path in [*alike, *using]))
