@@ -20,5 +20,5 @@ def with_value(config, path, value):
     place = config
     for folder in folders:
         place = place[int(folder)] if isinstance(place, list) else place.setdefault(folder, {})
-    place[name] = value
+    place[int(name) if isinstance(place, list) else name] = value
     return config

@@ -1,17 +1,18 @@
 """Puts one seeded bug after another into a copy of the project and counts how many the tests nearby catch.
 
-    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--unchecked]
+    python bench/seeded_bugs/run.py [--wings spectra ...] [--only svd.py] [--every 3] [--own] [--unchecked]
 
-The bugs stand in ``bugs.toml``, by wing. Near tests of a bug are those of its module, then those of its wing, then
-those of the scripts that use the wing. Before the bugs of a wing its tests must pass without one; --unchecked trusts
-that they do. Nothing outside a temporary folder is written. The imports that take longest are done once: each bug
-is tried in a fork of this process.
+The bugs stand in ``bugs.toml``, by wing. Near tests of a bug are those of its wing that import its module, and, where
+these pass, the others of the wing and those of the scripts that use it. Before the bugs of a wing its tests must pass
+without one; --unchecked trusts that they do. Nothing outside a temporary folder is written. The imports that take
+longest are done once: each bug is tried in a fork of this process.
 """
 
 import argparse
 import importlib
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,10 +27,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "sklearn.metrics", "torch", "transformers")
-LONGEST_SECONDS = 1200
+LONGEST_SECONDS = 600
 """A bug that keeps tests busy for longer than this makes them hang, which nobody overlooks."""
-FINE, FAILED, UNKNOWN = (0,), (1, 2), 70
-"""What pytest ends with when all tests pass, and when one fails or cannot even be imported; what it never ends with."""
+FINE, FAILED, UNKNOWN = (0, 5), (1, 2), 70
+"""What pytest ends with when all tests pass or there are none, and when one fails or cannot even be imported; what it
+never ends with."""
 
 
 class Bug(NamedTuple):
@@ -47,19 +49,18 @@ def main() -> None:
     """Try the bugs of each wing; end with the share caught."""
     options = arguments()
     table = tomllib.loads(Path(__file__).with_name("bugs.toml").read_text())
+    bugs = {wing: chosen(table[wing]["bugs"], options) for wing in options.wings or table}
     os.environ.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
     for name in HEAVY:
         importlib.import_module(name)
     outcomes: dict[str, list[bool]] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
-        for wing in options.wings or table:
-            bugs = [Bug(*bug) for bug in table[wing]["bugs"] if options.only in bug[0]][:: options.every]
+        for wing in bugs:
             if not options.unchecked:
                 check_passing(copy, wing, table[wing]["scripts"])
-            outcomes[wing] = [
-                tried(copy, bug, near_tests(copy, wing, table[wing]["scripts"], bug.file)) for bug in bugs
-            ]
+            near = {bug: near_tests(copy, wing, table[wing]["scripts"], bug.file) for bug in bugs[wing]}
+            outcomes[wing] = [tried(copy, bug, tests[:1] if options.own else tests) for bug, tests in near.items()]
     print("\n".join(summary(outcomes)))
 
 
@@ -67,10 +68,24 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wings", nargs="*", metavar="WING", help="default: all")
-    parser.add_argument("--only", metavar="TEXT", default="", help="bugs in files whose name holds this")
+    parser.add_argument(
+        "--only", nargs="*", metavar="TEXT", help="bugs whose line, as it is printed, holds one of these"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="of each wing's bugs the first and every Nth")
+    parser.add_argument("--own", action="store_true", help="leave it at the tests that import the module of a bug")
     parser.add_argument("--unchecked", action="store_true", help="do not run the tests without a bug first")
     return parser.parse_args()
+
+
+def chosen(listed: list[list[str]], options: argparse.Namespace) -> list[Bug]:
+    """Choose the bugs to try of one wing; stop where one does not stand exactly once in its file any more."""
+    everything = [Bug(*each) for each in listed]
+    wanted = options.only or [""]
+    bugs = [bug for bug in everything if any(text in str(bug) for text in wanted)][:: options.every]
+    places = {bug: (ROOT / "src" / "weightspectra" / bug.file).read_text().count(bug.old) for bug in bugs}
+    if moved := [f"{bug}: found {n} places instead of one" for bug, n in places.items() if n != 1]:
+        raise SystemExit("\n".join(moved))
+    return bugs
 
 
 def copied(folder: Path) -> Path:
@@ -82,11 +97,16 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> list[str]:
-    """Name the tests to run for a bug in a file, those first that know it best."""
-    own = [path for path in (copy / "tests" / wing).rglob("test_*.py") if path.stem == f"test_{Path(file).stem}"]
-    rules = [copy / "tests" / "scripts" / f"test_{script}.py" for script in scripts]
-    return [str(path.relative_to(copy)) for path in [*own, copy / "tests" / wing, *rules]]
+def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> list[list[str]]:
+    """Return the arguments of pytest for the tests that know a file, those named like it first, and for all others."""
+    tests, stem = copy / "tests", Path(file).stem
+    imports = re.compile(rf"^\s*from (\S*\.{stem} import |weightspectra\S* import .*\b{stem}\b)", re.MULTILINE)
+    alike = [path for path in (tests / wing).rglob("test_*.py") if path.stem == f"test_{stem}"]
+    using = [path for path in sorted((tests / wing).rglob("test_*.py")) if file and imports.search(path.read_text())]
+    knowing = list(dict.fromkeys(str(path) for path in [*alike, *using]))
+    rules = [str(tests / "scripts" / f"test_{script}.py") for script in scripts]
+    others = [str(tests / wing), *rules, *(f"--ignore={path}" for path in knowing)]
+    return [knowing, others] if knowing else [others]
 
 
 def check_passing(copy: Path, wing: str, scripts: list[str]) -> None:
@@ -95,12 +115,10 @@ def check_passing(copy: Path, wing: str, scripts: list[str]) -> None:
         raise SystemExit(f"{failing} fails without any bug; mend it first")
 
 
-def tried(copy: Path, bug: Bug, tests: list[str]) -> bool:
+def tried(copy: Path, bug: Bug, tests: list[list[str]]) -> bool:
     """Tell whether a test fails with a bug in place, say which, and take the bug out again."""
     path, start = copy / "src" / "weightspectra" / bug.file, time.monotonic()
     text = path.read_text()
-    if text.count(bug.old) != 1:
-        raise SystemExit(f"{bug}: found {text.count(bug.old)} places instead of one")
     path.write_text(text.replace(bug.old, bug.new))
     try:
         failing = first_failure(copy, tests)
@@ -111,8 +129,13 @@ def tried(copy: Path, bug: Bug, tests: list[str]) -> bool:
     return bool(failing)
 
 
-def first_failure(copy: Path, tests: list[str]) -> str:
-    """Run tests in a fork and name the first that fails or keeps it for too long; nothing if all pass."""
+def first_failure(copy: Path, tests: list[list[str]]) -> str:
+    """Name the first test that fails or takes too long, of those of each list in turn; nothing if all pass."""
+    return next((failing for some in tests if (failing := _failure(copy, some))), "")
+
+
+def _failure(copy: Path, tests: list[str]) -> str:
+    """Run tests in a fork and name the one that fails."""
     said = copy / "said-by-pytest"
     process = multiprocessing.get_context("fork").Process(target=_run, args=(copy, tests, said))
     process.start()

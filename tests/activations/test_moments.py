@@ -72,6 +72,16 @@ def test_eigenpairs_are_those_of_the_covariance_largest_first():
     torch.testing.assert_close(eigenvectors @ eigenvectors.T, torch.eye(12, dtype=torch.float64))
 
 
+def test_products_are_exact_and_others_keep_their_precision():
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        stream(sample(100, 8, seed=7), 50)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_half_precision_is_taken_at_its_value():
     vectors = sample(2000, 8, seed=5).bfloat16()
     _, covariance = two_pass(vectors)

@@ -5,6 +5,7 @@ import pytest
 from weightspectra.activations.windows import (
     check_window,
     evaluation_windows,
+    masked_windows,
     observation_windows,
     special_tokens,
 )
@@ -66,6 +67,22 @@ def test_windows_are_consecutive_text_and_a_smaller_stride_gives_context(bos):
     later = [w for w in windows if len(w.input_ids) == 8 + bos and w.input_ids[bos] % 1000 > 0]
     assert later
     assert all(w.n_scored == 2 for w in later)
+
+
+@pytest.mark.parametrize("stride", [1, 3, 8])
+@pytest.mark.parametrize("after", [0, 1])
+def test_windows_know_the_place_of_what_they_score(stride, after):
+    sampling = {"window": 8, "stride": stride, "n_windows": 10**6}
+    windows = (
+        masked_windows(TEXTS, Numbers(before=[2], after=[3]), **sampling)
+        if after
+        else evaluation_windows(TEXTS, Numbers(bos=1), **sampling, bos=False)
+    )
+    for window in windows:
+        text = [int(token) for token in TEXTS[window.document].split()]
+        end = len(window.input_ids) - after
+        scored = window.input_ids[end - window.n_scored : end]
+        assert text[window.first_scored :][: window.n_scored] == scored
 
 
 def test_the_windows_of_equal_stride_start_at_multiples_of_the_window():

@@ -142,6 +142,27 @@ def test_false_alarms_in_noise_are_as_rare_as_promised():
         assert found > 0
 
 
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40)])
+def test_each_value_outside_takes_a_row_and_a_column_from_the_noise(shape):
+    smaller = [side - 10 for side in shape]
+    noise = np.linalg.svd(np.random.default_rng(3).standard_normal(smaller), compute_uv=False)
+    found = locators.located_above(np.concatenate([np.full(10, 100.0), noise]), 1.0, shape, 0.01)
+    assert found.n_located == 10
+    assert found.bound == pytest.approx(edges.bounds(1.0, max(smaller), min(smaller), 0.01)[1])
+
+
+def test_what_misses_its_own_vector_meets_the_others_by_chance():
+    met, expected = [], []
+    for seed in range(10):
+        initial, weight, _ = planted_matrix(np.random.default_rng(seed), np.full(20, 2.5))
+        whole, change = locators.Triplets.of(weight), locators.learned(weight, initial, 1.0)
+        found = locators.located_above(whole.values, change.noise_std, (D, D), LEVEL)
+        told = locators.predictions(whole, change, found)
+        met.append(told["overlap"])
+        expected.append(told["overlap_expected"])
+    assert np.mean(met) == pytest.approx(np.mean(expected), abs=0.01)  # without what is by chance: 0.03 less
+
+
 def test_directions_of_noise_pass_for_true_or_learned_as_rarely_as_promised(tables):
     rng, n_rounds, level = np.random.default_rng(8), 30, 0.2
     passed = {"n_true": 0, "n_learned": 0, "n_aligned": 0}

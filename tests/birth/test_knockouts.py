@@ -1,16 +1,20 @@
 """Cuts of a transformer whose memories were put in by hand: what they take is known in advance."""
 
 import numpy as np
+import pandas as pd
 import planted
 import pytest
 import torch
 
 from weightspectra.birth.locator import knockouts
 from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer
+from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.probes import behaviour
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.task.characters import Bigrams
+from weightspectra.birth.training.resuming import rows_of
+from weightspectra.birth.training.steps import Snapshot
 
 N_TOKENS, LENGTH, DIMENSION, K = 10, 24, 160, 2
 
@@ -129,6 +133,22 @@ def test_nothing_located_leaves_nothing_to_keep(model):
         ("remove_smallest", DIMENSION // 2),
         *(("keep_largest", k) for k in range(1, K + 3)),
     ]
+
+
+def test_a_checkpoint_of_a_run_is_cut_as_its_model_is(model, sequences):
+    parameters = {name: values.detach().numpy() for name, values in model.named_parameters()}
+    found = {name: parameters[WEIGHTS[name]] for name in ("output_2", "key_2", "key_1")}
+    rows = []
+    for iteration, strength in ((0, 1e-3), (10, 1)):
+        trained = {WEIGHTS[name]: strength * values for name, values in found.items()}
+        rows += rows_of(Snapshot(iteration, trained, {}, {}), model, {"birth": "toy", "seed": 4})
+    run, n_located = Run.of(pd.DataFrame(rows)), {"key_2": 1, "output_2": N_TOKENS}
+    last = knockouts.knock_out(run, 10, n_located, sequences, K, torch.device("cpu"))
+    named = {"birth": "toy", "seed": 4, "iteration": 10}
+    assert last == [named | row for row in knockouts.measure(model, matrices_of(model, n_located), sequences, K)]
+    first, *_ = knockouts.knock_out(run, 0, {}, sequences, K, torch.device("cpu"))
+    assert (first["iteration"], first["cut"]) == (0, "none")
+    assert first["in_context_accuracy"] < 0.5 < last[0]["in_context_accuracy"]
 
 
 def test_the_middle_and_the_last_checkpoint_are_cut():

@@ -6,6 +6,7 @@ from fake_run import LLAMA, decile_experiment
 from scipy import stats
 
 from weightspectra.conclusions import prediction
+from weightspectra.statistics.paired import standard_error
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,15 @@ def test_a_prediction_is_summed_over_the_matrices_of_its_cut(evaluated):
     baseline = np.sum(evaluated["unit_values"].iloc[0])
     assert cuts.loc["decile 3 of up", "measured"] == pytest.approx((nll - baseline) / tokens)
     assert len(cuts) == 70
+
+
+def test_the_error_of_a_small_change_is_that_of_the_log_perplexity(evaluated):
+    cuts = prediction.measured(predictions(), evaluated).set_index("cut")
+    smallest = cuts["measured"].abs().idxmin()
+    row = evaluated.set_index("cut").loc[smallest]
+    change = np.array(row["unit_values"]) - evaluated["unit_values"].iloc[0]
+    expected = standard_error("mean", change, np.array(row["unit_weights"], dtype=float))
+    assert cuts.loc[smallest, "measured_se"] == pytest.approx(expected, rel=0.1)
 
 
 def test_controls_heads_and_other_metrics_are_no_measured_deciles(evaluated):

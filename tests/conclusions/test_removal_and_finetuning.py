@@ -49,6 +49,13 @@ def test_each_removal_is_compared_with_the_same_seeds_at_the_same_epoch():
     assert untouched["sd"] == pytest.approx(np.std(free["accuracy"], ddof=1))
 
 
+def test_runs_are_paired_by_seed_in_whatever_order_they_stand():
+    table = rows({("remove_first", 1): -0.05, ("remove_last", 10): -0.35})
+    names = ["number", "standard_error", "low", "high", "p_value"]
+    turned = changes(table.sort_values("seed", ascending=False, kind="stable"))
+    pd.testing.assert_frame_equal(turned[names].sort_index(), changes(table)[names].sort_index())
+
+
 def test_p_values_are_corrected_over_the_deciles_of_one_order_and_epoch():
     found = changes(
         rows({("remove_first", decile): -0.03 * decile for decile in range(1, 6)} | {("remove_last", 1): 0.0})

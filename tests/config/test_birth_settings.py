@@ -120,6 +120,16 @@ def test_what_cannot_be_inherited_is_one_line(entries, line):
     assert line in found
 
 
+def test_an_heir_that_names_no_kind_has_that_of_what_it_is_like():
+    found = births("""
+      base: {model: {kind: full, n_heads: 8, norm: post}, training: {optimiser: adamw, betas: [0.5, 0.6]}}
+      heir: {like: base, model: {dimension: 64}, training: {batch_size: 8}}
+    """)
+    heir = found["heir"]
+    assert (heir["model"]["kind"], heir["model"]["n_heads"], heir["model"]["norm"]) == ("full", 8, "post")
+    assert (heir["training"]["optimiser"], heir["training"]["betas"]) == ("adamw", [0.5, 0.6])
+
+
 def test_defaults_follow_from_other_keys():
     found = births("""
       simplified: {}

@@ -38,6 +38,12 @@ def test_an_entry_may_be_merged_into_several_others(tmp_path):
     assert read(file).models["b"].source.path == "x"
 
 
+def test_several_entries_may_be_merged_into_one(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("models:\n  a: {<<: &one {title: A}, <<: {source: {path: x}}}\n")
+    assert (read(file).models["a"].title, read(file).models["a"].source.path) == ("A", "x")
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [("no", "False as a boolean"), ("2026", "2026 as a number"), ("2026-12-01", "2026-12-01 as a date")],

@@ -123,6 +123,7 @@ def test_limits_hold_for_numbers_and_for_elements_of_lists(allowed, good, bad, w
         expected = f"column 'x' is {pa.scalar(value, kind).as_py()!r}, expected {words}"
         assert fault_of([*good, value], column) == f"row {len(good)}: {expected}"
         assert fault_of([good, [], [*good, value], []], listed) == f"row 2: {expected}"
+        assert fault_of([good, [value, *good]], listed) == f"row 1: {expected}"
 
 
 def test_words_are_checked_in_lists_too():
@@ -200,8 +201,10 @@ def test_meanings_and_limits_change_no_signature():
     loose = Contract("bulk", 2, "", tuple(Column(c.name, c.type, "") for c in BULK.columns))
     assert loose.signature == BULK.signature
     assert loose.constraints != BULK.constraints
-    renamed = Contract("bulk", 2, "", (BULK.columns[0]._replace(name="m"), *BULK.columns[1:]))
-    assert renamed.signature != BULK.signature
+    for place, column in enumerate(BULK.columns):
+        for other in (column._replace(name="m"), column._replace(type=pa.list_(column.type))):
+            changed = Contract("bulk", 2, "", (*BULK.columns[:place], other, *BULK.columns[place + 1 :]))
+            assert changed.signature != BULK.signature, column.name
 
 
 def test_keys_and_orders_name_columns_of_their_contract():

@@ -121,6 +121,8 @@ def test_scores_are_those_of_their_definitions(n_classes):
     with torch.inference_mode():
         logits = torch.cat([classifier([row]) for row in tokens]).double().numpy()
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert score_examples(classifier, Examples(tokens, labels, [str(i) for i in range(90)])) == found
+    assert not classifier.training
     assert found.loss == pytest.approx(-np.log(shares[np.arange(90), labels]).mean(), rel=1e-5)
     assert found.right == (logits.argmax(1) == labels).astype(int).tolist()
     assert found.accuracy == np.mean(found.right)

@@ -62,6 +62,9 @@ def test_lines_go_through_what_was_measured():
     chosen = small[small["method"] == "whitened"].sort_values("kept_share")
     np.testing.assert_allclose(np.asarray(drawn.lines[0].get_ydata(), dtype=float), chosen["value"])
     np.testing.assert_allclose(np.asarray(drawn.lines[0].get_xdata(), dtype=float), 100 * chosen["kept_share"])
+    reach = (chosen["difference_low"] - chosen["difference"], chosen["difference_high"] - chosen["difference"])
+    ends = np.array(drawn.lines[2][0].get_segments())[:, :, 1]
+    np.testing.assert_allclose(ends, np.stack([chosen["value"] + side for side in reach], axis=1))
     assert lines["untouched"].get_ydata()[0] == pytest.approx(rows["value"].iloc[0])
     assert_readable(figure)
 

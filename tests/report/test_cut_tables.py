@@ -44,6 +44,7 @@ def test_deciles_of_roles_are_a_grid_and_everything_else_a_list():
     row = others.cells.loc["below of down"]
     assert row["After the cut"] == f"{more[1]['value']:.2f}"
     assert row["Values removed"] == "10"
+    assert row["Energy removed, %"] == f"{100 * more[1]['removed_energy']:.1f}"
     assert row["Change [95 % interval]"].endswith("] *")
 
 

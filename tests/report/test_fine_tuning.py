@@ -46,6 +46,15 @@ def test_the_band_is_three_standard_deviations_of_the_untouched_runs(rows):
     assert_readable(figure)
 
 
+def test_the_reference_is_of_the_same_seeds_in_whatever_order_runs_stand():
+    rows = finetunings(n_removed=3)
+    turned = rows.sort_values("seed", ascending=False, kind="stable")
+    found = of(turned).set_index(["order", "epoch", "decile"])["reference"]
+    free = rows[(rows["order"] == "none") & (rows["seed"] < 3)].groupby("epoch")["accuracy"].mean()
+    for (_, epoch, _), reference in found.items():
+        assert reference == pytest.approx(free[epoch])
+
+
 def test_a_filled_sign_is_a_significant_difference(rows):
     found = of(rows)
     figure = finetuning_figure.finetuning_figure(found)

@@ -53,6 +53,13 @@ def test_counts_beyond_each_kind_of_bound_stand_beside_the_controls(data):
         assert cell(table, "Trained", row, column) == text, (row, column)
 
 
+def test_spacings_that_could_not_be_tested_count_neither_as_noise_nor_as_something_else(data):
+    levels = data.levels.assign(spacing_p_value=data.levels["spacing_p_value"].where(data.levels["layer"] < 2))
+    table = table_of("randomness", replace(data, levels=levels))
+    # The first of three layers differs, and nothing is known of the last.
+    assert cell(table, "Trained", "Spacings differ, % of matrices", "Up") == "50.0 (0)"
+
+
 def test_without_a_control_there_is_a_dash_in_its_place(data):
     table = table_of("randomness", data)
     # Two layers of three experts each with three values planted, of which the bound counts two.

@@ -100,6 +100,14 @@ def test_overlaps_are_counted_where_they_were_planted(data):
     assert block.cells.loc["Query"].tolist() == [wording.NOTHING, "0 % (0 of 132)", "100.0 % (12 of 12)"]
 
 
+def test_counts_are_whole_again_after_they_were_shares():
+    n = np.arange(1, 201)
+    shares = pd.DataFrame({"number": [k / whole for whole in n for k in (0, whole // 3, whole)], "n": n.repeat(3)})
+    names = {"claim": "overlap_with_data", "model": "m", "corpus": "c", "role": "up", "region": "above", "p_value": 1.0}
+    counts = summaries.overlap_counts(shares.assign(**names))
+    assert counts["n_aligned"].tolist() == [k for whole in n for k in (0, whole // 3, whole)]
+
+
 def test_costs_are_those_of_the_evaluations(data):
     table = table_of("cuts", data)
     block = table.blocks[0]

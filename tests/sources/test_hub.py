@@ -28,8 +28,13 @@ FETCH = """
 import json, sys
 from weightspectra.base.errors import UserError
 from weightspectra.sources.hub import fetch_snapshot
+options = json.loads(sys.argv[3])
+wanted = options.pop("model_type", None)
+def check(config):
+    if wanted and config["model_type"] != wanted:
+        raise UserError(f"found {config['model_type']}")
 try:
-    folder, commit = fetch_snapshot(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
+    folder, commit = fetch_snapshot(sys.argv[1], sys.argv[2], check=check, **options)
     print(json.dumps({"folder": str(folder), "commit": commit}))
 except UserError as error:
     print(json.dumps({"error": str(error)}))
@@ -57,7 +62,7 @@ class Hub(BaseHTTPRequestHandler):
             self.refuse(503)
         elif repo == "lab/gated" and file:
             self.refuse(403, "GatedRepo")
-        elif repo not in (REPO, "lab/gated"):
+        elif repo not in (REPO, "lab/gated") or hub.gone:
             self.refuse(404, "RepoNotFound")
         elif info and info[2] not in (COMMIT, "main"):
             self.refuse(404, "RevisionNotFound")
@@ -104,6 +109,7 @@ class State:
         self.log: list[tuple[str, str, str | None]] = []
         self.breaks_at: str | None = None
         self.stalls = False
+        self.gone = False
         self.stalled, self.released = threading.Event(), threading.Event()
 
     def downloads(self) -> list[str]:
@@ -193,6 +199,12 @@ def test_a_branch_is_resolved_to_its_commit(server, fetch):
     assert [(command, path) for command, path, _ in server.log] == asked
 
 
+def test_a_model_that_the_hub_no_longer_has_is_not_taken_from_the_cache(server, fetch):
+    fetch(server.endpoint, revision="main")
+    server.gone = True
+    assert "has no such model, or it is private" in fetch(server.endpoint, revision="main")["error"]
+
+
 def test_a_file_lost_from_the_cache_is_fetched_again(server, fetch):
     folder = Path(fetch(server.endpoint)["folder"])
     server.downloads()
@@ -260,6 +272,19 @@ def test_pickles_need_permission(server, fetch):
     assert server.downloads() == []
     fetch(server.endpoint, allow_pickle=True)
     assert "pytorch_model.bin" in server.downloads()
+
+
+def test_what_the_configuration_shows_is_refused_before_weights_are_sent(server, fetch):
+    assert fetch(server.endpoint, model_type="llama") == {"error": "found bert", "said": ""}
+    assert server.downloads() == ["config.json"]
+
+
+def test_python_files_are_taken_only_if_asked_for(server, fetch):
+    server.files["modeling.py"] = b"pass"
+    fetch(server.endpoint)
+    assert "modeling.py" not in server.downloads()
+    fetch(server.endpoint, revision="main", code=True)
+    assert server.downloads() == ["modeling.py"]
 
 
 def test_a_closed_endpoint_is_refused(fetch):

@@ -50,6 +50,11 @@ def ill_conditioned(n_out, n_in, rng):
     return with_spectrum(n_out, n_in, np.geomspace(1, 1e-8, min(n_out, n_in)), rng)
 
 
+def to_be_cleaned_up(n_out, n_in, rng):
+    """Few enough decades for the Gram matrix, too many for long vectors that come out orthogonal."""
+    return with_spectrum(n_out, n_in, np.geomspace(1, 1.2e-5, min(n_out, n_in)), rng)
+
+
 def clustered(n_out, n_in, rng):
     return with_spectrum(n_out, n_in, np.repeat([3.0, 2.0, 1.0], min(n_out, n_in) // 3 + 1)[: min(n_out, n_in)], rng)
 
@@ -62,7 +67,7 @@ def zero(n_out, n_in, rng):
     return np.zeros((n_out, n_in))
 
 
-KINDS = [gaussian, spiked, rank_deficient, ill_conditioned, clustered, constant, zero]
+KINDS = [gaussian, spiked, rank_deficient, ill_conditioned, to_be_cleaned_up, clustered, constant, zero]
 SHAPES = [(60, 60), (48, 130), (130, 48), (1, 40), (40, 1), (1, 1)]
 
 

@@ -112,6 +112,14 @@ def test_the_smallest_p_value_of_many_units_is_that_of_the_number_of_flips():
     assert compare("exp_ratio", cut, base, weights).p_value[0] == 1 / (2**16 + 1)
 
 
+def test_signs_and_resamples_are_those_of_the_seed():
+    weights, (base, cut) = documents(40, np.random.default_rng(5), shifts=(0, 0.005))
+    first, again, other = (compare("exp_ratio", cut, base, weights, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first.p_value != other.p_value
+    assert first.low != other.low
+
+
 @pytest.mark.parametrize("n_units", [8, 60])
 def test_the_bootstrap_is_that_of_a_naive_loop(n_units):
     rng = np.random.default_rng(9)

@@ -123,6 +123,23 @@ def test_comparisons_and_their_correction_over_the_cuts_that_change_something(su
     np.testing.assert_array_equal([row["q_value"] for row in changed], q_values)
 
 
+def test_resamples_and_signs_are_drawn_with_the_seed(subject, tmp_path):
+    class Noisy(Remembering):
+        def measure(self, model, first_layer=0):
+            [found] = super().measure(model, first_layer)
+            rng, weights = np.random.default_rng(len(self.calls)), np.full(40, 100.0)
+            values = weights + rng.normal(size=40)
+            return [found._replace(units=[str(n) for n in range(40)], values=values, weights=weights)]
+
+    untouched, *rows = run(subject, Noisy(subject.matrices), tmp_path / "journal")
+    for row in (row for row in rows if row["n_removed"]):
+        both = np.array(row["unit_values"])[None], np.array(untouched["unit_values"]), np.array(row["unit_weights"])
+        mine, other = (compare("exp_ratio", *both, seed=seed) for seed in (3, 0))
+        assert (row["difference_low"], row["p_value"]) == pytest.approx((mine.low[0], mine.p_value[0]), rel=1e-9)
+        assert row["difference_low"] != pytest.approx(other.low[0], rel=1e-9)
+        assert row["p_value"] != other.p_value[0]
+
+
 def test_finished_cuts_are_not_measured_again_and_nothing_depends_on_it(subject, tmp_path):
     fresh = run(subject, Remembering(subject.matrices), tmp_path / "fresh")
     run(subject, Remembering(subject.matrices), tmp_path / "journal", CUTS[2:3])

@@ -97,6 +97,20 @@ def test_the_untouched_model_leaves_states_for_all_layers_to_come(counted):
         np.testing.assert_array_equal(found, whole)
 
 
+def test_what_a_cut_sends_on_is_not_kept_for_later_layers():
+    model, prefix = tiny_causal("Llama", n_layers=4), Prefix([1, 3])
+    before = {key: matrix.read() for key, matrix in live.matrices(model).items()}
+    whole = window_nll(model, windows(2), batch_size=2, prefix=prefix, first_layer=4)
+    spoil(model, 1)
+    cut = window_nll(model, windows(2), batch_size=2)
+    found = window_nll(model, windows(2), batch_size=2, prefix=prefix, first_layer=1)
+    np.testing.assert_array_equal(found, cut)
+    for key, matrix in live.matrices(model).items():
+        matrix.write(before[key])
+    found = window_nll(model, windows(2), batch_size=2, prefix=prefix, first_layer=3)
+    np.testing.assert_array_equal(found, whole)
+
+
 def test_kept_states_are_those_of_their_own_batch():
     model, prefix = tiny_causal("Llama", n_layers=3), Prefix()
     one = window_nll(model, windows(), batch_size=1)
@@ -114,6 +128,7 @@ def test_a_block_that_writes_into_its_input_spoils_nothing(monkeypatch):
     for _ in range(3):
         found = window_nll(model, windows(), batch_size=2, prefix=prefix, first_layer=2)
         np.testing.assert_array_equal(found, expected)
+    assert prefix._state == "checked"  # what was kept is as it was
 
 
 def test_a_model_that_is_no_chain_runs_in_full_and_a_line_says_so(monkeypatch, capsys):

@@ -136,6 +136,16 @@ def test_the_penalty_is_that_of_the_best_left_out_likelihood():
         assert not set(groups[learned]) & set(groups[left_out])
 
 
+def test_the_penalty_is_not_chosen_by_what_texts_of_one_group_share():
+    """Copies of texts whose labels are by lot: nothing can be learned, but a copy that is left out can be recalled."""
+    rng = np.random.default_rng(6)
+    features, labels = rng.standard_normal((40, 25)).repeat(3, axis=0), rng.integers(0, 2, 40).repeat(3)
+    groups = np.array([f"g{number // 3}" for number in range(120)])
+    together = fit_probe(features, labels, groups).best_params_["classify__C"]
+    apart = fit_probe(features, labels, np.full(120, "")).best_params_["classify__C"]
+    assert together < 1e-2 < apart
+
+
 def test_too_few_groups_are_refused_before_a_model_runs():
     with pytest.raises(UserError, match=r"made: a probe needs 5 texts .* found \{'class 0': 3, 'class 1': 3\}"):
         probe(examples(groups=[f"speech {number % 3}" for number in range(500)]))

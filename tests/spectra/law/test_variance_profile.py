@@ -63,6 +63,12 @@ def test_unequal_variances_are_found_and_measured(side):
     assert found[1 - side][1] < 0.03
 
 
+def test_the_relative_variance_is_unbiased():
+    values = np.array([1.0, 2.0, 6.0])
+    assert variance_profile.relative_variance(values) == pytest.approx((2**2 + 1**2 + 3**2) / 2 / 3**2)
+    assert variance_profile.relative_variance(values[:1]) == 0
+
+
 def test_equal_mean_squares_are_homogeneous_whatever_the_kurtosis():
     for kurtosis in (0.0, -2.0, float("nan")):
         assert variance_profile.homogeneity(np.full(8, 0.25), 10, kurtosis) == (1.0, 0.0)

@@ -1,0 +1,136 @@
+"""Where artifacts lie and what they are of, told of a configuration of which every answer is known by reading it."""
+
+import copy
+
+import pytest
+import yaml
+
+from weightspectra.config import artifacts
+from weightspectra.config.reading import resolve
+
+CONFIG = yaml.safe_load("""
+models:
+  bert: {title: BERT, source: {path: /models/bert}, parts: 2}
+  llama: {source: {path: /models/llama}}
+  noise: {source: {random: {like: llama}}}
+  copy: {source: {renoised: {like: bert, bits: 4}}}
+  early: {source: {birth: {birth: base, seed: 0, iteration: 100}}}
+  late: {source: {birth: {birth: base, seed: 0, iteration: 400}}}
+  first: {source: {birth: {birth: base, seed: 0, iteration: 0}}}
+  alone: {source: {birth: {birth: base, seed: 1, iteration: 0}}}
+corpora:
+  text: {source: {path: text.txt}, observe: {share: [0, 0.5]}, evaluate: {share: [0.5, 1]}}
+  prose: {source: {path: prose.txt}, observe: {share: [0, 0.5]}, evaluate: {share: [0.5, 1]}}
+observe: {models: [bert, llama], corpora: [prose, text], window: 64}
+predict: {models: [llama], corpora: [text], window: 64}
+tasks:
+  quiz: {name: boolq}
+experiments:
+  deciles: {models: [bert, copy], corpus: text, cuts: [{remove: {deciles: [1]}}]}
+  beside:
+    models: [llama]
+    corpus: text
+    cuts: [{remove: {deciles: [1]}}, {remove: {deciles: [2]}, controls: [same_count]}]
+  asked: {models: [llama], tasks: [quiz], cuts: [{remove: {deciles: [1]}}]}
+  small: {models: [bert], corpus: text, cuts: [{remove: {deciles: [1]}}, {compress: {methods: [svd], sizes: [0.5]}}]}
+comparisons:
+  pair: {base: bert, tuned: copy}
+births:
+  base: {seeds: [0, 1], training: {n_iterations: 400, checkpoints: [100]}}
+  blind: {seeds: [3], probe: {locate: false}}
+""")
+
+
+@pytest.fixture(scope="module")
+def configuration():
+    return resolve(copy.deepcopy(CONFIG))
+
+
+def evaluations(*pairs):
+    return [f"<results>/evaluations/{pair}.parquet" for pair in pairs]
+
+
+def test_a_model_of_several_parts_has_a_file_for_each(configuration):
+    assert artifacts.parts(configuration, "bert") == ["00-of-02", "01-of-02"]
+    assert artifacts.parts_of(configuration, "spectra", ["llama", "bert"]) == [
+        "<results>/spectra/llama/part-00-of-01.parquet",
+        "<results>/spectra/bert/part-00-of-02.parquet",
+        "<results>/spectra/bert/part-01-of-02.parquet",
+    ]
+
+
+def test_titles_and_what_models_are_made_like(configuration):
+    assert artifacts.titles(configuration) == {name: name for name in CONFIG["models"]} | {"bert": "BERT"}
+    assert artifacts.copies(configuration) == {"copy": "bert"}
+    # An initialisation is the control of its run's last checkpoint that is analysed; without any it is none.
+    assert artifacts.random_controls(configuration) == {"noise": "llama", "first": "late"}
+
+
+def test_pairs_are_those_that_sections_name(configuration):
+    assert artifacts.observed(configuration) == [(m, c) for m in ("bert", "llama") for c in ("prose", "text")]
+    assert artifacts.predicted(configuration) == [("llama", "text")]
+    assert artifacts.evaluated(configuration) == [
+        *(("bert", "deciles"), ("copy", "deciles"), ("llama", "beside"), ("llama", "asked"), ("bert", "small"))
+    ]
+    assert artifacts.born(configuration) == [("base", 0), ("base", 1), ("blind", 3)]
+    assert artifacts.located_births(configuration) == [("base", 0), ("base", 1)]
+
+
+def test_measurements_say_of_what_they_are(configuration):
+    found = artifacts.measurements(configuration)
+    assert [artifact.of for artifact in found["bulk"]] == [{"model": name} for name in CONFIG["models"]]
+    assert [artifact.of for artifact in found["matrices"][:3]] == [{"model": n} for n in ("bert", "bert", "llama")]
+    assert found["overlaps"][1] == (
+        "<results>/overlaps/bert/text.parquet",
+        {"model": "bert", "corpus": "text"},
+    )
+    assert [artifact.path for artifact in found["knockouts"]] == [
+        f"<results>/knockouts/base/seed-{seed}.parquet" for seed in (0, 1)
+    ]
+    assert found["comparisons"] == [("<results>/comparisons/pair.parquet", {"comparison": "pair"})]
+    assert found["simulations"] == []
+
+
+def test_conclusions_are_drawn_from_what_speaks_of_their_subject(configuration):
+    found = artifacts.conclusions(configuration)
+    assert found["costs"]["evaluations"] == evaluations(
+        "bert/deciles", "copy/deciles", "llama/beside", "bert/small"
+    )  # whatever text was scored with
+    assert found["controls"]["evaluations"] == evaluations("llama/beside")
+    assert found["tasks"]["evaluations"] == evaluations("llama/asked")
+    assert found["copies"]["evaluations"] == evaluations("bert/deciles", "copy/deciles", "bert/small")
+    assert found["compression"]["evaluations"] == evaluations("bert/small")
+    assert found["prediction"] == {
+        "predictions": ["<results>/predictions/llama/text.parquet"],
+        "directions": ["<results>/directions/llama/text.parquet"],
+        "evaluations": evaluations("llama/beside"),
+    }
+    assert found["overlap"]["bulk"] == ["<results>/bulk/bert.parquet", "<results>/bulk/llama.parquet"]
+    assert "finetuning" not in found
+
+
+def test_an_exhibit_reads_what_its_entry_names(configuration):
+    def read(**entry):
+        return artifacts.read_by(configuration, ["bulk", "overlaps", "knockouts"], entry)
+
+    assert read(model="bert", corpus="text") == {
+        "bulk": ["<results>/bulk/bert.parquet"],
+        "overlaps": ["<results>/overlaps/bert/text.parquet"],
+        "knockouts": [f"<results>/knockouts/base/seed-{seed}.parquet" for seed in (0, 1)],  # it has no such key
+    }
+    assert read(model="llama", control="noise", corpus=None)["overlaps"] == []
+    assert read(model="llama", control="noise")["bulk"] == [f"<results>/bulk/{m}.parquet" for m in ("llama", "noise")]
+    assert len(read(model="llama", control=None)["overlaps"]) == 2
+    assert read(births=["blind"])["knockouts"] == []
+    assert artifacts.names({"models": ["a", "b"], "model": "c", "tuned": None}, "model") == {"a", "b", "c"}
+
+
+def test_what_is_kept_can_be_read_again(configuration):
+    kept = artifacts.kept(configuration)
+    nulls = [name for name in CONFIG["models"] if name not in ("noise", "first")]  # a control has those of its model
+    assert [path for path in kept if "/nulls/" in path] == [f"<results>/nulls/{name}.parquet" for name in nulls]
+    assert len([path for path in kept if "/vectors/" in path or "/weights/" in path]) == 2 * (len(CONFIG["models"]) + 1)
+    assert "<results>/activations/bert/prose/part-01-of-02.parquet" in kept
+    assert "<results>/births/blind/seed-3.parquet" in kept
+    without = artifacts.kept(resolve(CONFIG | {"keep_weights": False}))
+    assert set(kept) - set(without) == {path for path in kept if "/weights/" in path}
