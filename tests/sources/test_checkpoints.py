@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from weightspectra.models import checkpoints
+from weightspectra.sources import checkpoints
 
 
 @pytest.mark.parametrize("length", range(8))
