@@ -15,7 +15,7 @@ from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, suite
 from weightspectra.birth.probes.names import probes_of
 from weightspectra.birth.settings import Birth
-from weightspectra.birth.task.bigram_task import Sequences
+from weightspectra.birth.task.bigram_task import Sequences, batch_generator
 
 CPU = torch.device("cpu")
 
@@ -88,6 +88,15 @@ def test_test_outputs_have_their_own_sequences(monkeypatch):
     assert (seen[0].outputs != seen[1].outputs).any()
     other_run = suite.sequences_of(task, 30, 7, run.seed + 1)
     assert (other_run.tokens != seen[0].tokens).any()
+
+
+def test_no_step_of_training_sees_what_is_probed():
+    task = small_task(np.random.default_rng(0))
+    probed = {row.tobytes() for row in suite.sequences_of(task, 30, 7, 3).tokens}
+    for iteration in range(20):
+        trained = task.sample(30, batch_generator(7, 3, iteration)).tokens
+        # Now and then one sequence repeats a single letter, and so does another.
+        assert len(probed & {row.tobytes() for row in trained}) <= 3
 
 
 def test_outputs_that_a_trigger_cannot_have_are_left_out():

@@ -7,17 +7,20 @@ from pandas.testing import assert_frame_equal
 
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.parameters import WEIGHTS
+from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
 from weightspectra.birth.task.bigram_task import Task
 from weightspectra.birth.training.resuming import Kept, rows_of, snapshot_at, train
-from weightspectra.birth.training.steps import Recipe, Trainer, new_model
+from weightspectra.birth.training.steps import Trainer, new_model
 
 BIGRAMS = characters.count("the cat sat on the mat; a hat is not that fat, is it? " * 3)
 RUN = {"birth": "toy", "seed": 4}
-RECIPE = {
-    **{"optimiser": "adamw", "learning_rate": 0.01, "betas": [0.8, 0.95], "weight_decay": 0.01, "batch_size": 3},
-    **{"n_iterations": 7, "loss": "in_context", "frozen_until": {WEIGHTS["key_1"]: 5}, "checkpoints": [2, 4]},
-}
+RECIPE = Training.model_validate(
+    {
+        **{"optimiser": "adamw", "learning_rate": 0.01, "betas": [0.8, 0.95], "weight_decay": 0.01, "batch_size": 3},
+        **{"n_iterations": 7, "loss": "in_context", "frozen_until": {WEIGHTS["key_1"]: 5}, "checkpoints": [2, 4]},
+    }
+)
 
 
 class Killed(Exception):
@@ -27,7 +30,7 @@ class Killed(Exception):
 def trainer():
     sizes = {"dimension": 8, "vocab_size": BIGRAMS.n_characters, "max_position_embeddings": 16}
     model = new_model(BigramConfig(**sizes, characters="".join(BIGRAMS.characters)), 1, 4)
-    return Trainer(model, Task.of({"n_triggers": 3, "length": 16}, BIGRAMS), Recipe.of(RECIPE), (1, 4))
+    return Trainer(model, Task.of(TaskData(n_triggers=3, length=16), BIGRAMS), RECIPE, (1, 4))
 
 
 def trained(folder, key="key", *, killed_at=None):

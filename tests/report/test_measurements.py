@@ -4,6 +4,7 @@ import pytest
 from fake_run import FakeModel, frames
 
 from weightspectra import contracts
+from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import Measurements
 
 
@@ -29,7 +30,7 @@ def files(tmp_path_factory):
     ],
 )
 def test_a_close_up_reads_its_matrix_and_that_of_the_control(files, drawn, shown):
-    data = Measurements.read(files, controls={"control": "trained"}, titles={"trained": "Trained"}, drawn=drawn)
+    data = Measurements.read(files, Named(titles={"trained": "Trained"}, controls={"control": "trained"}), drawn)
     assert set(data.shown_levels["model"]) == shown
     assert set(data.shown_levels["layer"]) <= {1} and set(data.shown_levels["role"]) <= {"up"}
     assert set(data.levels["model"]) == {"trained", "control", "other"}

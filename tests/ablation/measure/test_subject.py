@@ -12,6 +12,7 @@ from weightspectra.ablation.edit.truncation import Removal, Stored
 from weightspectra.ablation.measure import subject
 from weightspectra.ablation.measure.perplexity import window_nll
 from weightspectra.ablation.measure.pseudo_perplexity import PseudoPerplexity
+from weightspectra.ablation.settings import Experiment
 from weightspectra.activations.windows import evaluation_windows, masked_windows
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
@@ -19,6 +20,7 @@ from weightspectra.models import live, loading
 
 SAMPLING = {"window": 16, "stride": 6, "n_windows": 1000}
 EXPERIMENT = {
+    **{"models": ["llama"], "corpus": "texts", "cuts": [{"remove": {"deciles": [1]}}]},
     **{"metrics": ["perplexity"], "tasks": [], "probes": [], **SAMPLING},
     **{"batch_size": 4, "bos": True, "dtype": "float32"},
 }
@@ -34,12 +36,12 @@ STORED = Stored(lambda key: np.zeros(0))
 
 def metrics(tokenizer, *, cuts=(), corpus=CORPUS, tasks=None, data_sets=(), **changed):
     given = {"cuts": cuts, "device": "cpu", "corpus": corpus, "tasks": tasks or {}, "data_sets": data_sets}
-    return subject.load_metrics({**EXPERIMENT, **changed}, tokenizer, **given)
+    return subject.load_metrics(Experiment.model_validate({**EXPERIMENT, **changed}), tokenizer, **given)
 
 
 def model_of(folder, **changed):
     options = {"device": "cpu", "trust_remote_code": False, "fused_split": "interleaved"}
-    return subject.load_subject(folder, {**EXPERIMENT, **changed}, STORED, **options)
+    return subject.load_subject(folder, Experiment.model_validate({**EXPERIMENT, **changed}), STORED, **options)
 
 
 @pytest.mark.parametrize("bos", [True, False])
