@@ -54,7 +54,7 @@ def test_figures_can_be_read_and_are_the_same_bytes_every_time(kind):
 
 
 def test_every_kind_has_a_line_of_words_and_a_caption():
-    captions = Path(__file__).parents[2] / "workflow" / "report"
+    captions = Path(__file__).parents[3] / "workflow" / "report"
     assert {f"birth_{kind}" for kind in EVERY} == {kind for kind in FIGURES if kind.startswith("birth_")}
     for kind, (births, wanted) in EVERY.items():
         shown = {"kind": f"birth_{kind}", "births": [birth.name for birth in births], **wanted}
