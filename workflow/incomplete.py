@@ -28,6 +28,7 @@ def write_report(workflow: Any, settings: Configuration) -> None:
         return
 
     from weightspectra.report.kit import layout  # as late as this: a plan draws nothing
+    from weightspectra.report.kit.exhibit import Named
 
     layout.write(
         job.output.page,
@@ -35,7 +36,7 @@ def write_report(workflow: Any, settings: Configuration) -> None:
         template=job.input.template,
         title=job.params.title,
         measurements=measurements,
-        named=job.params.named,
+        named=Named.model_validate(job.params.named),
         configuration=job.params.config,
         missing={_name(path): _reason(workflow, makers[path]) for path in absent},
         **shown,
