@@ -11,7 +11,7 @@ from weightspectra.report.kit.measurements import Measurements
 
 def main(smk):
     """Read what the figure shows; draw it."""
-    named = Named.model_validate(smk.params.named)
+    named = Named(**smk.params.named)
     data = Measurements.read(dict(smk.input.items()), named, drawn=smk.params.entry)
     title, figure = maker_of(smk.params.maker)(smk.params.entry, data)
     words = {"heading": smk.params.heading, "caption": smk.params.caption, "title": title}

@@ -16,7 +16,7 @@ def main(smk):
         measurements={kind: files for kind, files in smk.input.items() if kind not in parts},
         tables=smk.input.tables,
         figures=smk.input.figures,
-        named=Named.model_validate(smk.params.named),
+        named=Named(**smk.params.named),
         configuration=smk.params.config,
     )
 

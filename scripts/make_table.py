@@ -11,7 +11,7 @@ FORMS = {"csv": writers.to_csv, "md": writers.to_markdown, "tex": writers.to_lat
 
 def main(smk):
     """Read what the table shows; write it in every form."""
-    data = Measurements.read(dict(smk.input.items()), Named.model_validate(smk.params.named))
+    data = Measurements.read(dict(smk.input.items()), Named(**smk.params.named))
     table = maker_of(smk.params.maker)(data)
     for form, write in FORMS.items():
         with replace_file(getattr(smk.output, form)) as stream:

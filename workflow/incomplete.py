@@ -36,7 +36,7 @@ def write_report(workflow: Any, settings: Configuration) -> None:
         template=job.input.template,
         title=job.params.title,
         measurements=measurements,
-        named=Named.model_validate(job.params.named),
+        named=Named(**job.params.named),
         configuration=job.params.config,
         missing={_name(path): _reason(workflow, makers[path]) for path in absent},
         **shown,

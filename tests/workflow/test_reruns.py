@@ -73,6 +73,12 @@ def test_the_order_of_roles_re_runs_what_shows_roles_and_no_birth(rerun):
     assert not found & {*BIRTHS, "decompose", "fit_bulk", "measure_tails", "fetch_corpus"}
 
 
+def test_settings_of_births_re_run_no_exhibit_without_births(rerun):
+    found = rerun("birth/settings.py", "n_iterations: Positive = 400", "n_iterations: Positive = 500")
+    assert {"train_birth", "births"} <= found
+    assert not found & {"fetch_model", "conclude", "outliers", "spectra", "information", "fine_tuning"}
+
+
 def test_words_re_run_nothing(rerun):
     for module, old, new in [
         ("contracts/spectra.py", "all min(n_out, n_in) values, largest first", "singular values, largest first"),

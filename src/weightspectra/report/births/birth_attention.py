@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_words import missing
 from weightspectra.report.kit import style
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.spectra.panels import where
@@ -140,5 +141,5 @@ def _explain(figure: Figure) -> None:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw where the one birth that an entry names looks."""
     [name] = entry["births"]
-    title = f"{birth_settings.title(data.births, name)}: attention in the beginning of a sequence"
+    title = f"{birth_settings.title(births_of(data), name)}: attention in the beginning of a sequence"
     return Drawing(title, attention_figure(where(data.attention_maps, {"birth": name})))

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import MATRICES, Births, births_of, missing, who
+from weightspectra.report.births.birth_words import MATRICES, Births, missing, shown_births, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -154,6 +154,6 @@ def _load_axis(axes: Axes, rows: pd.DataFrame) -> None:
 
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the capacity of the births that an entry names."""
-    births = births_of(entry, data)
+    births = shown_births(entry, data)
     title = f"{who(births)}: located values, recall and strengths against memories per dimension"
     return Drawing(title, capacity_figure(data.locations, data.probes, births))

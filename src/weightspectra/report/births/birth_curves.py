@@ -11,7 +11,16 @@ from matplotlib.lines import Line2D
 
 from weightspectra.report.births import birth_axes
 from weightspectra.report.births.birth_settings import released
-from weightspectra.report.births.birth_words import UNITS, Births, births_of, listed_probes, probe, sign_of, titles, who
+from weightspectra.report.births.birth_words import (
+    UNITS,
+    Births,
+    listed_probes,
+    probe,
+    shown_births,
+    sign_of,
+    titles,
+    who,
+)
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -115,6 +124,6 @@ def _handles(rows: pd.DataFrame, births: Births) -> list[Line2D]:
 
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the probes that an entry names of the births that it names."""
-    births = births_of(entry, data)
+    births = shown_births(entry, data)
     title = f"{who(births)}: {listed_probes(entry['probes'])} over the iterations"
     return Drawing(title, curves_figure(data.probes, births, entry["probes"]))

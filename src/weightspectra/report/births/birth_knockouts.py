@@ -14,6 +14,7 @@ from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices
 from weightspectra.report.kit import style
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.spectra.panels import where
@@ -166,5 +167,5 @@ def _handles() -> list[Line2D]:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the knockouts of the one birth that an entry names."""
     [name] = entry["births"]
-    title = f"{birth_settings.title(data.births, name)}: what is left of accuracy after cuts of trained matrices"
-    return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), data.births[name]))
+    title = f"{birth_settings.title(births_of(data), name)}: what is left of accuracy after cuts of trained matrices"
+    return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), births_of(data)[name]))

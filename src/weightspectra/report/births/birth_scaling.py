@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import UNITS, Births, births_of, listed_probes, probe, sign_of, who
+from weightspectra.report.births.birth_words import UNITS, Births, listed_probes, probe, shown_births, sign_of, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -154,6 +154,6 @@ def _handles(rows: pd.DataFrame, labels: Sequence[str]) -> list[Line2D]:
 
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the probes of the births that an entry names ``against`` one of their settings."""
-    births = births_of(entry, data)
+    births = shown_births(entry, data)
     title = f"{who(births)}: {listed_probes(entry['probes'])} against {AGAINST[entry['against']]}"
     return Drawing(title, scaling_figure(data.probes, births, entry["probes"], entry["against"]))

@@ -10,6 +10,7 @@ from weightspectra.conclusions.births.knockouts import knockout_effects
 from weightspectra.report.births import birth_settings
 from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import N_OPEN, Block, Table
 from weightspectra.statistics.spread import Row, Spread, spread
@@ -47,14 +48,14 @@ SPREAD = "± is the standard deviation from run to run; without it, all runs agr
 
 def births(data: Measurements) -> Table:
     """Tabulate the trained births, one a row: setting, and what was learned when."""
-    common, different = birth_settings.in_words(data.births)
+    common, different = birth_settings.in_words(births_of(data))
     found = {name: _found(name, data) for name in data.births}
     rows, skills, recalls = [], [], []
     for name, numbers in found.items():
-        n_runs, n_iterations = numbers["formed"].n_runs, data.births[name].training.n_iterations
+        n_runs, n_iterations = numbers["formed"].n_runs, births_of(data)[name].training.n_iterations
         told = {"birth": name, "setting": different[name], "n_seeds": n_runs, "n_iterations": n_iterations}
         rows.append({**told, **_flat(numbers)})
-        title = birth_settings.title(data.births, name)
+        title = birth_settings.title(births_of(data), name)
         setting = {
             "Setting": different[name] or "as above",
             "Runs": f"{n_runs}",
@@ -84,7 +85,7 @@ def births(data: Measurements) -> Table:
 
 def _found(name: str, data: Measurements) -> dict[str, Spread]:
     """Average over the runs of a birth when it forms an induction head, and what it ends with."""
-    runs = pd.MultiIndex.from_product([[name], data.births[name].seeds])
+    runs = pd.MultiIndex.from_product([[name], births_of(data)[name].seeds])
     probes = data.probes[data.probes["birth"] == name]
     finals = {column: final_probe(probes, probe) for column, (probe, _) in {**SKILLS, **RECALLS}.items()}
     found = {"formed": formed_from(probes), **finals}
@@ -110,7 +111,7 @@ def knockouts(data: Measurements) -> Table:
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
             lines.append((MATRIX_TITLES[matrix], cells))
-        heading = f"{birth_settings.title(data.births, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
+        heading = f"{birth_settings.title(births_of(data), name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [
         "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "

@@ -17,6 +17,7 @@ from weightspectra.report.births import birth_axes, birth_settings
 from weightspectra.report.births.birth_settings import released
 from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices, recall_of
 from weightspectra.report.kit import style
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.spectra.panels import where
@@ -213,9 +214,9 @@ def _legend(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the timeline of the one birth that an entry names."""
     [name] = entry["births"]
-    title = birth_settings.title(data.births, name)
+    title = birth_settings.title(births_of(data), name)
     located, probes = (where(rows, {"birth": name}) for rows in (data.locations, data.probes))
     return Drawing(
         f"{title}: located values, skills and singular values over the iterations",
-        timeline_figure(located, probes, data.births[name], title),
+        timeline_figure(located, probes, births_of(data)[name], title),
     )

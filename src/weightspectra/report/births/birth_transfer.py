@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from weightspectra.conclusions.births.events import last_of
 from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import Births, births_of, missing, titles, who
+from weightspectra.report.births.birth_words import Births, missing, shown_births, titles, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -90,6 +90,6 @@ def _handles(rows: pd.DataFrame) -> list[Line2D]:
 
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the transfer of the births that an entry names."""
-    births = births_of(entry, data)
+    births = shown_births(entry, data)
     title = f"{who(births)}: in-context accuracy on uniform and on bigram outputs"
     return Drawing(title, transfer_figure(data.probes, births))

@@ -9,6 +9,7 @@ from weightspectra.birth.settings import Birth
 from weightspectra.report.births import birth_settings
 from weightspectra.report.births.birth_summaries import MATRIX_TITLES
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
 
@@ -121,9 +122,10 @@ def missing(names: Iterable[str]) -> str:
     return f"Nothing to draw: no rows of {', '.join(names)}."
 
 
-def births_of(entry: Entry, data: Measurements) -> Births:
+def shown_births(entry: Entry, data: Measurements) -> Births:
     """Return the births that an exhibit's entry names."""
-    return {name: data.births[name] for name in entry["births"]}
+    births = births_of(data)
+    return {name: births[name] for name in entry["births"]}
 
 
 def who(births: Births) -> str:

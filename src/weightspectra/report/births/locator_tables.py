@@ -9,6 +9,7 @@ from weightspectra.report.births import birth_settings
 from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
 from weightspectra.report.births.birth_tables import SPREAD
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.kit.table import N_OPEN, Block, Table
 from weightspectra.statistics.spread import Row, Spread, spread
@@ -41,7 +42,7 @@ def locator(data: Measurements) -> Table:
         for found_by in LOCATORS:
             rows = wanted[(wanted["birth"] == name) & (wanted["locator"] == found_by)]
             if len(rows):
-                heading = f"{birth_settings.title(data.births, name)}, {LOCATORS[found_by]}"
+                heading = f"{birth_settings.title(births_of(data), name)}, {LOCATORS[found_by]}"
                 heading += f" ({wording.count(int(rows['n_runs'].max()), 'run')})"
                 blocks.append(Block(heading, "Matrix, iteration", _course(rows), folded=len(blocks) >= N_OPEN))
     notes = [

@@ -5,14 +5,10 @@ makes an exhibit is named, and imported by the job that calls it.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pydantic import Field
-
-from weightspectra.base.settings import Section
-from weightspectra.birth.settings import Birth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,15 +56,16 @@ class Exhibit(NamedTuple):
         return CHAPTERS.joinpath(*self.maker.partition(":")[0].split(".")).with_suffix(".py")
 
 
-class Named(Section):
+@dataclass(frozen=True)
+class Named:
     """What an exhibit is told of the configuration beside its entry: titles and controls of its models, and its births.
 
-    Titles are in the order of the report; controls go to the model that each is made like.
+    Titles are in the order of the report; controls go to the model that each is made like; births have plain settings.
     """
 
-    titles: dict[str, str]
-    controls: dict[str, str]
-    births: dict[str, Birth] = Field(default_factory=dict)
+    titles: Mapping[str, str]
+    controls: Mapping[str, str]
+    births: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Drawing(NamedTuple):

@@ -11,6 +11,7 @@ from weightspectra.base.atomic import replace_file
 from weightspectra.report.findings import telling
 from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit import page
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import Measurements
 
@@ -47,7 +48,7 @@ def write(
     named : Named
     """
     data = Measurements.read({kind: measurements[kind] for kind in READ}, named)
-    found = telling.tell(Conclusions(data.findings, data.titles, data.controls, data.births))
+    found = telling.tell(Conclusions(data.findings, data.titles, data.controls, births_of(data)))
     html = page.render(
         Path(template).read_text(),
         title=title,

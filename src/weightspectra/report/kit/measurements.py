@@ -10,7 +10,6 @@ import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
-from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.storage import storage
 from weightspectra.report.kit.exhibit import Entry, Named
 from weightspectra.report.kit.storage import notices
@@ -82,14 +81,14 @@ class Measurements:
     origins : mapping
         From each model to the repository, package or folder it came from.
     births : mapping
-        The trained births: from each name to its settings.
+        The trained births: from each name to its settings, plain (``births_of`` makes them sections).
     published : mapping
         Published numbers to compare with, as in ``config/published/``; may be empty.
     """
 
     controls: Mapping[str, str]
     titles: Mapping[str, str]
-    births: Mapping[str, Birth] = field(default_factory=dict)
+    births: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
     matrices: pd.DataFrame = UNREAD

@@ -11,6 +11,7 @@ import yaml
 from weightspectra.conclusions.storage import storage
 from weightspectra.report.findings.finding import Finding
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
 
 _TEXTS = ("corpus:", "characters:")
@@ -89,7 +90,7 @@ def _lead(data: Measurements) -> str:
         f"{n_values:,} singular values of {n_matrices:,} weight matrices of {names}, held against random matrices, "
         "against the data, and against what removing them costs."
     )
-    n_runs = sum(len(birth.seeds) for birth in data.births.values())
+    n_runs = sum(len(birth.seeds) for birth in births_of(data).values())
     if not n_runs:
         return text
     settings = f" with {wording.count(len(data.births), 'setting')}" if len(data.births) > 1 else ""
