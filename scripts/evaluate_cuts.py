@@ -11,8 +11,6 @@ from weightspectra.base import job
 from weightspectra.models import devices, loading, requests
 from weightspectra.sources import checkpoints
 
-TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
-
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; load it once; write one row per cut and metric."""
@@ -20,7 +18,7 @@ def main(smk):
     folder = Path(smk.input.source).with_suffix("")
     config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
     requests.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
-    tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
+    tables = planning.tables_of_model(smk.input.spectra, smk.input.bulk, smk.input.information)
     seed, device = smk.params.seed, devices.device(smk.params.device)
     cuts = planning.experiment_cuts(wanted.cuts, **tables, config=config, model=names["model"], seed=seed)
     tokenizer = loading.load_tokenizer(folder, **trust)

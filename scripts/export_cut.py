@@ -14,16 +14,14 @@ from weightspectra.base import atomic, job
 from weightspectra.models import devices, live, loading
 from weightspectra.sources import checkpoints
 
-TABLES = {"spectra": contracts.SPECTRA, "bulk": contracts.BULK, "information": contracts.INFORMATION}
-
 
 def main(smk):
     """Find the cut before the model is loaded; apply it as the evaluation did; write a folder, whole or not at all."""
-    names = {"model": smk.wildcards.model, "experiment": smk.wildcards.experiment}
+    names = {name: smk.wildcards[name] for name in ("model", "experiment")}
     wanted = Experiment.model_validate(smk.params.experiment)
     source = Path(smk.input.source).with_suffix("")
     config, evaluations = checkpoints.config(source), contracts.EVALUATIONS.read(smk.input.evaluations)
-    tables = {name: contract.read(paths) for name, contract in TABLES.items() if (paths := getattr(smk.input, name))}
+    tables = planning.tables_of_model(smk.input.spectra, smk.input.bulk, smk.input.information)
     known = {"config": config, "model": names["model"], "seed": smk.params.seed}
     cuts = {cut.label: cut for cut in planning.experiment_cuts(wanted.cuts, **tables, **known)}
     cut = cuts[labels.find(smk.wildcards.cut, list(cuts))]

@@ -14,28 +14,25 @@ def main(smk):
     corpus, entry = smk.wildcards.corpus, Corpus.model_validate(smk.params.entry)
     documents, origin = drawn(smk, entry.source.birth) if entry.source.birth else fetched(entry)
     parts = corpora.divide(documents, observe=entry.observe, evaluate=entry.evaluate)
-    rows = [
-        {"corpus": corpus, "part": part, "document": document.name, "text": document.text}
-        for part, documents in parts.items()
-        for document in documents
-    ]
-    identity = dict(zip(("kind", "name", "revision"), origin, strict=True))
-    sources = {f"corpus:{corpus}": {**identity, "sha256": corpora.corpus_digest(parts)}}
-    contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources=sources))
+    rows = corpora.rows(corpus, parts)
+    origin["sha256"] = corpora.corpus_digest(parts)
+    contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources={f"corpus:{corpus}": origin}))
 
 
 def fetched(entry):
     """Return the documents of texts; and the kind, name and revision of their source."""
     splits = [part.split for part in (entry.observe, entry.evaluate) if part.split]
     found = texts.fetch_texts(entry.source, splits)
-    return corpora.cut_documents(found.texts, entry.documents), (found.kind, found.name, found.revision)
+    origin = {"kind": found.kind, "name": found.name, "revision": found.revision}
+    return corpora.cut_documents(found.texts, entry.documents), origin
 
 
 def drawn(smk, source):
     """Return sequences of a birth's task, each one document; and their source as above."""
     data, bigrams = TaskData.model_validate(smk.params.data), Bigrams.of(contracts.CHARACTERS.read(smk.input[0]))
     rng = seeds.generator(smk.params.seed, "corpus", smk.wildcards.corpus)
-    return draw_documents(data, bigrams, source.n_documents, rng), ("birth", source.birth, "")
+    origin = {"kind": "birth", "name": source.birth, "revision": ""}
+    return draw_documents(data, bigrams, source.n_documents, rng), origin
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from weightspectra.sources import checkpoints
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; run it once forward, and backward with each probe."""
-    names = {"model": smk.wildcards.model, "corpus": smk.wildcards.corpus}
-    wanted = Predict.model_validate(smk.params.predict)
+    names, wanted = dict(smk.wildcards.items()), Predict.model_validate(smk.params.predict)
     folder, device = Path(smk.input.source).with_suffix(""), devices.device(smk.params.device)
     requests.check_request(checkpoints.config(folder), {"metrics": ["predict"]})
     trust, label = {"trust_remote_code": smk.params.remote_code}, f"predict {names['model']}"

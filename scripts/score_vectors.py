@@ -10,9 +10,6 @@ from weightspectra.models import attention, devices
 from weightspectra.randomness.directions import heads, vector_tests
 from weightspectra.randomness.noise import nulls
 from weightspectra.sources import checkpoints
-from weightspectra.spectra import svd
-
-SIDES = {"left": ("left", "right"), "right": ("right", "left")}
 
 
 def main(smk):
@@ -26,9 +23,7 @@ def main(smk):
     tests, head_tests = [], []
     for key in progress.track(vectors, len(vectors), f"score vectors of {model}"):
         names = {"model": model, **key._asdict()}
-        weight, short = weights[key]["values"], vectors[key]["values"]
-        long = svd.long_side_vectors(weight, short, device=device).cpu().numpy()
-        sides = dict(zip(SIDES[svd.short_side(*weight.shape)], (short, long), strict=True))
+        sides = vector_tests.both_sides(weights[key]["values"], vectors[key]["values"], device)
         found = vector_tests.score(sides, draws, smk.params.window)
         tests.append(found.assign(**names, singular_value=spectra[tuple(key)][found["index"]]))
         if key.role in attention.SIDES:

@@ -92,6 +92,15 @@ def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selec
     return chosen
 
 
+def rows(corpus: str, parts: Mapping[str, Sequence[Document]]) -> list[dict[str, str]]:
+    """Return a corpus as rows of ``contracts.CORPUS``."""
+    return [
+        {"corpus": corpus, "part": part, "document": document.name, "text": document.text}
+        for part, documents in parts.items()
+        for document in documents
+    ]
+
+
 def corpus_digest(parts: Mapping[str, Sequence[Document]]) -> str:
     """Return the SHA-256 over the names and texts of all parts."""
     return words_digest((part, one.name, one.text) for part, documents in parts.items() for one in documents)

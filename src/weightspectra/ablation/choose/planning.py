@@ -1,15 +1,22 @@
 """The cuts of an experiment, from what is known of a model before it is loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from weightspectra import contracts
 from weightspectra.ablation import settings
 from weightspectra.ablation.choose.cuts import Cut, plan_cuts
 from weightspectra.ablation.choose.selection import spectra_of
 from weightspectra.ablation.edit.compression import Compression, informative_directions
 from weightspectra.models.attention import head_counts
 from weightspectra.models.layouts import Config
+
+
+def tables_of_model(spectra: Iterable[str], bulk: Iterable[str], information: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Read what cuts are planned from, as :func:`experiment_cuts` takes it; a table without files is left out."""
+    files = {contracts.SPECTRA: spectra, contracts.BULK: bulk, contracts.INFORMATION: information}
+    return {contract.name: contract.read(paths) for contract, paths in files.items() if paths}
 
 
 def experiment_cuts(

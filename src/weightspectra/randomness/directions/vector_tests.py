@@ -4,17 +4,40 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import false_discovery_control
 
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.directions.vectors import BODY, SMALLEST_P, TAIL
+from weightspectra.spectra import svd
 
 Draws = Mapping[str, np.ndarray]
 """What :func:`weightspectra.randomness.directions.vectors.null_draws` returns."""
 
 
+OTHER = {"left": "right", "right": "left"}
+
 Shape = tuple[int, int]
 """Number of components of a vector, and 1."""
+
+
+def both_sides(weight: np.ndarray, short: np.ndarray, device: torch.device) -> dict[str, np.ndarray]:
+    """Return the singular vectors of either side of a matrix, from those of its short side.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_out, n_in)
+    short : ndarray of shape (n_vectors, min(n_out, n_in))
+    device : torch.device
+        Where those of the long side are computed.
+
+    Returns
+    -------
+    dict from str to ndarray of shape (n_vectors, n_out or n_in)
+        ``"left"`` and ``"right"``, that of the short side first.
+    """
+    side = svd.short_side(*weight.shape)
+    return {side: short, OTHER[side]: svd.long_side_vectors(weight, short, device=device).cpu().numpy()}
 
 
 def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window: int) -> pd.DataFrame:
