@@ -85,6 +85,18 @@ def test_the_rule_of_another_tool_is_judged_by_the_same_truth(tables):
     assert np.isnan(row["bulk_p_value"])
 
 
+def test_all_is_found_where_all_that_memories_span_is():
+    rng = np.random.default_rng(1)
+    left, right = directions(3, rng), directions(3, rng)
+    initial = planted.linear(D, D, rng)
+    learned = 6 * spikes.transition((3 * D) ** -0.5, D, D) * left.T @ right
+    memories = memories_of(np.concatenate([left, left]), np.concatenate([right, right]))
+    found = locators.learned(initial + learned, initial, 1.0)
+    whole = locators.Triplets.of(initial + learned)
+    row = ground_truth.verdicts(whole, found, memories, 3, LEVEL, rng)
+    assert (row["n_memories"], row["rank"], row["n_true"], row["recall"]) == (6, 3, 3, 1)
+
+
 def test_decay_that_is_not_told_passes_for_learning(tables):
     initial, weight, memories = planted_matrix(np.random.default_rng(1), [6, 5, 4], 0.8)
     told, untold = (score(weight, initial, memories, tables, kept)["informed"] for kept in (0.8, 1.0))
