@@ -154,6 +154,14 @@ def test_false_alarms_in_noise_are_as_rare_as_promised():
         assert found > 0
 
 
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40), (40, 40)])
+def test_triplets_make_up_their_matrix(shape):
+    matrix = np.random.default_rng(2).standard_normal(shape)
+    found = locators.Triplets.of(matrix)
+    assert found.shape == shape
+    np.testing.assert_allclose((found.left.T * found.values) @ found.right, matrix, atol=1e-10)
+
+
 @pytest.mark.parametrize("shape", [(40, 60), (60, 40)])
 def test_each_value_outside_takes_a_row_and_a_column_from_the_noise(shape):
     smaller = [side - 10 for side in shape]
