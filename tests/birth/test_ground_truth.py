@@ -85,6 +85,18 @@ def test_the_rule_of_another_tool_is_judged_by_the_same_truth(tables):
     assert np.isnan(row["bulk_p_value"])
 
 
+def test_all_is_found_where_all_that_memories_span_is():
+    rng = np.random.default_rng(1)
+    left, right = directions(3, rng), directions(3, rng)
+    initial = planted.linear(D, D, rng)
+    learned = 6 * spikes.transition((3 * D) ** -0.5, D, D) * left.T @ right
+    memories = memories_of(np.concatenate([left, left]), np.concatenate([right, right]))
+    found = locators.learned(initial + learned, initial, 1.0)
+    whole = locators.Triplets.of(initial + learned)
+    row = ground_truth.verdicts(whole, found, memories, 3, LEVEL, rng)
+    assert (row["n_memories"], row["rank"], row["n_true"], row["recall"]) == (6, 3, 3, 1)
+
+
 def test_decay_that_is_not_told_passes_for_learning(tables):
     initial, weight, memories = planted_matrix(np.random.default_rng(1), [6, 5, 4], 0.8)
     told, untold = (score(weight, initial, memories, tables, kept)["informed"] for kept in (0.8, 1.0))
@@ -140,6 +152,14 @@ def test_false_alarms_in_noise_are_as_rare_as_promised():
         # Entries of a uniform law have lighter tails than Gaussian ones, and so do the largest values at this size.
         assert stats.binomtest(found, n_matrices, 0.1, alternative="greater").pvalue > 0.001
         assert found > 0
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40), (40, 40)])
+def test_triplets_make_up_their_matrix(shape):
+    matrix = np.random.default_rng(2).standard_normal(shape)
+    found = locators.Triplets.of(matrix)
+    assert found.shape == shape
+    np.testing.assert_allclose((found.left.T * found.values) @ found.right, matrix, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(40, 60), (60, 40)])

@@ -45,6 +45,13 @@ def test_shares_are_the_planted_ones(rows):
     assert one(rows, "matrices_beyond_bound", model="trained", region="above")["reference"] == 0.025
 
 
+def test_a_matrix_of_which_the_profile_explains_nothing_takes_nothing_from_the_others():
+    found = frames(FakeModel("trained", LLAMA, n_layers=6, n_above=4))
+    found["bulk"].loc[0, "n_above_profile"] = found["bulk"].loc[0, "n_above_bound"] + 5
+    rows = bounds.conclude(found["bulk"], found["matrices"], controls={})
+    assert one(rows, "beyond_bound_explained", region="above")["number"] == pytest.approx(41 / 126)
+
+
 def test_the_sign_test_is_exact_and_leaves_ties_out(rows):
     above, below = (one(rows, TEST, region=region) for region in ("above", "below"))
     assert (above["p_value"], above["verdict"]) == (pytest.approx(0.5**42), HOLDS)

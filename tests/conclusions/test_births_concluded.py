@@ -76,6 +76,17 @@ def test_effects_are_those_of_the_last_checkpoint_and_of_as_many_smallest_as_loc
     assert effects["n_runs"].eq(3).all()
 
 
+def test_where_nothing_is_located_nothing_is_as_many():
+    rows = frames(SMALL)["knockouts"]
+    nothing = (rows["matrix"] == "key_2") & rows["cut"].isin(["keep_located", "remove_located"])
+    half = rows["n_values"] == SMALL.settings["model"]["dimension"] // 2
+    rows = rows[(rows["matrix"] != "key_2") | (rows["cut"] != "remove_smallest") | half]
+    effects = knockouts.knockout_effects(rows.assign(n_values=rows["n_values"].where(~nothing, 0)))
+    found = effects.set_index(["matrix", "cut"]).index
+    assert ("key_2", "keep_located") in found
+    assert ("key_2", "remove_smallest") not in found
+
+
 def test_the_locator_is_scored_before_and_after_training():
     found = concluded(SMALL)
     alarms = of(found, "false_alarms").set_index("detail")

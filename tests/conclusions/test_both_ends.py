@@ -32,6 +32,13 @@ def test_both_ends_have_the_planted_shares():
     assert beyond["number"] * beyond["n"] == pytest.approx(30)
 
 
+def test_what_may_be_chance_is_not_beyond_it():
+    found = frames(FakeModel("trained", LLAMA, n_layers=6))
+    unsure = found["information"].assign(information_low=found["information"]["layer"] - 3.0)
+    rows = ends.conclude(unsure, *(found[name] for name in ("vector_tests", "bulk", "matrices")), controls={})
+    assert of(rows, "information_beyond_chance", region="largest tenth")["number"] == pytest.approx(2 / 6)
+
+
 def test_the_sign_test_counts_matrices_with_more():
     rows = concluded()
     assert of(rows, TEST, region="largest tenth")["p_value"] == pytest.approx(0.5**42)

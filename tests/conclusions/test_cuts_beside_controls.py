@@ -44,6 +44,13 @@ def test_a_cut_that_is_cheaper_than_its_controls_is_no_evidence_for_it():
     assert (row["number"], row["verdict"]) == (0, DOES_NOT)
 
 
+def test_where_more_is_better_less_than_every_control_is_worse():
+    rows = controls_experiment({"down": 0.01}, control=0.08).assign(higher_is_better=True)
+    found = controls.conclude(rows, seed=0)
+    (row,) = found[found["claim"] == "worse_than_every_control"].to_dict("records")
+    assert (row["number"], row["verdict"]) == (1, HOLDS)
+
+
 def test_one_document_cannot_tell():
     rows = controls_experiment({"down": 0.08})
     alone = rows.assign(

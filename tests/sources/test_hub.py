@@ -215,6 +215,15 @@ def test_a_file_lost_from_the_cache_is_fetched_again(server, fetch):
     assert server.downloads() == [shard.name]
 
 
+def test_a_model_without_its_tokenizer_is_not_all_there(server, fetch):
+    folder = Path(fetch(server.endpoint)["folder"])
+    server.downloads()
+    (folder / "tokenizer.json").resolve().unlink()
+    (folder / "tokenizer.json").unlink()
+    fetch(server.endpoint)
+    assert server.downloads() == ["tokenizer.json"]
+
+
 def test_a_broken_connection_resumes_where_it_broke(server, fetch):
     """The library writes blocks of 10 MiB: half of 32 MB is one block and a piece that is asked for again."""
     big, index = "model-extra.safetensors", "model.safetensors.index.json"

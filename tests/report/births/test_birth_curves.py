@@ -194,6 +194,13 @@ def test_singular_values_above_the_bound_are_lines_and_the_others_a_band():
     outside = values[values > rows["bound"].iloc[0]]
     ends = [line.get_ydata()[-1] for line in lines_in(axes, MATRICES["key_2"].colour)]
     np.testing.assert_allclose(sorted(end for end in ends if np.isfinite(end)), sorted(outside))
+    course = data.locations.query("locator == 'blind' and seed == 3 and matrix == 'key_2'").sort_values("iteration")
+    above = np.stack(course["singular_values"]) > course["bound"].to_numpy()[:, None]
+    rises = {rank: int(when.argmax()) for rank, when in enumerate(above.T) if when.any() and not when[0]}
+    assert rises
+    for rank, when in rises.items():  # a line begins in the band, one checkpoint before it leaves it
+        drawn = lines_in(axes, MATRICES["key_2"].colour)[rank].get_ydata()
+        assert np.flatnonzero(np.isfinite(drawn))[0] == when - 1
     (band,) = axes.collections
     outline = band.get_paths()[0].vertices
     assert outline[outline[:, 0] == last, 1].max() == pytest.approx(values[len(outside)])

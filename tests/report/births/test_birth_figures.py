@@ -211,6 +211,17 @@ def test_scaling_draws_the_last_checkpoint_against_the_setting():
     np.testing.assert_allclose(line.get_data(), [[1, 2, 4], expected])
 
 
+def test_chance_is_drawn_where_it_is_at_each_setting():
+    births = [FakeBirth(f"k{k}", data={"n_triggers": k}) for k in (1, 2, 4)]
+    data = read(*births)
+    chance = data.probes["birth"].map({"k1": 0.3, "k2": 0.2, "k4": 0.1})
+    data = dataclasses.replace(data, probes=data.probes.assign(chance=chance))
+    wanted = {"probes": ["in_context_accuracy"], "against": "n_triggers"}
+    axes = panel(draw("scaling", *births, data=data, **wanted), "In-context accuracy")
+    (line,) = (line for line in axes.lines if line.get_color() == style.MUTED)
+    np.testing.assert_allclose(line.get_data(), [[1, 2, 4], [0.3, 0.2, 0.1]])
+
+
 def test_births_that_differ_otherwise_are_other_lines_and_named_by_what_tells_them_apart():
     births = [
         FakeBirth(f"{triggers}{d}", data={"triggers": triggers}, model={"dimension": d})

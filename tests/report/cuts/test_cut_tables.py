@@ -163,6 +163,7 @@ def test_one_cut_and_very_many_can_be_drawn(n_cuts):
     figure = cost_figure(pd.DataFrame(rows))
     texts = [text for text, _ in spelled(figure)]
     assert sum(text.startswith("indices") for text in texts) == min(n_cuts, MAX_LISTED)
+    assert f"indices {n_cuts - 1}-{n_cuts - 1}" in texts
     assert any("5 cuts that change least" in text for text in texts) == (n_cuts > MAX_LISTED)
     assert_readable(figure)
 

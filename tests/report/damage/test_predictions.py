@@ -70,6 +70,14 @@ def test_cells_hold_what_was_predicted_and_what_is_negative_is_palest():
     assert image.norm(image.get_array()[1, 1]) == 0
 
 
+def test_the_palest_colour_is_at_most_six_decades_below_the_darkest():
+    cells = predictions({"down": (48, 128)}, 2)
+    cells.loc[0, "predicted"] = 1e-12 * cells["predicted"].max()
+    image = next(axes.images[0] for axes in drawn_of(cells, decile_experiment(["down"]).iloc[:0]).axes if axes.images)
+    assert image.norm.vmax == pytest.approx(cells["predicted"].max())
+    assert image.norm.vmin == pytest.approx(1e-6 * cells["predicted"].max(), abs=0)
+
+
 def test_predicted_and_measured_meet_in_the_scatter(evaluated):
     cells = predictions()
     cuts = measured(cells, evaluated)

@@ -12,7 +12,7 @@ from fake_run import LLAMA, FakeModel, decile_experiment, measurements, task_eva
 from weightspectra.report.findings import bounds, differences, ends, finetuning, overlap, prediction, storage, telling
 from weightspectra.report.findings.births import formation, knockouts, locator
 from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks
-from weightspectra.report.findings.finding import Conclusions
+from weightspectra.report.findings.finding import Conclusions, named_changes
 
 SMALL = FakeBirth("small", title="Small one")
 
@@ -134,6 +134,22 @@ def test_overlap_headlines(aligned, headline):
     rows.loc[chosen, "number"] = rows.loc[chosen, "region"].isin(aligned).astype(float)
     found = Conclusions(rows, {"trained": "Trained"}, {"control": "trained"})
     assert overlap.data_overlap(found).headline.startswith(headline)
+
+
+def test_a_difference_of_logarithms_is_told_as_a_change_in_per_cent():
+    rows = decile_experiment(["up"])
+    dear = rows["cut"] == "decile 1 of up"
+    rows.loc[dear, "unit_values"] = rows.loc[dear, "unit_values"].map(lambda nll: [x + 20 for x in nll])
+    concluded = cut(rows).rows.copy()
+    chosen = concluded["claim"] == "smallest_costs_more_than_middle"
+    concluded.loc[chosen, ["number", "standard_error"]] = [np.log(1.5), 0.02]
+    *_, middle = costs.removal_cost(Conclusions(concluded, {"trained": "Trained"})).sentences
+    assert "higher in up (+50.0 ± 3.0 %, q" in middle
+
+
+def test_the_cuts_that_are_named_are_those_that_change_most():
+    rows = pd.DataFrame({"cut": list("abcdefgh"), "number": [1, -8, 2, 7, -3, 6, 4, -5]})
+    assert named_changes(rows) == "b −8.00, d +7.00, f +6.00, h −5.00, g +4.00, e −3.00 and 2 others"
 
 
 def test_costs_in_words():

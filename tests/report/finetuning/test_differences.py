@@ -62,6 +62,8 @@ def test_each_role_has_its_shares_on_both_sides_and_its_spectrum(shapes, n_layer
     np.testing.assert_allclose(drawn[0], [0.6] * 9 + [4.6])
     np.testing.assert_allclose(right.lines[0].get_ydata(), np.ones(10))
     assert max(spectrum.lines[0].get_ydata()) == 4
+    twice = difference_figure(rows.assign(bound_upper=2 * rows["bound_upper"])).axes[2]
+    assert max(twice.lines[0].get_ydata()) == 2
     assert_readable(figure)
 
 
