@@ -6,7 +6,7 @@ from weightspectra.finetuning import comparison
 from weightspectra.finetuning.settings import Comparison
 from weightspectra.models import devices
 
-KEY = list(contracts.MatrixKey._fields)
+KEY = contracts.KEY_COLUMNS
 
 
 def main(smk):

@@ -7,9 +7,7 @@ from weightspectra.conclusions import subjects
 
 def main(smk):
     """Write one row per conclusion."""
-    params = smk.params
-    options = subjects.Options(params.controls, params.copies, params.seed, params.level)
-    rows = subjects.conclude(smk.wildcards.subject, dict(smk.input.items()), options)
+    rows = subjects.conclude(smk.wildcards.subject, dict(smk.input.items()), smk.params.told)
     contracts.FINDINGS.write(rows, smk.output[0], job.stamp(smk))
 
 

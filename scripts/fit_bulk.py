@@ -5,7 +5,7 @@ from weightspectra.base import job, progress
 from weightspectra.randomness import bulk
 from weightspectra.randomness.noise import nulls
 
-KEY = list(contracts.MatrixKey._fields)
+KEY = contracts.KEY_COLUMNS
 NAMES = ("model", *KEY, "n_out", "n_in")
 ENTRIES = ("row_mean_squares", "column_mean_squares", "excess_kurtosis")
 

@@ -9,7 +9,7 @@ from weightspectra.randomness.noise import nulls
 from weightspectra.randomness.spacings import level_tests
 from weightspectra.randomness.spacings.unfolding import UNFOLDINGS, CannotUnfold
 
-KEY = list(contracts.MatrixKey._fields)
+KEY = contracts.KEY_COLUMNS
 
 
 def main(smk):

@@ -4,7 +4,7 @@ from weightspectra import contracts
 from weightspectra.base import job
 from weightspectra.randomness import cleaning, information
 
-KEY = list(contracts.MatrixKey._fields)
+KEY = contracts.KEY_COLUMNS
 BULK = ["noise_std", "bound_lower", "bound_upper"]
 TESTS = ["side", "index", "p_value"]
 

@@ -7,7 +7,7 @@ from weightspectra import contracts
 from weightspectra.base import job, progress
 from weightspectra.randomness import tails
 
-KEY = list(contracts.MatrixKey._fields)
+KEY = contracts.KEY_COLUMNS
 NOISE = ["noise_std", "bound_lower", "bound_upper"]
 
 

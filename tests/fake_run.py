@@ -18,6 +18,7 @@ from scipy import stats
 
 from weightspectra import contracts
 from weightspectra.conclusions.subjects import SUBJECTS
+from weightspectra.conclusions.told import TOLD
 from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit.measurements import Measurements, count_vectors
 from weightspectra.spectra.law import marchenko_pastur
@@ -116,10 +117,10 @@ def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None) -
     return pd.concat(
         [
             subject.conclude(
-                **{name: found[name][list(columns) or list(found[name])] for name, columns in subject.reads.items()},
-                **{name: options[name] for name in subject.options},
+                **{read: found[read][list(columns) or list(found[read])] for read, columns in subject.reads.items()},
+                **{option: options[option] for option in TOLD.get(name, ())},
             )
-            for subject in SUBJECTS.values()
+            for name, subject in SUBJECTS.items()
         ],
         ignore_index=True,
     )

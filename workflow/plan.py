@@ -15,6 +15,7 @@ from snakemake.io import expand, temp
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
 from weightspectra.base.provenance import digest
+from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
 from weightspectra.config.messages import ConfigurationError
@@ -94,6 +95,16 @@ class Plan:
         folder = results_of(self.config) / "sources" / model
         place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
         return self.digests.of(place) if place else ""
+
+    def told(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what of the configuration the conclusions on a subject depend on."""
+        known = {
+            "controls": self.controls,
+            "copies": self.copies,
+            "seed": self.settings.seed,
+            "level": self.settings.randomness.level,
+        }
+        return {name: known[name] for name in TOLD.get(wildcards.subject, ())}
 
     def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: one file for each part of the wildcards' model."""

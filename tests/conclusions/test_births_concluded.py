@@ -79,7 +79,7 @@ def test_effects_are_those_of_the_last_checkpoint_and_of_as_many_smallest_as_loc
 def test_where_nothing_is_located_nothing_is_as_many():
     rows = frames(SMALL)["knockouts"]
     nothing = (rows["matrix"] == "key_2") & rows["cut"].isin(["keep_located", "remove_located"])
-    half = rows["n_values"] == SMALL.settings["model"]["dimension"] // 2
+    half = rows["n_values"] == SMALL.settings.model.dimension // 2
     rows = rows[(rows["matrix"] != "key_2") | (rows["cut"] != "remove_smallest") | half]
     effects = knockouts.knockout_effects(rows.assign(n_values=rows["n_values"].where(~nothing, 0)))
     found = effects.set_index(["matrix", "cut"]).index

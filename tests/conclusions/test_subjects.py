@@ -1,3 +1,4 @@
+import inspect
 import json
 import subprocess
 import sys
@@ -8,10 +9,15 @@ from fake_run import LLAMA, FakeModel, decile_experiment, frames, measurements
 
 from weightspectra import contracts
 from weightspectra.conclusions import numbers, subjects
+from weightspectra.conclusions.told import TOLD
 from weightspectra.contracts.conclusions import BOUNDS, CLAIMS, VERDICTS
 
 PROVENANCE = {"rule": "test", "sources": {}}
-OPTIONS = subjects.Options(controls={}, copies={}, seed=0, level=0.05)
+OPTIONS = {"controls": {}, "copies": {}, "seed": 0, "level": 0.05}
+
+
+def told(subject):
+    return {name: OPTIONS[name] for name in TOLD.get(subject, ())}
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +51,19 @@ def test_a_subject_reads_no_more_than_it_needs(tmp_path):
         contract = next(contract for contract in contracts.ALL if contract.name == name)
         contract.write(found[name], tmp_path / f"{name}.parquet", PROVENANCE)
     files = {name: [str(tmp_path / f"{name}.parquet")] for name in ("bulk", "matrices")}
-    read = subjects.conclude("bounds", files, OPTIONS)
+    read = subjects.conclude("bounds", files, told("bounds"))
     assert len(read) == len(subjects.SUBJECTS["bounds"].conclude(found["bulk"], found["matrices"], controls={}))
 
 
 @pytest.mark.parametrize("subject", subjects.SUBJECTS)
 def test_nothing_measured_is_nothing_concluded(subject):
-    assert subjects.conclude(subject, {}, OPTIONS).empty
+    assert subjects.conclude(subject, {}, told(subject)).empty
+
+
+@pytest.mark.parametrize("subject", subjects.SUBJECTS)
+def test_a_subject_is_told_what_it_takes_and_no_more(subject):
+    taken = inspect.signature(subjects.SUBJECTS[subject].conclude).parameters.keys()
+    assert taken == subjects.SUBJECTS[subject].reads.keys() | set(TOLD.get(subject, ()))
 
 
 def test_numbers_are_strict_json(rows):

@@ -132,8 +132,8 @@ def conclude_all(plan, place):
     drawn = []
     for subject, files in plan.conclusions.items():
         drawn.append(place(f"<results>/findings/{subject}.parquet"))
-        options = {"controls": plan.controls, "copies": plan.copies, "seed": 1, "level": 0.05}
-        job = {"rule": "conclude", "wildcards": SimpleNamespace(subject=subject), "params": Listed(options)}
+        wildcards = SimpleNamespace(subject=subject)
+        job = {"rule": "conclude", "wildcards": wildcards, "params": Listed({"told": plan.told(wildcards)})}
         read = Listed({name: [place(path) for path in paths] for name, paths in files.items()})
         conclude.main(SimpleNamespace(**job, input=read, output=[drawn[-1]]))
     gathered = Listed({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})

@@ -58,7 +58,7 @@ def compare_without_draws(statistic, values, baseline, weights):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paired, "_interval", lambda *_: (np.nan, np.nan))
         patch.setattr(paired, "_sign_flip_p_values", lambda *_: np.nan)
-        return compare(statistic, values, baseline, weights)
+        return compare(statistic, values, baseline, weights, seed=0)
 
 
 @pytest.mark.parametrize("statistic", [*RATIOS, "auc"])
@@ -72,7 +72,7 @@ def test_standard_errors_agree_with_the_jackknife(statistic):
 
     left_out = np.array([without(cut, gone) - without(base, gone) for gone in range(200)])
     jackknife = np.sqrt(199 / 200 * np.square(left_out - left_out.mean()).sum())
-    assert compare(statistic, cut, base, weights).standard_error[0] == pytest.approx(jackknife, rel=0.03)
+    assert compare(statistic, cut, base, weights, seed=0).standard_error[0] == pytest.approx(jackknife, rel=0.03)
 
 
 def test_delongs_variance_is_that_of_his_formula_with_a_double_loop():
@@ -85,7 +85,7 @@ def test_delongs_variance_is_that_of_his_formula_with_a_double_loop():
 
     difference = kernel(one) - kernel(other)
     expected = sum(difference.mean(axis=axis).var(ddof=1) / difference.shape[1 - axis] for axis in (0, 1))
-    found = compare("auc", one, other, classes)
+    found = compare("auc", one, other, classes, seed=0)
     assert found.standard_error[0] ** 2 == pytest.approx(expected, rel=1e-12)
     assert found.p_value[0] == pytest.approx(2 * stats.norm.sf(abs(difference.mean()) / expected**0.5), rel=1e-9)
 
@@ -95,7 +95,7 @@ def test_all_sign_flips_of_few_units():
     differences = cut - base
     sums = [abs(np.dot(signs, differences)) for signs in product((-1, 1), repeat=7)]
     expected = np.mean([found >= abs(differences.sum()) - 1e-9 for found in sums])
-    assert compare("exp_ratio", cut, base, weights).p_value[0] == expected
+    assert compare("exp_ratio", cut, base, weights, seed=0).p_value[0] == expected
 
 
 def test_random_sign_flips_of_right_and_wrong_items_are_mcnemars_exact_test():
@@ -103,13 +103,13 @@ def test_random_sign_flips_of_right_and_wrong_items_are_mcnemars_exact_test():
     base, cut = (rng.random((2, 300)) < 0.6).astype(float)
     lost, won = ((base > cut).sum(), (cut > base).sum())
     expected = stats.binomtest(int(lost), int(lost + won)).pvalue
-    found = compare("mean", cut, base, np.ones(300)).p_value[0]
+    found = compare("mean", cut, base, np.ones(300), seed=0).p_value[0]
     assert found == pytest.approx(expected, abs=4 * np.sqrt(expected / paired.N_FLIPS))
 
 
 def test_the_smallest_p_value_of_many_units_is_that_of_the_number_of_flips():
     weights, (base, cut) = documents(40, np.random.default_rng(5), shifts=(0, 3))
-    assert compare("exp_ratio", cut, base, weights).p_value[0] == 1 / (2**16 + 1)
+    assert compare("exp_ratio", cut, base, weights, seed=0).p_value[0] == 1 / (2**16 + 1)
 
 
 def test_signs_and_resamples_are_those_of_the_seed():
@@ -129,7 +129,7 @@ def test_the_bootstrap_is_that_of_a_naive_loop(n_units):
         drawn = rng.integers(n_units, size=n_units)
         draws.append(np.subtract(*(np.exp(one[drawn].sum() / weights[drawn].sum()) for one in (cut, base))))
     tail = stats.norm.cdf(-np.sqrt(n_units / (n_units - 1)) * stats.t.ppf(0.975, n_units - 1))
-    found = compare("exp_ratio", cut, base, weights)
+    found = compare("exp_ratio", cut, base, weights, seed=0)
     width = found.high[0] - found.low[0]
     assert [found.low[0], found.high[0]] == pytest.approx(np.quantile(draws, [tail, 1 - tail]), abs=0.05 * width)
 
@@ -140,7 +140,7 @@ def test_an_interval_of_few_units_is_wider_by_students_law_and_by_the_bias_of_th
     counts = np.zeros((10_001, n_units))
     counts[:, 0], counts[:, 1] = np.arange(10_001), np.arange(10_001)[::-1]
     monkeypatch.setattr(paired, "_resamples", lambda *_: iter([counts]))
-    found = compare("mean", np.eye(n_units)[0], np.zeros(n_units), np.ones(n_units))
+    found = compare("mean", np.eye(n_units)[0], np.zeros(n_units), np.ones(n_units), seed=0)
     tail = stats.norm.cdf(-np.sqrt(n_units / (n_units - 1)) * stats.t.ppf(0.975, n_units - 1))
     assert (found.low[0], found.high[0]) == pytest.approx((tail, 1 - tail), abs=1e-4)
 
@@ -152,16 +152,16 @@ def test_an_interval_of_an_auc_is_near_that_of_drawing_items():
     for _ in range(1500):
         drawn = np.concatenate([rng.choice(np.flatnonzero(classes == one), (classes == one).sum()) for one in (0, 1)])
         draws.append(np.subtract(*(estimate("auc", one[drawn], classes[drawn]) for one in (cut, base))))
-    found = compare("auc", cut, base, classes)
+    found = compare("auc", cut, base, classes, seed=0)
     width = found.high[0] - found.low[0]
     assert [found.low[0], found.high[0]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.1 * width)
 
 
 def test_resampling_in_blocks_changes_nothing_but_the_stream(monkeypatch):
     weights, (base, cut) = documents(12, np.random.default_rng(11), shifts=(0, 0.01))
-    whole = compare("exp_ratio", cut, base, weights)
+    whole = compare("exp_ratio", cut, base, weights, seed=0)
     monkeypatch.setattr(paired, "BLOCK", 1000)
-    blocks = compare("exp_ratio", cut, base, weights)
+    blocks = compare("exp_ratio", cut, base, weights, seed=0)
     assert whole.p_value == blocks.p_value
     assert blocks.low[0] == pytest.approx(whole.low[0], abs=0.1 * whole.standard_error[0])
 
@@ -177,15 +177,15 @@ def test_many_models_at_once_are_each_of_them_alone_and_a_seed_gives_the_same_ag
 
 def test_equal_values_differ_by_exactly_nothing():
     weights, (base, _) = documents(6, np.random.default_rng(13))
-    found = compare("exp_ratio", base, base, weights)
+    found = compare("exp_ratio", base, base, weights, seed=0)
     assert [column[0] for column in found] == [0, 0, 0, 0, 1]
     classes, (one, _) = scores(40, np.random.default_rng(13))
-    assert [column[0] for column in compare("auc", one, one, classes)] == [0, 0, 0, 0, 1]
+    assert [column[0] for column in compare("auc", one, one, classes, seed=0)] == [0, 0, 0, 0, 1]
 
 
 def test_one_unit_gives_no_errors_and_decides_nothing():
     assert np.isnan(standard_error("exp_ratio", np.array([20.0]), np.array([10.0])))
-    found = compare("exp_ratio", np.array([30.0]), np.array([20.0]), np.array([10.0]))
+    found = compare("exp_ratio", np.array([30.0]), np.array([20.0]), np.array([10.0]), seed=0)
     assert found.difference[0] == np.exp(3.0) - np.exp(2.0)
     assert np.isnan([found.standard_error[0], found.low[0], found.high[0]]).all()
     assert found.p_value[0] == 1
@@ -194,8 +194,8 @@ def test_one_unit_gives_no_errors_and_decides_nothing():
 def test_models_that_break_leave_the_others_alone():
     weights, (base, sound) = documents(8, np.random.default_rng(14))
     huge, spoilt = sound + 800 * weights, np.where(np.arange(8) == 2, np.nan, sound)
-    alone = compare("exp_ratio", sound, base, weights)
-    found = compare("exp_ratio", np.array([spoilt, sound, huge]), base, weights)
+    alone = compare("exp_ratio", sound, base, weights, seed=0)
+    found = compare("exp_ratio", np.array([spoilt, sound, huge]), base, weights, seed=0)
     assert [column[1] for column in found] == [pytest.approx(column[0], rel=1e-12) for column in alone]
     assert np.isnan([column[0] for column in found]).all()
     assert found.difference[2] == np.inf
@@ -214,10 +214,10 @@ def test_a_contrast_is_to_the_geometric_mean_of_the_controls_perplexities():
     weights, values = documents(10, np.random.default_rng(15), shifts=(0.5, 0.1, 0.3, 9))
     rows = [row(str(number), one, weights) for number, one in enumerate(values)]
     perplexities = [estimate("exp_ratio", one, weights) for one in values]
-    found = contrast(rows[0], rows[1:])
+    found = contrast(rows[0], rows[1:], seed=0)
     assert found.difference[0] == pytest.approx(perplexities[0] - np.prod(perplexities[1:]) ** (1 / 3), rel=1e-12)
-    alone = contrast(rows[0], rows[1:2])
-    expected = compare("exp_ratio", values[0], values[1], weights)
+    alone = contrast(rows[0], rows[1:2], seed=0)
+    expected = compare("exp_ratio", values[0], values[1], weights, seed=0)
     assert all(one[0] == other[0] for one, other in zip(alone, expected, strict=True))
 
 
@@ -227,7 +227,7 @@ def test_a_contrast_of_other_metrics_is_to_the_mean_of_the_controls_metrics(stat
     classes, values = scores(60, rng)
     weights = classes if statistic == "auc" else np.ones(60)
     rows = [row(str(number), one, weights, statistic) for number, one in enumerate([*values, rng.normal(size=60)])]
-    found = contrast(rows[0], rows[1:])
+    found = contrast(rows[0], rows[1:], seed=0)
     metrics = [estimate(statistic, one["unit_values"], weights) for one in rows]
     assert found.difference[0] == pytest.approx(metrics[0] - np.mean(metrics[1:]), rel=1e-12)
     assert found.low[0] < found.difference[0] < found.high[0]
@@ -236,9 +236,9 @@ def test_a_contrast_of_other_metrics_is_to_the_mean_of_the_controls_metrics(stat
 def test_contrasts_need_controls_that_were_measured_alike():
     weights, (one, other) = documents(4, np.random.default_rng(17))
     with pytest.raises(ValueError, match="'a' has no controls"):
-        contrast(row("a", one, weights), [])
+        contrast(row("a", one, weights), [], seed=0)
     with pytest.raises(ValueError, match="'a' and 'b' were not measured alike"):
-        contrast(row("a", one, weights), [row("b", other, weights + 1)])
+        contrast(row("a", one, weights), [row("b", other, weights + 1)], seed=0)
 
 
 def drawn(kind, size, rng):
@@ -269,7 +269,7 @@ def test_size_and_coverage_are_as_documented(n_units, kind, n_samples, size, cov
         weights = rng.choice([64.0, 128.0, 256.0, 512.0, 1024.0], n_units)
         base = weights * rng.normal(3.3, 0.2, n_units)
         cut = base + weights * 0.01 * drawn(kind, n_units, rng)
-        found = compare("exp_ratio", cut, base, weights)
+        found = compare("exp_ratio", cut, base, weights, seed=0)
         rejected.append(found.p_value[0] <= 0.05)
         covered.append(found.low[0] <= 0 <= found.high[0])
     assert size[0] <= np.mean(rejected) <= size[1]

@@ -37,7 +37,7 @@ def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finishe
     for path in results.rglob("*.parquet"):
         made = contracts.read_provenance(path)
         assert {"rule", "code", "versions"} <= set(made), path
-        assert {"config", "sources"} <= set(made) or path.parent.name == "shapes", path  # those are no one model's
+        assert {"config", "sources"} <= set(made), path
         assert str(finished) not in str(made), path
         stage = path.relative_to(results).parts[0].removesuffix(".parquet")
         others = {"corpora": "corpus", "activations": "moments", "data_sets": "examples", "births": "checkpoints"}

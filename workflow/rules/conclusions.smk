@@ -23,10 +23,7 @@ rule conclude:
         runtime=30,
     params:
         code=plan.code("conclude"),
-        controls=plan.controls,
-        copies=plan.copies,
-        seed=config["seed"],
-        level=lookup(dpath="randomness/level", within=config),
+        told=plan.told,
     message:
         "Draw the conclusions on {wildcards.subject}"
     script:

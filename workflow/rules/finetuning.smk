@@ -58,7 +58,6 @@ rule compare_models:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         code=plan.code("compare_models"),
-        seed=config["seed"],
         device=config["device"],
         level=lookup(dpath="randomness/level", within=config),
         comparison=lookup(dpath="comparisons/{comparison}", within=config),

@@ -23,6 +23,8 @@ rule make_table:
         json="<results>/tables/{table}.json",
     log:
         "<logs>/make_table/{table}.log",
+    benchmark:
+        "<benchmarks>/make_table/{table}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
     resources:
@@ -54,6 +56,8 @@ rule make_figure:
         json="<results>/figures/{figure}.json",
     log:
         "<logs>/make_figure/{figure}.log",
+    benchmark:
+        "<benchmarks>/make_figure/{figure}.tsv"
     conda:
         "../../envs/weightspectra.yaml"
     resources:
@@ -89,6 +93,8 @@ rule make_report:
         findings="<results>/findings.md",
     log:
         "<logs>/make_report.log",
+    benchmark:
+        "<benchmarks>/make_report.tsv"
     conda:
         "../../envs/weightspectra.yaml"
     resources:

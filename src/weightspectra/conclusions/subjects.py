@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -9,27 +10,6 @@ from weightspectra import contracts
 from weightspectra.conclusions import bounds, differences, ends, finetuning, overlap, prediction, storage
 from weightspectra.conclusions.births import conclude as births
 from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks
-
-
-@dataclass(frozen=True)
-class Options:
-    """What of the configuration subjects are told.
-
-    Attributes
-    ----------
-    controls : mapping
-        From each random control to the model that it is made like.
-    copies : mapping
-        From each noisier copy to the model that it is a copy of.
-    seed : int
-    level : float
-        Of the tests against noise.
-    """
-
-    controls: Mapping[str, str]
-    copies: Mapping[str, str]
-    seed: int
-    level: float
 
 
 @dataclass(frozen=True)
@@ -42,13 +22,10 @@ class Subject:
         From data frames, under the names of their contracts, to rows of ``contracts.FINDINGS``.
     reads : mapping
         From the name of each contract to the columns that are read; none: all.
-    options : sequence of str
-        The attributes of :class:`Options` that it is told.
     """
 
     conclude: Callable[..., pd.DataFrame]
     reads: Mapping[str, Sequence[str]]
-    options: Sequence[str] = ()
 
 
 _KEY = ("model", *contracts.KEY_COLUMNS)
@@ -62,7 +39,7 @@ _SCORED = (
 )
 
 SUBJECTS: Mapping[str, Subject] = {
-    "bounds": Subject(bounds.conclude, {"bulk": (*_KEY, *_FIT), "matrices": _IDENTITY}, ["controls"]),
+    "bounds": Subject(bounds.conclude, {"bulk": (*_KEY, *_FIT), "matrices": _IDENTITY}),
     "ends": Subject(
         ends.conclude,
         {
@@ -71,7 +48,6 @@ SUBJECTS: Mapping[str, Subject] = {
             "bulk": ("model", "level"),
             "matrices": _IDENTITY,
         },
-        ["controls"],
     ),
     "overlap": Subject(
         overlap.conclude,
@@ -80,25 +56,24 @@ SUBJECTS: Mapping[str, Subject] = {
             "bulk": (*_KEY, "edge_lower", "edge_upper"),
         },
     ),
-    "costs": Subject(costs.conclude, {"evaluations": ()}, ["seed"]),
-    "controls": Subject(controls.conclude, {"evaluations": ()}, ["seed"]),
+    "costs": Subject(costs.conclude, {"evaluations": ()}),
+    "controls": Subject(controls.conclude, {"evaluations": ()}),
     "tasks": Subject(tasks.conclude, {"evaluations": ()}),
     "prediction": Subject(prediction.conclude, {"predictions": (), "directions": (), "evaluations": ()}),
-    "copies": Subject(copies.conclude, {"evaluations": ()}, ["copies"]),
+    "copies": Subject(copies.conclude, {"evaluations": ()}),
     "finetuning": Subject(finetuning.conclude, {"finetunings": ()}),
     "differences": Subject(differences.conclude, {"comparisons": ()}),
-    "compression": Subject(compression.conclude, {"evaluations": ()}, ["seed"]),
-    "births": Subject(births.conclude, {"probes": (), "locations": _SCORED, "knockouts": ()}, ["level"]),
+    "compression": Subject(compression.conclude, {"evaluations": ()}),
+    "births": Subject(births.conclude, {"probes": (), "locations": _SCORED, "knockouts": ()}),
     "storage": Subject(
         storage.conclude,
         {"matrices": _STORED, "bulk": (*_KEY, "n_values", "n_below", "n_below_floor")},
-        ["controls"],
     ),
 }
 """From each subject to what it needs, in the order in which findings are told."""
 
 
-def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Options) -> pd.DataFrame:
+def conclude(subject: str, files: Mapping[str, Sequence[str]], told: Mapping[str, Any]) -> pd.DataFrame:
     """Draw the conclusions of one subject.
 
     Parameters
@@ -107,8 +82,8 @@ def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Options)
         A key of ``SUBJECTS``.
     files : mapping
         From the name of each contract that it reads to the files; none are no rows.
-    options : Options
-        Each subject takes what it needs.
+    told : mapping
+        What ``TOLD`` says that it is told of the configuration.
 
     Returns
     -------
@@ -117,7 +92,7 @@ def conclude(subject: str, files: Mapping[str, Sequence[str]], options: Options)
     """
     wanted = SUBJECTS[subject]
     frames = {name: _read(name, files.get(name, ()), list(columns)) for name, columns in wanted.reads.items()}
-    return wanted.conclude(**frames, **{name: getattr(options, name) for name in wanted.options})
+    return wanted.conclude(**frames, **told)
 
 
 def _read(name: str, paths: Sequence[str], columns: list[str]) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def standard_error(statistic: str, values: np.ndarray, weights: np.ndarray) -> f
 
 
 def compare(
-    statistic: str, values: np.ndarray, baseline: np.ndarray, weights: np.ndarray, *, seed: int = 0
+    statistic: str, values: np.ndarray, baseline: np.ndarray, weights: np.ndarray, *, seed: int
 ) -> PairedDifferences:
     """Compare models with one other on the same units.
 
@@ -120,7 +120,7 @@ def compare(
     >>> tokens = np.array([50, 40, 60, 30, 70, 20, 40, 50])
     >>> before = 3.0 * tokens
     >>> after = before + tokens * np.array([0.1, 0.2, 0.1, 0.15, 0.1, 0.2, 0.05, 0.1])
-    >>> found = compare("exp_ratio", after, before, tokens)
+    >>> found = compare("exp_ratio", after, before, tokens, seed=0)
     >>> found.difference.round(1), found.p_value  # of 256 choices of signs two go as far
     (array([2.5]), array([0.0078125]))
     """
@@ -129,7 +129,7 @@ def compare(
     return _compare(kind, np.array(models), kind.contributions(baseline, weights), weights, seed)
 
 
-def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, seed: int = 0) -> PairedDifferences:
+def contrast(cut: Mapping[Any, Any], controls: Sequence[Mapping[Any, Any]], *, seed: int) -> PairedDifferences:
     """Compare a cut with the mean of its matched controls, on the same units.
 
     Parameters

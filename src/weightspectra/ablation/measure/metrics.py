@@ -14,7 +14,7 @@ class Measurement(NamedTuple):
     metric : str
         Its name, for example ``"perplexity_per_token"``.
     statistic : str
-        How the units give the value: a key of ``statistics.STATISTICS``.
+        How the units give the value: a key of ``estimators.STATISTICS``.
     higher_is_better : bool
     unit : str
         What is independent: ``"document"`` or ``"item"``.

@@ -100,7 +100,7 @@ def tested(cut: Mapping[Any, Any], error: float, low: float, high: float, p_valu
     cut : mapping
         A row of ``contracts.EVALUATIONS``, whose statistic and units are those of the comparison.
     error, low, high, p_value : float
-        As in :class:`weightspectra.statistics.paired.Comparison`.
+        As in :class:`weightspectra.statistics.paired.PairedDifferences`.
     """
     by_signs, n = cut["statistic"] != "auc", len(cut["units"])
     return {

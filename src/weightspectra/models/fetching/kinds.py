@@ -2,7 +2,7 @@
 
 They are named and not imported, so that a job loads one of them alone, and so that a model is fetched anew when the
 code behind its own kind changes, and not when that of another does. So this module counts as the code of no job
-(``base.digests``), and the workflow gives each fetch the digest of what ``KINDS`` names.
+(``base.code``), and the workflow gives each fetch the digest of what ``KINDS`` names.
 """
 
 from importlib import import_module

@@ -22,7 +22,6 @@ PREDICTORS = {
 
 MAX_TOKENS = 6
 
-COLUMNS = ["model", "corpus", "experiment", "scope", "cut", "decile", "roles", "layers", "measured", "measured_se"]
 COLUMNS = ["model", "corpus", "experiment", "scope", "predictor", "n_cuts", "correlation", "low", "high"]
 
 
