@@ -4,7 +4,7 @@ from pathlib import Path
 
 from weightspectra import contracts
 from weightspectra.ablation.choose import planning
-from weightspectra.ablation.edit import truncation, whitening
+from weightspectra.ablation.edit import whitening
 from weightspectra.ablation.measure import evaluation, subject
 from weightspectra.ablation.settings import Experiment
 from weightspectra.base import job
@@ -21,15 +21,14 @@ def main(smk):
     tables = planning.tables_of_model(smk.input.spectra, smk.input.bulk, smk.input.information)
     seed, device = smk.params.seed, devices.device(smk.params.device)
     cuts = planning.experiment_cuts(wanted.cuts, **tables, config=config, model=names["model"], seed=seed)
-    tokenizer = loading.load_tokenizer(folder, **trust)
     measured = {
         "corpus": contracts.CORPUS.read(smk.input.corpus) if smk.input.corpus else None,
         "tasks": {Path(path).with_suffix(""): contracts.TASKS.read(path) for path in smk.input.tasks},
         "data_sets": [contracts.EXAMPLES.read(path) for path in smk.input.data_sets],
     }
+    tokenizer = loading.load_tokenizer(folder, **trust)
     metrics = subject.load_metrics(wanted, tokenizer, cuts=cuts, device=device, **measured)
-    vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
-    stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
+    stored = whitening.stored_of(smk.input.vectors, smk.input.moments)
     model = subject.load_subject(folder, wanted, stored, device=device, fused_split=smk.params.fused_split, **trust)
     stamp = job.stamp(smk, device=devices.name(device))
     finished, label = job.journal(smk, stamp), f"evaluate {names['model']}"

@@ -7,7 +7,7 @@ import torch
 
 from weightspectra import contracts
 from weightspectra.ablation.choose import labels, planning
-from weightspectra.ablation.edit import truncation, whitening
+from weightspectra.ablation.edit import whitening
 from weightspectra.ablation.export import card, exporting
 from weightspectra.ablation.settings import Experiment
 from weightspectra.base import atomic, job
@@ -28,8 +28,7 @@ def main(smk):
     device, head = devices.device(smk.params.device), exporting.head_of(config)
     options = {"dtype": getattr(torch, wanted.dtype), "trust_remote_code": smk.params.remote_code}
     model = loading.load(source, head=head, device=device, **options)
-    vectors, moments = contracts.VECTORS.matrices(smk.input.vectors), contracts.MOMENTS.matrices(smk.input.moments)
-    stored = truncation.Stored(lambda key: vectors[key]["values"], whitening.moments_by_matrix(moments))
+    stored = whitening.stored_of(smk.input.vectors, smk.input.moments)
     matrices, stamp = live.matrices(model, smk.params.fused_split), job.stamp(smk, device=devices.name(device))
     with atomic.replace_folder(smk.output[0]) as folder:
         exported = exporting.write_checkpoint(model, matrices, cut, stored, source, folder)

@@ -1,11 +1,13 @@
 """Second moments of what a layer reads, and the output directions that they make matter most."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from weightspectra import contracts
+from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
 
@@ -32,6 +34,12 @@ class InputMoments(NamedTuple):
     mean: np.ndarray
     eigenvalues: np.ndarray
     eigenvectors: np.ndarray
+
+
+def stored_of(vectors: Iterable[str], moments: Iterable[str]) -> Stored:
+    """Return what edits may read, from files of ``contracts.VECTORS`` and ``contracts.MOMENTS``, a matrix at a time."""
+    held, observed = contracts.VECTORS.matrices(vectors), contracts.MOMENTS.matrices(moments)
+    return Stored(lambda key: held[key]["values"], moments_by_matrix(observed))
 
 
 def moments_by_matrix(
