@@ -22,7 +22,7 @@ smoke: CONFIG = config/smoke.yaml
 smoke: run  ## the same on a miniature, in minutes
 
 test: $(READY)  ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup --durations 15
 
 test-all: $(READY)  ## run the tests, and what takes too long for every change: every stage stopped, full simulations
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m 'not slurm'

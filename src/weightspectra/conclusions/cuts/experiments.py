@@ -18,6 +18,11 @@ _SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
 _JOINT = " to "
 
 
+def scored_in(metric: str) -> str:
+    """Return what a metric of text is counted in: tokens, words or bytes; empty for other metrics."""
+    return next((name for end, name in _SCORED.items() if metric.endswith(end)), "")
+
+
 def is_task(metrics: pd.Series) -> pd.Series:
     """Return which metrics belong to a task or a probe; the others are measured on a corpus."""
     return metrics.str.contains("/", regex=False).astype(bool)
@@ -84,8 +89,7 @@ def scores(rows: pd.DataFrame) -> Iterator[Row]:
         if cut["cut"] == UNTOUCHED:
             score = {"standard_error": cut["standard_error"], "resampled": cut["unit"], "n": n}
             yield row("untouched_score", cut["value"], **names, **score)
-            scored = next((name for end, name in _SCORED.items() if cut["metric"].endswith(end)), f"{cut['unit']}s")
-            yield row("scored", cut["n_scored"], **names | {"unit": scored})
+            yield row("scored", cut["n_scored"], **names | {"unit": scored_in(cut["metric"]) or f"{cut['unit']}s"})
         else:
             kind = "compression" if method else "control" if cut["control_of"] else "cut"
             beside = {"beside": cut["control_of"], "detail": method}

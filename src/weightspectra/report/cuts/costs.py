@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, groups, smallest_p
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, groups, scored_in, smallest_p
 from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.contracts import EVALUATIONS, ROLES
 from weightspectra.report.kit import wording
@@ -29,7 +29,6 @@ METRIC_TITLES = {
     "probe_accuracy": "accuracy of a probe",
     "probe_auc": "AUC of a probe",
 }
-_SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
 
 
 def metric_title(metric: str) -> str:
@@ -110,7 +109,7 @@ def describe(row: pd.Series) -> str:
     """Say in words what the untouched model scores, and on how much text or how many items."""
     value = wording.measurement(row["value"], row["standard_error"])
     units = wording.count(row["n_units"], row["unit"])
-    scored = next((name for end, name in _SCORED.items() if row["metric"].endswith(end)), "")
+    scored = scored_in(row["metric"])
     return f"untouched {metric_title(row['metric'])} {value}, " + (
         f"{row['n_scored']:,} {scored} in {units}" if scored else units
     )
