@@ -103,3 +103,9 @@ def test_every_exhibit_has_its_maker_and_says_how_to_read_it(kinds):
     for kind, exhibit in kinds.items():
         assert callable(maker_of(exhibit.maker))
         assert (ROOT / "workflow" / "report" / f"{kind}.rst").is_file()
+
+
+def test_a_table_of_spectra_needs_none_of_the_papers_tasks_and_fine_tunings(tmp_path):
+    jobs = plan(tmp_path, "results/paper/tables/outliers.csv", "--configfile", ROOT / "config" / "paper.yaml")
+    assert jobs.keys() == {"fetch_model", "extract_weights", "decompose", "simulate_nulls", "fit_bulk", "make_table"}
+    assert jobs["make_table"] == 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class Digests:
         if key not in self._digests:
             self._digests[key] = compute()
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            staged = self._store.with_name(f"{self._store.name}.{os.getpid()}")
+            staged = self._store.with_name(f"{self._store.name}.{secrets.token_hex(8)}")  # nodes share the folder
             staged.write_text(json.dumps({"tree": self._tree, "digests": self._digests}))
             staged.replace(self._store)
         return self._digests[key]
