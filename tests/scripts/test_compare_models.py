@@ -49,7 +49,7 @@ def inputs(weights, tmp_path):
 
 
 def compare(inputs, output):
-    params = {"seed": 1, "device": "cpu", "level": 0.05, "comparison": {"base": "tiny", "tuned": "trained"}}
+    params = {"device": "cpu", "level": 0.05, "comparison": {"base": "tiny", "tuned": "trained"}}
     main(job("compare_models", inputs, Files(output), wildcards={"comparison": "training"}, **params))
     return contracts.COMPARISONS.read(output)
 

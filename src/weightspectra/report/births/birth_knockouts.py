@@ -167,5 +167,6 @@ def _handles() -> list[Line2D]:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the knockouts of the one birth that an entry names."""
     [name] = entry["births"]
-    title = f"{birth_settings.title(births_of(data), name)}: what is left of accuracy after cuts of trained matrices"
-    return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), births_of(data)[name]))
+    births = births_of(data)
+    title = f"{birth_settings.title(births, name)}: what is left of accuracy after cuts of trained matrices"
+    return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), births[name]))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import FORMED, INDUCTION, by_matrix, final_probe, formed_from
 from weightspectra.conclusions.births.knockouts import knockout_effects
 from weightspectra.report.births import birth_settings
@@ -48,14 +49,15 @@ SPREAD = "± is the standard deviation from run to run; without it, all runs agr
 
 def births(data: Measurements) -> Table:
     """Tabulate the trained births, one a row: setting, and what was learned when."""
-    common, different = birth_settings.in_words(births_of(data))
-    found = {name: _found(name, data) for name in data.births}
+    settings = births_of(data)
+    common, different = birth_settings.in_words(settings)
+    found = {name: _found(name, birth, data) for name, birth in settings.items()}
     rows, skills, recalls = [], [], []
     for name, numbers in found.items():
-        n_runs, n_iterations = numbers["formed"].n_runs, births_of(data)[name].training.n_iterations
+        n_runs, n_iterations = numbers["formed"].n_runs, settings[name].training.n_iterations
         told = {"birth": name, "setting": different[name], "n_seeds": n_runs, "n_iterations": n_iterations}
         rows.append({**told, **_flat(numbers)})
-        title = birth_settings.title(births_of(data), name)
+        title = birth_settings.title(settings, name)
         setting = {
             "Setting": different[name] or "as above",
             "Runs": f"{n_runs}",
@@ -83,9 +85,9 @@ def births(data: Measurements) -> Table:
     return Table("births", "Transformers trained here", pd.DataFrame(rows), blocks, notes, [])
 
 
-def _found(name: str, data: Measurements) -> dict[str, Spread]:
+def _found(name: str, birth: Birth, data: Measurements) -> dict[str, Spread]:
     """Average over the runs of a birth when it forms an induction head, and what it ends with."""
-    runs = pd.MultiIndex.from_product([[name], births_of(data)[name].seeds])
+    runs = pd.MultiIndex.from_product([[name], birth.seeds])
     probes = data.probes[data.probes["birth"] == name]
     finals = {column: final_probe(probes, probe) for column, (probe, _) in {**SKILLS, **RECALLS}.items()}
     found = {"formed": formed_from(probes), **finals}
@@ -98,7 +100,7 @@ def _spelled(numbers: Mapping[str, Spread], columns: Mapping[str, tuple[str, str
 
 def knockouts(data: Measurements) -> Table:
     """Tabulate what keeping or removing located singular values does to the accuracy, matrix by matrix."""
-    effects = knockout_effects(data.knockouts)
+    effects, settings = knockout_effects(data.knockouts), births_of(data)
     blocks: list[Block] = []
     for name, of_birth in _by_birth(effects, data):
         lines = []
@@ -111,7 +113,7 @@ def knockouts(data: Measurements) -> Table:
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
             lines.append((MATRIX_TITLES[matrix], cells))
-        heading = f"{birth_settings.title(births_of(data), name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
+        heading = f"{birth_settings.title(settings, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [
         "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "

@@ -214,9 +214,10 @@ def _legend(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the timeline of the one birth that an entry names."""
     [name] = entry["births"]
-    title = birth_settings.title(births_of(data), name)
+    births = births_of(data)
+    title = birth_settings.title(births, name)
     located, probes = (where(rows, {"birth": name}) for rows in (data.locations, data.probes))
     return Drawing(
         f"{title}: located values, skills and singular values over the iterations",
-        timeline_figure(located, probes, births_of(data)[name], title),
+        timeline_figure(located, probes, births[name], title),
     )

@@ -37,12 +37,12 @@ def locator(data: Measurements) -> Table:
     """Tabulate how the locator scores: at first, when it first finds something, halfway, and at last."""
     summary = scores(data.locations)
     wanted = pd.concat([summary.iloc[:0], *(_chosen(rows) for _, rows in summary.groupby(KEY, sort=False))])
-    blocks = [*_at_last(summary)]
-    for name in data.births:
+    blocks, births = [*_at_last(summary)], births_of(data)
+    for name in births:
         for found_by in LOCATORS:
             rows = wanted[(wanted["birth"] == name) & (wanted["locator"] == found_by)]
             if len(rows):
-                heading = f"{birth_settings.title(births_of(data), name)}, {LOCATORS[found_by]}"
+                heading = f"{birth_settings.title(births, name)}, {LOCATORS[found_by]}"
                 heading += f" ({wording.count(int(rows['n_runs'].max()), 'run')})"
                 blocks.append(Block(heading, "Matrix, iteration", _course(rows), folded=len(blocks) >= N_OPEN))
     notes = [
