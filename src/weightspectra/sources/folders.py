@@ -5,7 +5,6 @@ import json
 import zipfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import checkpoints
@@ -71,11 +70,6 @@ def weight_files(checkpoint_name: str, folder: Path) -> list[str]:
     if strange:
         raise UserError(f"{path}: '{strange[0]}' is not a plain file name; the index is not to be trusted")
     return [checkpoint_name, *shards]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the content of ``config.json``."""
-    return checkpoints.config(folder)
 
 
 def check_weights(folder: Path, names: Iterable[str], where: str) -> None:

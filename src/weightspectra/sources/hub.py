@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 from tqdm import tqdm
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources import folders
+from weightspectra.sources import checkpoints, folders
 from weightspectra.sources.transfer import Transfer
 
 ANSWER_SECONDS = 3.0
@@ -136,7 +136,7 @@ def _download(
     # The first file is asked for by the branch's name, so that the cache remembers where the branch stood.
     folder = get("config.json", revision).parent
     commit = folder.name
-    check(folders.read_config(folder))
+    check(checkpoints.config(folder))
     for name in folders.companions(names, code=code):
         get(name, commit)
     get(checkpoint, commit)

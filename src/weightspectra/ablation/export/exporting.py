@@ -17,7 +17,7 @@ from weightspectra.contracts import MatrixKey
 from weightspectra.models import requests
 from weightspectra.models.live import LiveMatrix
 from weightspectra.models.loading import quiet
-from weightspectra.sources import folders
+from weightspectra.sources import checkpoints, folders
 
 LOADER = "load_factorised.py"
 FACTORISED = "factorised"
@@ -90,7 +90,7 @@ def write_checkpoint(
 
 def _save(model: Any, source: Path, folder: Path) -> None:
     """Write weights and configuration; the cache of keys and values is as the original's configuration has it."""
-    cached, own = folders.read_config(source).get("use_cache", True), model.config.use_cache
+    cached, own = checkpoints.config(source).get("use_cache", True), model.config.use_cache
     model.config.use_cache = cached
     try:
         with quiet():

@@ -13,7 +13,7 @@ from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
 from weightspectra.models.settings import Model
-from weightspectra.sources import folders
+from weightspectra.sources import checkpoints
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fetch(
     try:
         with replace_folder(folder) as staging:
             origin = filled(Order(name, entry, staging, seed, made_from, check))
-            config = folders.read_config(staging)
+            config = checkpoints.config(staging)
             check(config)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except UserError as error:

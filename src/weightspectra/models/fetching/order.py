@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspectra.models.settings import Model
-from weightspectra.sources import folders
+from weightspectra.sources import checkpoints, folders
 
 Check = Callable[[dict[str, Any]], None]
 
@@ -64,7 +64,7 @@ class Order:
         """Return the folder of the model that this one is made like, after checking its configuration, and the seed."""
         if self.made_from is None or self.seed is None:
             raise ValueError(f"a seed and the folder of '{self.spec.like}' are needed to make '{self.name}' like it")
-        self.check(folders.read_config(self.made_from))
+        self.check(checkpoints.config(self.made_from))
         return self.made_from, self.seed
 
     def wanted(self, source: Path, where: str) -> Iterable[str]:
