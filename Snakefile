@@ -17,9 +17,11 @@ if "models" not in config:
 
 
 import incomplete
+from weightspectra.base import lifetime
 from plan import Plan, one_of
 from snakemake.pathvars import Pathvars
 
+lifetime.name_this_process()
 plan = Plan(config, root=workflow.basedir, files=workflow.configfiles)
 workflow.pathvars.update(Pathvars.from_config(config))
 
@@ -70,7 +72,9 @@ onstart:
 
 onerror:
     incomplete.write_report(workflow, plan.settings)
+    plan.release_results()
 
 
 onsuccess:
     plan.print_findings()
+    plan.release_results()

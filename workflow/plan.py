@@ -1,6 +1,5 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -14,7 +13,8 @@ from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
-from weightspectra.base.provenance import digest
+from weightspectra.base.errors import UserError
+from weightspectra.base.locks import Lock
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
@@ -249,17 +249,19 @@ class Plan:
     def claim_results(self) -> None:
         """Refuse to run while another run writes to the same folder.
 
-        The claim is a lock of the operating system's: it ends with this process, however that ends.
+        The claim lies in the folder itself, so that it holds for runs from elsewhere, too. Jobs on a cluster are run by
+        Snakemakes of their own, which make no claim: they run no hooks.
         """
-        path = Path(".snakemake") / f"claim-{digest(str(results_of(self.config)))}"
-        path.parent.mkdir(exist_ok=True)
-        self._claim = path.open("w")
+        results = results_of(self.config)
+        self._claim = Lock(results / ".lock", str(results))
         try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
-            ) from None
+            self._claim.take()
+        except UserError as error:
+            raise SystemExit(f"error: {error}") from None
+
+    def release_results(self) -> None:
+        """Let other runs write to the folder."""
+        self._claim.give_back()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
