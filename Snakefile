@@ -67,14 +67,14 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    plan.claim_results()
+    plan.claim.make(workflow.dag)
 
 
 onerror:
     incomplete.write_report(workflow, plan.settings)
-    plan.release_results()
+    plan.claim.end()
 
 
 onsuccess:
     plan.print_findings()
-    plan.release_results()
+    plan.claim.end()

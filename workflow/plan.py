@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from claim import Claim
 from findings import findings, results_of
 from presented import Presented
 from snakemake.exceptions import WorkflowError
@@ -13,8 +14,6 @@ from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
-from weightspectra.base.errors import UserError
-from weightspectra.base.locks import Lock
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts
 from weightspectra.config.birth_contradictions import text_of
@@ -48,6 +47,8 @@ class Plan:
     ----------
     settings : Configuration
         The same as ``config``, typed.
+    claim : Claim
+        The right to write to its results.
     """
 
     def __init__(self, config: dict[str, Any], root: str, files: Iterable[str | Path] = ()):
@@ -61,6 +62,7 @@ class Plan:
         self.root = Path(root)
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
+        self.claim = Claim(results_of(config))
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -245,23 +247,6 @@ class Plan:
     def kept(self) -> list[str]:
         """Every file to keep."""
         return artifacts.kept(self.settings)
-
-    def claim_results(self) -> None:
-        """Refuse to run while another run writes to the same folder.
-
-        The claim lies in the folder itself, so that it holds for runs from elsewhere, too. Jobs on a cluster are run by
-        Snakemakes of their own, which make no claim: they run no hooks.
-        """
-        results = results_of(self.config)
-        self._claim = Lock(results / ".lock", str(results))
-        try:
-            self._claim.take()
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from None
-
-    def release_results(self) -> None:
-        """Let other runs write to the folder."""
-        self._claim.give_back()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
