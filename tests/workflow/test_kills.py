@@ -95,7 +95,7 @@ def jobs_of(snakemake):
             continue
         if (
             session == snakemake
-            and command[0].endswith(b"python3")
+            and b"python" in command[0]
             and any(b"/scripts/tmp" in word for word in command)
         ):
             found.append(int(folder.name))
