@@ -90,19 +90,16 @@ QUALIFIED = {
 }
 """Functions that are called with the name of their module: ``edges.fit``, ``nulls.draw``, ``weights.matrices``."""
 
-HOMONYMS = {"Family"}
-"""Of architectures, and of tests that are corrected together: the field has one word for both."""
-
 
 def test_a_public_name_means_one_thing():
-    """But for sections of settings, which are named for what they describe, and for what shows it in a report."""
+    """But for what shows it in a report."""
     homes = defaultdict(list)
     for module in TREES:
-        if not module.endswith("settings") and wing_of(module) != "report":
+        if wing_of(module) != "report":
             for name in public(module):
                 homes[name].append(module)
     shared = {name: modules for name, modules in homes.items() if len(modules) > 1}
-    assert {name: modules for name, modules in shared.items() if name not in QUALIFIED | HOMONYMS} == {}
+    assert {name: modules for name, modules in shared.items() if name not in QUALIFIED} == {}
 
 
 def test_every_rule_that_computes_is_timed():

@@ -84,7 +84,7 @@ def text_of(data: TaskData) -> Path:
 
 
 def _of_data(data: TaskData) -> Iterator[str]:
-    from weightspectra.birth.task.bigram_task import Task  # births alone need pandas, which takes half a second
+    from weightspectra.birth.task.bigram_task import BigramTask  # births alone need pandas, which takes half a second
 
     shortest = 2 * data.n_triggers
     if data.triggers == "random" and data.offset:
@@ -101,7 +101,7 @@ def _of_data(data: TaskData) -> Iterator[str]:
             yield f"data/text: {error}"
             return
         try:
-            Task.of(data, bigrams)
+            BigramTask.of(data, bigrams)
         except UserError as error:
             yield f"data: {error}"
 

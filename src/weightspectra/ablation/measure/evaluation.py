@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightspectra.ablation.choose.cuts import NOTHING, Cut
+from weightspectra.ablation.choose.cuts import NOTHING, PlannedCut
 from weightspectra.ablation.edit.truncation import Stored, Writable, edited
 from weightspectra.ablation.measure.metrics import Measurement, Metric
 from weightspectra.base.errors import UserError
@@ -39,7 +39,7 @@ class EditableModel(NamedTuple):
 
 def evaluate(
     subject: EditableModel,
-    cuts: Sequence[Cut],
+    cuts: Sequence[PlannedCut],
     metrics: Sequence[Metric],
     journal: Journal,
     label: str,
@@ -56,7 +56,7 @@ def evaluate(
     Parameters
     ----------
     subject : EditableModel
-    cuts : sequence of Cut
+    cuts : sequence of PlannedCut
     metrics : sequence of Metric
     journal : Journal
         Holds what an earlier, interrupted run has finished; each cut is added when it is done.
@@ -102,7 +102,7 @@ def evaluate(
     return _rows(planned, [records[cut.label] for cut in planned], label, seed)
 
 
-def first_layer(cut: Cut) -> int:
+def first_layer(cut: PlannedCut) -> int:
     """Return the first layer whose weights a cut changes; 0 if it changes none."""
     return min((key.layer for key, edit in cut.edits.items() if edit.n_removed), default=0)
 
@@ -120,7 +120,7 @@ def _measure(model: Any, metrics: Sequence[Metric], untouched_before: int) -> li
     ]
 
 
-def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
+def _check_finite(cut: PlannedCut, measured: Sequence[Record], label: str) -> None:
     """Refuse an untouched model that gives no number; report a cut that breaks the model's arithmetic."""
     for measurement in measured:
         count = int((~np.isfinite(measurement["values"])).sum())
@@ -135,7 +135,7 @@ def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
             return
 
 
-def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
+def _rows(planned: Sequence[PlannedCut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
     """Return the rows of all cuts: what they share, and for each metric its value and its difference."""
     measured = [{found["metric"]: Measurement(**found) for found in record["measurements"]} for record in records]
     tables = [
@@ -150,7 +150,7 @@ def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: i
     ]
 
 
-def _described(cut: Cut, record: Record) -> dict[str, Any]:
+def _described(cut: PlannedCut, record: Record) -> dict[str, Any]:
     return {
         "cut": cut.label,
         "control_of": cut.control_of,
@@ -166,7 +166,7 @@ def _described(cut: Cut, record: Record) -> dict[str, Any]:
 
 
 def _metric_rows(
-    metric: str, measured: Sequence[Measurement | None], planned: Sequence[Cut], label: str, seed: int
+    metric: str, measured: Sequence[Measurement | None], planned: Sequence[PlannedCut], label: str, seed: int
 ) -> dict[int, dict[str, Any]]:
     """Return one metric's columns by the number of the cut, the untouched model's first.
 
