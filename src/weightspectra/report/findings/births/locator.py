@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell, spread_of
 from weightspectra.report.births.locator_tables import LOCATORS
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell, spread_of
 from weightspectra.report.findings.finding import Conclusions, Finding, Row, counted, share
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.wording import percent
