@@ -9,7 +9,7 @@ import numpy as np
 
 from weightspectra.ablation import settings
 from weightspectra.ablation.choose.controls import Control, Ranks, Unmatched, controls
-from weightspectra.ablation.choose.scopes import Group, groups
+from weightspectra.ablation.choose.scopes import Group, groups_of
 from weightspectra.ablation.choose.selection import Spectrum, choices
 from weightspectra.ablation.edit.truncation import Edit, Removal
 from weightspectra.base.errors import UserError
@@ -126,7 +126,7 @@ def plan_cuts(
     cuts: dict[str, PlannedCut] = {}
     matched: dict[str, dict[str, PlannedCut]] = {}
     for entry in entries:
-        for group in groups(entry, shapes, head_counts or {}):
+        for group in groups_of(entry, shapes, head_counts or {}):
             if entry.compress:
                 found = _compressed(entry, entry.compress, group, compressor)
             else:

@@ -15,7 +15,7 @@ from weightspectra.report.kit import style
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 SPELLED = {" ": "␣", "\n": "↵", "\t": "⇥"}
 FIRST, LATER = "#e69f00", "#d55e00"

@@ -20,7 +20,7 @@ from weightspectra.report.kit import style
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 COLOURS = {WEIGHTS[matrix]: sign.colour for matrix, sign in MATRICES.items()}
 """Of the parameters that hold known memories."""
