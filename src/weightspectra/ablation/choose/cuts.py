@@ -84,9 +84,8 @@ def plan_cuts(
 ) -> list[PlannedCut]:
     """Turn an experiment's ``cuts`` into the cuts to evaluate, in the order of the configuration.
 
-    Each entry is spread over its groups of matrices (``scope``) and, within a
-    group, over what it removes, keeps or compresses. Every cut is followed by
-    its matched controls; one that cannot be built is left out, with a line on
+    Each entry is spread over its groups of matrices (``scope``) and, within a group, over what it removes, keeps or
+    compresses. Every cut is followed by its matched controls; one that cannot be built is left out, with a line on
     standard error. A cut that two entries describe alike is made once.
 
     Parameters
@@ -106,8 +105,7 @@ def plan_cuts(
     Raises
     ------
     UserError
-        For a role, layer or head that the model lacks, for ranks that a matrix
-        does not have, and for controls of a compression.
+        For a role, layer or head that the model lacks, ranks that a matrix does not have, controls of a compression.
 
     Notes
     -----

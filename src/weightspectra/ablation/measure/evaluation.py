@@ -48,10 +48,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Measure the untouched model and the model after each cut.
 
-    Cuts are measured in the order of the first layer that they touch, so that
-    metrics may keep what the layers before it compute. What is compared is
-    computed in the end from what the units contributed, so that it does not
-    depend on when the work was interrupted.
+    Cuts are measured in the order of the first layer that they touch, so that metrics may keep what the layers before
+    it compute. What is compared is computed in the end from what the units contributed, so that it does not depend on
+    when the work was interrupted.
 
     Parameters
     ----------
@@ -68,13 +67,11 @@ def evaluate(
     Returns
     -------
     list of dict
-        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the
-        untouched model first, then the cuts in their order, each with every
-        metric. A cut after which some unit's value is no finite number keeps
-        its row: its value may be infinite or not a number, what cannot be
-        computed from it is not a number, and it does not count in the
-        correction of the others' p-values. Where a task scores other items after
-        a cut than before, the difference has no error and no p-value.
+        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the untouched model first, then the cuts in
+        their order, each with every metric. A cut after which some unit's value is no finite number keeps its row: its
+        value may be infinite or not a number, what cannot be computed from it is not a number, and it does not count in
+        the correction of the others' p-values. Where a task scores other items after a cut than before, the difference
+        has no error and no p-value.
 
     Raises
     ------
