@@ -1,12 +1,12 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from claim import Claim
 from findings import findings, results_of
 from presented import Presented
 from snakemake.exceptions import WorkflowError
@@ -14,7 +14,6 @@ from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
-from weightspectra.base.provenance import digest
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts, needs
 from weightspectra.config.messages import ConfigurationError
@@ -47,6 +46,8 @@ class Plan:
     ----------
     settings : Configuration
         The same as ``config``, typed.
+    claim : Claim
+        The right to write to its results.
     """
 
     def __init__(self, config: dict[str, Any], root: str, files: Iterable[str | Path] = ()):
@@ -60,6 +61,7 @@ class Plan:
         self.root = Path(root)
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
+        self.claim = Claim(results_of(config))
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -223,21 +225,6 @@ class Plan:
     def kept(self) -> list[str]:
         """Every file to keep."""
         return artifacts.kept(self.settings)
-
-    def claim_results(self) -> None:
-        """Refuse to run while another run writes to the same folder.
-
-        The claim is a lock of the operating system's: it ends with this process, however that ends.
-        """
-        path = Path(".snakemake") / f"claim-{digest(str(results_of(self.config)))}"
-        path.parent.mkdir(exist_ok=True)
-        self._claim = path.open("w")
-        try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
-            ) from None
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
