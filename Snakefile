@@ -69,7 +69,7 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    plan.claim.make(workflow.dag)
+    plan.claim.make(workflow)
 
 
 onerror:

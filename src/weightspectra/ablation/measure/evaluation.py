@@ -76,7 +76,7 @@ def evaluate(
     Raises
     ------
     UserError
-        When the untouched model gives a value that is not a finite number, or a cut lacks its row.
+        When the untouched model gives a value that is not a finite number, or a cut is missing in the end.
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
@@ -96,9 +96,9 @@ def evaluate(
         _check_finite(cut, measured, label)
         record = {"cut": cut.label, **change._asdict(), "measurements": measured}
         records[cut.label] = journal.append(record)
-    rows = _rows(planned, [records[cut.label] for cut in planned], label, seed)
-    check_complete(f"{label}: cuts", dict.fromkeys(row["cut"] for row in rows), [cut.label for cut in planned])
-    return rows
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
 def first_layer(cut: PlannedCut) -> int:
