@@ -66,6 +66,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     plan.claim_results()
+    plan.hash_anew()
 
 
 onerror:

@@ -14,6 +14,7 @@ from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
+from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import digest
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts
@@ -23,6 +24,7 @@ from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
 from weightspectra.models.fetching.kinds import KINDS
 from weightspectra.sources import checkpoints
+from weightspectra.sources.fetched import Hashes
 
 Wildcards = Any
 
@@ -93,7 +95,10 @@ class Plan:
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
-        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        try:
+            place = place_of(checkpoints.config(folder))
+        except UserError:  # not fetched yet, or damaged: then the job that reads it says so
+            return ""
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -260,6 +265,10 @@ class Plan:
             raise SystemExit(
                 f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
             ) from None
+
+    def hash_anew(self) -> None:
+        """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
+        Hashes().forget()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
