@@ -2,7 +2,7 @@
 
 import json
 
-from weightspectra.base import job
+from weightspectra.base import checksums, job
 from weightspectra.base.atomic import replace_file
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Named, maker_of
@@ -20,6 +20,7 @@ def main(smk):
     for form, content in forms.items():
         with replace_file(getattr(smk.output, form)) as stream:
             stream.write(content)
+    checksums.write_sums([getattr(smk.output, form) for form in forms], smk.output.sha256)
 
 
 if __name__ == "__main__":

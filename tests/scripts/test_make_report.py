@@ -26,7 +26,7 @@ from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import KEY, Measurements
 
 ROOT = Path(make_table.__file__).resolve().parents[1]
-TABLE, FIGURE = ("csv", "md", "tex", "json"), ("svg", "png", "json")
+TABLE, FIGURE = ("csv", "md", "tex", "json", "sha256"), ("svg", "png", "json", "sha256")
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
 BORN = ["births", "locator", "knockouts", "memories"]
 CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
@@ -136,7 +136,8 @@ def conclude_all(plan, place):
         job = {"rule": "conclude", "wildcards": wildcards, "params": Listed({"told": plan.told(wildcards)})}
         read = Listed({name: [place(path) for path in paths] for name, paths in files.items()})
         conclude.main(SimpleNamespace(**job, input=read, output=[drawn[-1]]))
-    gathered = Listed({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})
+    names = {"table": "findings.parquet", "numbers": "numbers.json", "sha256": "numbers.sha256"}
+    gathered = Listed({output: place(f"<results>/{name}") for output, name in names.items()})
     job = {"rule": "gather_findings", "params": Listed({}), "input": drawn, "output": gathered}
     gather_findings.main(SimpleNamespace(**job))
 
@@ -160,7 +161,8 @@ def present(plan, place):
     shown = plan.presented
     exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in shown.figures]
     outputs = {exhibit: made(plan, place, *exhibit) for exhibit in exhibits}
-    page = Listed({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
+    names = {"page": "report.html", "findings": "findings.md", "sha256": "report.sha256"}
+    page = Listed({output: place(f"<results>/{name}") for output, name in names.items()})
     parts = {
         **{kind: [place(path) for path in paths] for kind, paths in shown.measurements.items()},
         **{
