@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from findings import findings, results_of
+from given import Given
 from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
@@ -63,6 +64,7 @@ class Plan:
         self.root = Path(root)
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
+        self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -145,7 +147,7 @@ class Plan:
         """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
 
         Parquet files of the user's are left out, since jobs read the footers of theirs
-        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        and delete those that are corrupt: :meth:`Given.task_tables` sees changes in them.
         """
         entry = self.settings.tasks[wildcards.task]
         own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
@@ -182,9 +184,7 @@ class Plan:
             return [f"<results>/sources/{spec['like']}.parquet"]
         if kind == "birth":
             return [f"<results>/births/{spec['birth']}/seed-{spec['seed']}.parquet"]
-        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
-        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
-        return sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob)) if folder else []
+        return self.given.model_files(wildcards)
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes; a random control has those of the model it is made like."""

@@ -9,7 +9,7 @@ hashes each file once. What changes a bit and none of these after that is not se
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,13 +98,22 @@ class Hashes:
 
     def of(self, path: Path) -> str:
         """Return the SHA-256 of a file, computed unless its place, size, time of change and inode are remembered."""
-        place, state = str(path.resolve()), _state(path)
-        known = self._read().get(place)
-        if known and known[:-1] == state:
-            return str(known[-1])
-        found = file_sha256(path)
-        if _state(path) == state:
-            self._write({**self._read(), place: [*state, found]})
+        return self.of_all([path])[path]
+
+    def of_all(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Return the SHA-256 of several files, reading and writing once what is remembered."""
+        known, found, new = self._read(), {}, {}
+        for path in paths:
+            place, state = str(path.resolve()), _state(path)
+            kept = known.get(place)
+            if isinstance(kept, list) and kept[:-1] == state:
+                found[path] = str(kept[-1])
+                continue
+            found[path] = file_sha256(path)
+            if _state(path) == state:
+                new[place] = [*state, found[path]]
+        if new:
+            self._write({**self._read(), **new})
         return found
 
     def forget(self) -> None:
