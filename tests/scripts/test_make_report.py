@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, frames, task_evaluation
 from plan import Plan
+from snakemake.io import apply_wildcards
 from snakemake.iocontainers import Wildcards
 
 from weightspectra import contracts
@@ -173,6 +174,27 @@ def present(plan, place):
     params = SimpleNamespace(title=plan.config["report"]["title"], named=shown.named_in_report, config=plan.config)
     make_report.main(SimpleNamespace(input=Listed(parts), output=page, params=params))
     return {path: Path(path).read_bytes() for files in (*outputs.values(), page) for path in files}
+
+
+HOSTILE = r"5$ and {6}$ of $\frac{ \$ %_#^~ {wildcards} <b>|"
+
+
+def test_titles_show_as_they_are(run):
+    _, place, _ = run
+    config = deepcopy(CONFIG)
+    config["models"]["trained"]["title"] = config["births"]["small"]["title"] = HOSTILE
+    plan = Plan(config, root=str(ROOT))
+    told = []
+    for name, entry in plan.presented.figures.items():
+        if entry["kind"] in ("spectra", "controls", "birth_timeline"):
+            told.append(json.loads(Path(made(plan, place, "figure", name).json).read_text())["title"])
+    assert len(told) >= 3
+    assert all(HOSTILE in title for title in told), told
+    labels = [plan.presented.labels(Wildcards(fromdict={"figure": name})) for name in plan.presented.figures]
+    shown = {
+        apply_wildcards(label, {}).replace("\N{WORD JOINER}", "") for of_one in labels for label in of_one.values()
+    }
+    assert HOSTILE in shown
 
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):

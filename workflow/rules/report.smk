@@ -106,7 +106,7 @@ rule make_report:
     params:
         code=plan.code("make_report"),
         named=plan.presented.named_in_report,
-        title=lookup(dpath="report/title", within=config),
+        title=plan.presented.title,
         config=config,
     message:
         "Write the report"
