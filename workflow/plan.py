@@ -8,6 +8,7 @@ from typing import Any
 
 from claim import Claim
 from findings import findings, results_of
+from given import Given
 from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
@@ -21,6 +22,7 @@ from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
 from weightspectra.models.fetching.kinds import KINDS
 from weightspectra.sources import checkpoints
+from weightspectra.sources.fetched import Hashes
 
 Wildcards = Any
 
@@ -62,6 +64,7 @@ class Plan:
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
         self.claim = Claim(results_of(config))
+        self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -94,7 +97,10 @@ class Plan:
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
-        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        try:
+            place = place_of(checkpoints.config(folder))
+        except UserError:  # not fetched yet, or damaged: then the job that reads it says so
+            return ""
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -121,7 +127,7 @@ class Plan:
         """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
 
         Parquet files of the user's are left out, since jobs read the footers of theirs
-        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        and delete those that are corrupt: :meth:`Given.task_tables` sees changes in them.
         """
         entry = self.settings.tasks[wildcards.task]
         own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
@@ -149,11 +155,7 @@ class Plan:
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
-        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
-        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),) if folder else ()
-        own = sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob))
-        return own or needs.original(self.settings, wildcards.model)
+        return self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes."""
@@ -225,6 +227,10 @@ class Plan:
     def kept(self) -> list[str]:
         """Every file to keep."""
         return artifacts.kept(self.settings)
+
+    def hash_anew(self) -> None:
+        """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
+        Hashes().forget()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
