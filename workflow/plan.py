@@ -15,6 +15,7 @@ from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
+from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts, needs
 from weightspectra.config.messages import ConfigurationError
