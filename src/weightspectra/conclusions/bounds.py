@@ -6,7 +6,8 @@ import pandas as pd
 
 from weightspectra.conclusions.beside_random import compared, unchanged
 from weightspectra.conclusions.families import judge
-from weightspectra.conclusions.rows import Row, control_of, models, share
+from weightspectra.conclusions.random_controls import control_of, models
+from weightspectra.conclusions.rows import Row, share
 from weightspectra.contracts.conclusions import CALIBRATED
 
 REGIONS = ("above", "below")

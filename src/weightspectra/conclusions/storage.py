@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.conclusions.families import judge
-from weightspectra.conclusions.rows import Row, models, row, share, verdict
+from weightspectra.conclusions.random_controls import models
+from weightspectra.conclusions.rows import Row, row, share, verdict
 from weightspectra.contracts import ROLES
 from weightspectra.contracts.conclusions import ASYMPTOTIC
 

@@ -1,6 +1,6 @@
 """The finding on rounding: how much of the spectra it is, and what therefore cannot be concluded."""
 
-from weightspectra.report.findings.finding import Conclusions, Finding, counted, holds, share
+from weightspectra.report.findings.finding import Conclusions, Finding, counted, holds, share_of
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.wording import percent
 
@@ -12,7 +12,7 @@ def rounding(found: Conclusions) -> Finding | None:
     for row in stored.to_dict("records"):
         floor = found.one("below_floor", model=row["model"])
         lines.append(
-            f"{found.title(row['model'])} ({wording.listing(row['names'])}): {share(floor) if floor else 0} of the "
+            f"{found.title(row['model'])} ({wording.listing(row['names'])}): {share_of(floor) if floor else 0} of the "
             f"singular values lie below the rounding floor; rounding is {percent(row['number'])} % of the norm."
         )
     coarse = list(stored.loc[holds(stored), "model"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.conclusions.random_controls import control_of
 from weightspectra.contracts import KEY_COLUMNS
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import KEY, Measurements
@@ -110,7 +111,7 @@ def _beside_control(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, p
     """Return for each trained model its rows and those of its random control; of a control alone, its own."""
     models = data.trained or list(data.titles)
     return [
-        (model, found, rows[rows["model"] == data.control_of(model)])
+        (model, found, rows[rows["model"] == control_of(model, data.controls)])
         for model, found in by_model(rows, data.titles)
         if model in models
     ]
