@@ -56,18 +56,21 @@ rule all:
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/noise.smk"
 include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/damage.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/birth.smk"
+include: "workflow/rules/simulated.smk"
 include: "workflow/rules/conclusions.smk"
 include: "workflow/rules/report.smk"
 
 
 onstart:
     plan.claim.make(workflow)
+    plan.hash_anew()
 
 
 onerror:

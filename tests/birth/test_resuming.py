@@ -10,7 +10,7 @@ from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.training.resuming import Kept, rows_of, snapshot_at, train
 from weightspectra.birth.training.steps import Trainer, new_model
 
@@ -31,7 +31,7 @@ class Killed(Exception):
 def trainer():
     sizes = {"dimension": 8, "vocab_size": BIGRAMS.n_characters, "max_position_embeddings": 16}
     model = new_model(BigramConfig(**sizes, characters="".join(BIGRAMS.characters)), 1, 4)
-    return Trainer(model, Task.of(TaskData(n_triggers=3, length=16), BIGRAMS), RECIPE, (1, 4))
+    return Trainer(model, BigramTask.of(TaskData(n_triggers=3, length=16), BIGRAMS), RECIPE, (1, 4))
 
 
 def trained(folder, key="key", *, killed_at=None):

@@ -128,14 +128,19 @@ def end_of(process):
 
 def plan(folder, *options, root=ROOT):
     """Return how many jobs of each rule a dry run announces; nothing if all is up to date."""
+    return planned(folder, *options, root=root)[0]
+
+
+def planned(folder, *options, root=ROOT):
+    """Return how many jobs of each rule a dry run announces, and what each job says that it does."""
     code, output = run(folder, "--dry-run", *options, root=root)
     assert code == 0, output
     if "Nothing to be done" in output:
-        return {}
+        return {}, []
     table = output.split("Job stats:")[1].split("\n\n")[0]
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
     del counts["total"]
-    return counts
+    return counts, re.findall(r"^Job \d+: (.*)$", output, flags=re.MULTILINE)
 
 
 def seem_finished(folder, root, config):

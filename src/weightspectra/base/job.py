@@ -115,6 +115,7 @@ def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = Non
     """
     params = dict(smk.params.items())
     code = params.pop("code", None)
+    params.pop("requested", None)  # what is refused before anything is computed, and changes nothing that is
     found = dict(sources or {})
     for path in _parquet_files(smk.input):
         found.update(read_provenance(path).get("sources", {}))
