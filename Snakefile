@@ -17,9 +17,11 @@ if "models" not in config:
 
 
 import incomplete
+from weightspectra.base import lifetime
 from plan import Plan, one_of
 from snakemake.pathvars import Pathvars
 
+lifetime.name_this_process()
 plan = Plan(config, root=workflow.basedir, files=workflow.configfiles)
 workflow.pathvars.update(Pathvars.from_config(config))
 
@@ -67,12 +69,15 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    plan.claim_results()
+    plan.claim.make(workflow)
+    plan.hash_anew()
 
 
 onerror:
     incomplete.write_report(workflow, plan.settings)
+    plan.claim.end()
 
 
 onsuccess:
     plan.print_findings()
+    plan.claim.end()

@@ -7,6 +7,7 @@ from weightspectra.base import job
 from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.requests import check_request
 from weightspectra.models.settings import Model
+from weightspectra.sources import fetched
 
 
 def main(smk):
@@ -15,7 +16,7 @@ def main(smk):
     entry = Model.model_validate(smk.params.entry)
     made_from = next((Path(path) for path in smk.input if str(path).endswith(".parquet")), None)
     if made_from and entry.source.kind != "birth":
-        made_from = made_from.with_suffix("")  # the folder beside the manifest of the model that it is made like
+        made_from = fetched.opened(made_from)  # the folder beside the manifest of the model that it is made like
     facts = fetch(
         model,
         entry,

@@ -1,20 +1,21 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from claim import Claim
 from findings import findings, results_of
+from given import Given
 from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
-from weightspectra.base.provenance import digest
+from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts, needs
 from weightspectra.config.messages import ConfigurationError
@@ -22,6 +23,7 @@ from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
 from weightspectra.models.fetching.kinds import KINDS
 from weightspectra.sources import checkpoints
+from weightspectra.sources.fetched import Hashes
 
 Wildcards = Any
 
@@ -47,6 +49,8 @@ class Plan:
     ----------
     settings : Configuration
         The same as ``config``, typed.
+    claim : Claim
+        The right to write to its results.
     """
 
     def __init__(self, config: dict[str, Any], root: str, files: Iterable[str | Path] = ()):
@@ -60,6 +64,8 @@ class Plan:
         self.root = Path(root)
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
+        self.claim = Claim(results_of(config))
+        self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -92,7 +98,10 @@ class Plan:
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
-        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        try:
+            place = place_of(checkpoints.config(folder))
+        except UserError:  # not fetched yet, or damaged: then the job that reads it says so
+            return ""
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -119,7 +128,7 @@ class Plan:
         """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
 
         Parquet files of the user's are left out, since jobs read the footers of theirs
-        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        and delete those that are corrupt: :meth:`Given.task_tables` sees changes in them.
         """
         entry = self.settings.tasks[wildcards.task]
         own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
@@ -147,11 +156,7 @@ class Plan:
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
-        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
-        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),) if folder else ()
-        own = sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob))
-        return own or needs.original(self.settings, wildcards.model)
+        return self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes."""
@@ -224,20 +229,9 @@ class Plan:
         """Every file to keep."""
         return artifacts.kept(self.settings)
 
-    def claim_results(self) -> None:
-        """Refuse to run while another run writes to the same folder.
-
-        The claim is a lock of the operating system's: it ends with this process, however that ends.
-        """
-        path = Path(".snakemake") / f"claim-{digest(str(results_of(self.config)))}"
-        path.parent.mkdir(exist_ok=True)
-        self._claim = path.open("w")
-        try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
-            ) from None
+    def hash_anew(self) -> None:
+        """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
+        Hashes().forget()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""

@@ -1,15 +1,17 @@
 """Dry runs: what would run, without a network, and what a change makes run again."""
 
-import fcntl
+import os
 import re
+import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 from configurations import with_value
 from snake import ROOT, copy_workflow, plan, planned, run, seem_finished, write_config
 
-from weightspectra.base.provenance import digest
+from weightspectra.base.locks import Lock
 
 DRAWN = {"make_table", "make_figure", "make_report", "all"}
 PRESENTATION = {"conclude", "gather_findings", *DRAWN}
@@ -226,18 +228,20 @@ def test_weights_that_are_no_longer_kept_are_not_made_again(finished):
     assert replanned(finished, CONFIG | {"keep_weights": False})[0] == {"make_report", "all"}
 
 
-def test_two_runs_never_write_to_the_same_folder(tmp_path):
-    config = write_config(tmp_path / "config.yaml", CONFIG)
-    (tmp_path / ".snakemake").mkdir()
-    with (tmp_path / ".snakemake" / f"claim-{digest('results')}").open("w") as claim:
-        fcntl.flock(claim, fcntl.LOCK_EX)
-        code, output = run(tmp_path, "--configfile", config)
+def test_two_runs_never_write_to_the_same_folder_wherever_they_run(tmp_path):
+    results = tmp_path / "shared"
+    config = write_config(tmp_path / "config.yaml", CONFIG | {"pathvars": {"results": str(results)}})
+    (tmp_path / "work").mkdir()
+    with Lock(results / ".lock", "the other run's"):
+        code, output = run(tmp_path / "work", "--configfile", config)
         assert code == 1
-        assert "error: another run is writing to results; wait for its end, or stop it" in output
-        assert set(plan(tmp_path, "--configfile", config)) == EVERYTHING  # to look is always allowed
-    code, output = run(tmp_path, "--configfile", config)
+        holder = f"process {os.getpid()} on {socket.gethostname()} in {Path.cwd()}"
+        assert f"error: {results} is being written to by {holder}; wait for its end, or stop it" in output
+        assert set(plan(tmp_path / "work", "--configfile", config)) == EVERYTHING  # to look is always allowed
+    code, output = run(tmp_path / "work", "--configfile", config)
     assert re.search("/models/(bert|llama)|/texts", output)
-    assert "another run" not in output
+    assert "is being written to" not in output
+    assert list(results.rglob(".*")) == []  # no lock is left
 
 
 def test_make_names_a_configuration_that_does_not_exist():

@@ -48,7 +48,8 @@ def measure_overlaps(vectors: np.ndarray, eigenvectors: np.ndarray) -> Overlaps:
     if eigenvectors.shape != (n_in, n_in):
         raise ValueError(f"vectors of {n_in} components, but eigenvectors of shape {eigenvectors.shape}")
     transposed = np.asarray(eigenvectors, dtype=np.float32).T
-    blocks = []
+    none = np.zeros(0)
+    blocks = [(none, none, none, none)]
     for start in range(0, len(vectors), BLOCK):
         block = np.asarray(vectors[start : start + BLOCK], dtype=np.float32)
         products = block @ transposed

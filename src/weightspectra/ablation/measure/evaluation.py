@@ -10,7 +10,7 @@ from weightspectra.ablation.choose.cuts import NOTHING, PlannedCut
 from weightspectra.ablation.edit.truncation import Stored, Writable, edited
 from weightspectra.ablation.measure.metrics import Measurement, Metric
 from weightspectra.base.errors import UserError
-from weightspectra.base.journal import Journal
+from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.statistics.multiple import benjamini_hochberg
@@ -76,7 +76,7 @@ def evaluate(
     Raises
     ------
     UserError
-        When the untouched model gives a value that is not a finite number.
+        When the untouched model gives a value that is not a finite number, or a cut is missing in the end.
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
@@ -96,7 +96,9 @@ def evaluate(
         _check_finite(cut, measured, label)
         record = {"cut": cut.label, **change._asdict(), "measurements": measured}
         records[cut.label] = journal.append(record)
-    return _rows(planned, [records[cut.label] for cut in planned], label, seed)
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
 def first_layer(cut: PlannedCut) -> int:

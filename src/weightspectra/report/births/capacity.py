@@ -67,7 +67,7 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
 
 def _with_strengths(rows: pd.DataFrame, births: Births) -> pd.DataFrame:
     """Add memories per dimension, tau, and the strengths of the change."""
-    dimension = rows["birth"].map({name: float(birth.model.dimension) for name, birth in births.items()})
+    dimension = rows["birth"].map({name: birth.model.dimension for name, birth in births.items()})
     held = [
         np.sort(np.asarray(values, dtype=float))[::-1][: max(rank, 1)]
         for values, rank in zip(rows["change_values"], rows["rank"], strict=True)

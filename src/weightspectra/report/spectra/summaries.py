@@ -7,7 +7,7 @@ import pandas as pd
 
 from weightspectra.contracts import ROLES
 
-TOTALS = {"n_matrices": ("expert", "size"), **{name: (name, "sum") for name in ("n_values", "n_below", "n_above")}}
+TOTALS = {name: (name, "sum") for name in ("n_values", "n_below", "n_above")}
 """What is added up over matrices."""
 
 
@@ -28,10 +28,11 @@ def counts_by_layer(bulk: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, layer, role, n_matrices, n_values, n_below, n_above; roles in the
-        order in which they are shown.
+        model, layer, role, n_matrices, n_with_law, n_values, n_below, n_above;
+        roles in the order in which they are shown.
     """
-    return _over(bulk, ["model", "layer", "role"], TOTALS)
+    counts = {"n_matrices": ("expert", "size"), "n_with_law": ("fitted", "sum"), **TOTALS}
+    return _over(bulk.assign(fitted=bulk["why"] == ""), ["model", "layer", "role"], counts)
 
 
 def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
@@ -46,13 +47,15 @@ def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         model, role, n_out, n_in, n_matrices, n_values, n_below, n_above and
-        n_below_floor (totals); share_below, share_above and share_below_floor
+        n_below_floor (totals); share_below, share_above (of the values above the
+        rounding floor, matrices without a law left out) and share_below_floor
         (means over matrices) with sd_below and sd_above (standard deviations
         over matrices; 0 for a single one).
     """
+    told = (bulk["n_values"] - bulk["n_below_floor"]).where(bulk["why"] == "")
     rows = bulk.assign(
-        share_below=bulk["n_below"] / bulk["n_values"],
-        share_above=bulk["n_above"] / bulk["n_values"],
+        share_below=bulk["n_below"] / told,
+        share_above=bulk["n_above"] / told,
         share_below_floor=bulk["n_below_floor"] / bulk["n_values"],
     )
     means = {
@@ -62,8 +65,9 @@ def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
         "sd_above": ("share_above", _spread),
         "share_below_floor": ("share_below_floor", "mean"),
     }
-    shapes = {"n_out": ("n_out", "first"), "n_in": ("n_in", "first")}
-    return _over(rows, ["model", "role"], {**shapes, **TOTALS, "n_below_floor": ("n_below_floor", "sum"), **means})
+    shapes = {"n_out": ("n_out", "first"), "n_in": ("n_in", "first"), "n_matrices": ("expert", "size")}
+    totals = {**TOTALS, "n_below_floor": ("n_below_floor", "sum")}
+    return _over(rows, ["model", "role"], {**shapes, **totals, **means})
 
 
 def overlap_counts(found: pd.DataFrame) -> pd.DataFrame:
@@ -95,4 +99,4 @@ def _over(rows: pd.DataFrame, columns: list[str], aggregates: Mapping[str, Any])
 
 
 def _spread(shares: pd.Series) -> float:
-    return float(shares.std(ddof=1)) if len(shares) > 1 else 0.0
+    return float(shares.std(ddof=1)) if shares.count() > 1 else 0.0
