@@ -183,3 +183,18 @@ def test_a_source_archive_is_fetched_and_none_of_it_is_run(index, tmp_path):
     assert archive == tmp_path / "cache" / sha256 / "made-up-0.3.tar.gz"
     assert unpack_package(archive, "made-up-0.3/data/a.txt", tmp_path)[0].read_text() == "text"
     assert not (tmp_path / "ran").exists()
+
+
+def test_counting_bytes_passes_over_what_pip_deletes_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "archive").write_bytes(b"12345")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "inside").write_bytes(b"678")
+    read = os.scandir
+
+    def scandir(folder):
+        if os.path.basename(folder) == "gone":
+            raise FileNotFoundError(folder)
+        return read(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert packages._size(tmp_path) == 5
