@@ -193,7 +193,7 @@ class Plan:
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
-        return {name: entry[name] for name in ("source", "allow_pickle", "trust_remote_code")}
+        return {name: entry[name] for name in ("source", "architecture", "allow_pickle", "trust_remote_code")}
 
     def seed_of(self, wildcards: Wildcards) -> int | None:
         """Return the seed of a random control or a noisier copy; other models have none."""
