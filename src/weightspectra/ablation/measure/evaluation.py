@@ -91,12 +91,12 @@ def evaluate(
                 measured = untouched["measurements"]
             else:
                 # Of the untouched model, no block has changed: it may leave states for every cut to come.
-                untouched_before = first_layer(cut) if cut.n_removed else n_layers
-                measured = _measure(subject.model, metrics, untouched_before)
+                measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
         _check_finite(cut, measured, label)
-        record = {"cut": cut.label, **change._asdict(), "measurements": measured}
-        records[cut.label] = journal.append(record)
-    return _rows(planned, records, label, seed)
+        records[cut.label] = journal.append({"cut": cut.label, **change._asdict(), "measurements": measured})
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
 def first_layer(cut: PlannedCut) -> int:
@@ -132,11 +132,8 @@ def _check_finite(cut: PlannedCut, measured: Sequence[Record], label: str) -> No
             return
 
 
-def _rows(planned: Sequence[PlannedCut], finished: Mapping[str, Record], label: str, seed: int) -> list[dict[str, Any]]:
+def _rows(planned: Sequence[PlannedCut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
     """Return the rows of all cuts: what they share, and for each metric its value and its difference."""
-    labels = [cut.label for cut in planned]
-    check_complete(f"{label}: cuts", (cut for cut in labels if cut in finished), labels)
-    records = [finished[cut] for cut in labels]
     measured = [{found["metric"]: Measurement(**found) for found in record["measurements"]} for record in records]
     tables = [
         _metric_rows(metric, [found.get(metric) for found in measured], planned, label, seed)
