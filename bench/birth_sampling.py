@@ -23,7 +23,7 @@ import per_token
 from results import Row, add_timing_arguments, clock_of, finish, in_turn
 
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 
 TABLE = Path(__file__).parents[1] / "config" / "published" / "tiny_shakespeare.csv"
 BATCHES = (64, 512)
@@ -32,7 +32,7 @@ BATCHES = (64, 512)
 def main() -> None:
     """Time all routes on batches of both sizes, print a table, and record it if wanted."""
     options = arguments()
-    task = Task(characters.read_bigrams(TABLE.read_bytes()))
+    task = BigramTask(characters.read_bigrams(TABLE.read_bytes()))
     rows = [row for n in BATCHES for row in compare(task, n, options)]
     finish(rows, options, f"numpy {np.__version__}")
 
@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(task: Task, n: int, options: argparse.Namespace) -> list[Row]:
+def compare(task: BigramTask, n: int, options: argparse.Namespace) -> list[Row]:
     """Time the sampler and both loops on n sequences."""
     rng = np.random.default_rng(0)
     bisecting = Bisecting(task)
@@ -83,7 +83,7 @@ def compare(task: Task, n: int, options: argparse.Namespace) -> list[Row]:
 class Bisecting:
     """A loop over tokens that does as little as possible for each."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: BigramTask):
         self._task = task
         self._first = list(accumulate(task.bigrams.unigram.tolist()))
         self._next = [list(accumulate(row)) for row in task.bigrams.conditional.tolist()]

@@ -33,7 +33,7 @@ from results import Row, finish, in_turn, seconds
 
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.settings import Training
-from weightspectra.birth.task.bigram_task import Sequences, Task
+from weightspectra.birth.task.bigram_task import BigramTask, Sequences
 from weightspectra.birth.task.characters import from_csv
 from weightspectra.birth.training.steps import Trainer, new_model
 
@@ -107,7 +107,7 @@ class TheirTraining:
         return loss.item(), right.float().mean().item()
 
 
-class Given(Task):
+class Given(BigramTask):
     """A task whose batches were drawn before; the same one again and again, or new ones each time."""
 
     def give(self, *batches: Sequences) -> None:

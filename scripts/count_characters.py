@@ -7,7 +7,7 @@ from weightspectra.base import job, provenance
 from weightspectra.base.errors import UserError
 from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 
 
 def main(smk):
@@ -15,7 +15,7 @@ def main(smk):
     path = Path(smk.input[0])
     try:
         bigrams = characters.read_bigrams(path.read_bytes())
-        Task.of(TaskData.model_validate(smk.params.data), bigrams)
+        BigramTask.of(TaskData.model_validate(smk.params.data), bigrams)
     except UserError as error:
         raise UserError(f"births/{smk.wildcards.birth}/data: {path.name}: {error}") from error
     identity = {"kind": "text", "name": path.name, "sha256": provenance.file_sha256(path)}

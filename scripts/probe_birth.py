@@ -15,7 +15,7 @@ def main(smk):
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
     data, probing = TaskData.model_validate(smk.params.data), Probing.model_validate(smk.params.probe)
     device = devices.device(smk.params.device)
-    subject = run, bigram_task.Task.of(data, bigrams), probing.n_sequences, smk.params.seed, device
+    subject = run, bigram_task.BigramTask.of(data, bigrams), probing.n_sequences, smk.params.seed, device
     stamp = job.stamp(smk, device=devices.name(device))
     contracts.PROBES.write(suite.probe_run(*subject), smk.output.probes, stamp)
     contracts.ATTENTION_MAPS.write(list(suite.map_attention(*subject)), smk.output.attention_maps, stamp)

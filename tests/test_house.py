@@ -84,25 +84,40 @@ def test_a_folder_holds_no_more_modules_than_one_can_survey():
     assert {str(folder): n for folder, n in counts.items() if n > 15} == {}
 
 
-QUALIFIED = {
-    *("bounds", "compare", "conclude", "count", "density", "divide", "draw", "fetch", "fit", "found", "groups", "load"),
-    *("matrices", "measure", "predict", "rows", "score", "scores", "share", "store"),
-}
-"""Functions that are called with the name of their module: ``edges.fit``, ``nulls.draw``, ``weights.matrices``."""
-
-HOMONYMS = {"Family"}
-"""Of architectures, and of tests that are corrected together: the field has one word for both."""
+VOCABULARIES = {"contracts.columns", "models.layouts"}
+"""Modules whose functions are words of a language of their own: in which contracts and architectures are written."""
 
 
-def test_a_public_name_means_one_thing():
-    """But for sections of settings, which are named for what they describe, and for what shows it in a report."""
-    homes = defaultdict(list)
+def homes():
+    """Return each public name that several modules define, and those modules."""
+    found = defaultdict(list)
     for module in TREES:
-        if not module.endswith("settings") and wing_of(module) != "report":
-            for name in public(module):
-                homes[name].append(module)
-    shared = {name: modules for name, modules in homes.items() if len(modules) > 1}
-    assert {name: modules for name, modules in shared.items() if name not in QUALIFIED | HOMONYMS} == {}
+        for name in public(module):
+            found[name].append(module)
+    return {name: modules for name, modules in found.items() if len(modules) > 1}
+
+
+def test_a_class_has_a_name_of_its_own():
+    classes = {node.name for tree in TREES.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert {name: modules for name, modules in homes().items() if name in classes} == {}
+
+
+def test_functions_of_one_name_are_told_apart_by_their_modules():
+    """As in ``edges.fit``: no more than one of them is imported without its module."""
+    shared, bare = homes(), defaultdict(set)
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                home = node.module.removeprefix("weightspectra.")
+                for alias in node.names:
+                    if home in shared.get(alias.name, ()) and home not in VOCABULARIES:
+                        bare[alias.name].add(home)
+    assert {name: modules for name, modules in bare.items() if len(modules) > 1} == {}
+
+
+def test_a_rule_file_is_named_after_a_wing_or_a_part_of_one():
+    parts = {path.name for wing in WINGS for path in (PACKAGE / wing).iterdir() if path.is_dir()}
+    assert {path.stem for path in RULES.glob("*.smk")} - parts <= set(WINGS)
 
 
 def test_every_rule_that_computes_is_timed():

@@ -42,7 +42,7 @@ class Presented:
     def measurements(self) -> dict[str, list[str]]:
         """Everything that is presented, as named inputs."""
         files = self._files([*artifacts.measurements(self.settings), PUBLISHED], {})
-        return files | {"findings": ["<results>/findings.parquet"]}
+        return files | {"findings": [artifacts.path("findings")]}
 
     @property
     def page_template(self) -> str:
@@ -58,7 +58,7 @@ class Presented:
         """Return what an exhibit reads, as named inputs."""
         exhibit, concluded = self._kind(wildcards), artifacts.conclusions(self.settings)
         files = self._files(exhibit.reads, self.entry(wildcards))
-        found = [f"<results>/findings/{subject}.parquet" for subject in exhibit.findings if subject in concluded]
+        found = [artifacts.path("findings", subject) for subject in exhibit.findings if subject in concluded]
         return files | ({"findings": found} if exhibit.findings else {})
 
     def entry(self, wildcards: Wildcards, *_: Any) -> Entry:

@@ -6,7 +6,7 @@ import torch
 from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTransformer
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Sequences, Task
+from weightspectra.birth.task.bigram_task import BigramTask, Sequences
 
 
 def small_task(rng, *, n_tokens=8, n_letters=4000, **options):
@@ -14,7 +14,7 @@ def small_task(rng, *, n_tokens=8, n_letters=4000, **options):
     letters = np.array(list("abcdefghijklmnop"[:n_tokens]))
     frequencies = rng.dirichlet(np.full(n_tokens, 5.0))
     text = "".join(rng.choice(letters, size=n_letters, p=frequencies))
-    return Task(characters.count(text), **{"n_triggers": 3, "length": 24, **options})
+    return BigramTask(characters.count(text), **{"n_triggers": 3, "length": 24, **options})
 
 
 def without_first_trigger(sequences):

@@ -10,7 +10,7 @@ from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
 from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Task, batch_generator
+from weightspectra.birth.task.bigram_task import BigramTask, batch_generator
 from weightspectra.birth.training.steps import Trainer, new_model
 
 TEXT = "the cat sat on the mat; a hat is not that fat, is it? " * 3
@@ -30,7 +30,7 @@ FULL = {"kind": "full", "n_heads": 2, "positions": "learned", "feed_forward": "m
 
 
 def task_of(data=None):
-    return Task.of(TaskData(**{"n_triggers": 3, "length": 24, **(data or {})}), BIGRAMS)
+    return BigramTask.of(TaskData(**{"n_triggers": 3, "length": 24, **(data or {})}), BIGRAMS)
 
 
 def trainer_of(model=None, seeds=(1, 0), data=None, **changed):

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from weightspectra.birth.probes.recalls import recall
 from weightspectra.birth.simulated import associative_memory as memory
 from weightspectra.birth.simulated import gradient_steps
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 
 
@@ -84,7 +84,7 @@ def bigrams(n, seed):
 def test_output_coefficients_are_the_gradient_of_the_transformer_with_uniform_attention(n_batches):
     """W_O^2 of a two-layer transformer in torch: its keys are zero, and the residual stays out of its logits."""
     n, length, d = 7, 12, 40
-    task, rng = Task(bigrams(n, 0), n_triggers=2, length=length), np.random.default_rng(1)
+    task, rng = BigramTask(bigrams(n, 0), n_triggers=2, length=length), np.random.default_rng(1)
     batches = [task.sample(20, np.random.default_rng(seed)) for seed in range(n_batches)]
     outputs, inputs = memory.embeddings(n, d, rng), memory.embeddings(n + length, d, rng)
     first, value = memory.embeddings(d, d, rng), memory.embeddings(d, d, rng)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from weightspectra.birth.locator import ground_truth, locators
-from weightspectra.birth.locator.memories import Memories
+from weightspectra.birth.locator.memories import KnownMemories
 from weightspectra.randomness.noise import nulls
 from weightspectra.spectra.law import edges, spikes
 
@@ -25,7 +25,7 @@ def directions(k, rng):
 
 
 def memories_of(outputs, inputs):
-    return Memories(outputs, inputs, np.eye(len(outputs)), np.arange(len(outputs)))
+    return KnownMemories(outputs, inputs, np.eye(len(outputs)), np.arange(len(outputs)))
 
 
 def score(weight, initial, memories, tables, kept=1.0):
@@ -133,7 +133,7 @@ def test_spaces_that_are_everything_tell_nothing(tables):
     rng = np.random.default_rng(5)
     outputs, inputs = rng.standard_normal((2 * D, D)), rng.standard_normal((2 * D, D))
     initial = planted.linear(D, D, rng)
-    memories = Memories(outputs, inputs, np.eye(2 * D), np.arange(0))
+    memories = KnownMemories(outputs, inputs, np.eye(2 * D), np.arange(0))
     row = score(initial + 0.01 * outputs.T @ inputs, initial, memories, tables)["blind"]
     assert np.isnan([row["n_true"], row["n_false"], row["precision"], row["recall"]]).all()
     assert row["rank"] == D

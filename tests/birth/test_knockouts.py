@@ -11,7 +11,7 @@ from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTra
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.probes import behaviour
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.training.resuming import rows_of
 from weightspectra.birth.training.steps import Snapshot
@@ -26,7 +26,7 @@ def task():
     counts = followers.sum(axis=1)
     counts[:K] = counts.max() + np.array([50, 20])
     counts[0] += 1
-    return Task(Bigrams(tuple("abcdefghij"), counts, followers), n_triggers=K, length=LENGTH, no_repeat=True)
+    return BigramTask(Bigrams(tuple("abcdefghij"), counts, followers), n_triggers=K, length=LENGTH, no_repeat=True)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from weightspectra.base.seeds import generator
 from weightspectra.birth.locator import ground_truth, memories
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import Training
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.randomness.noise import nulls
 
@@ -22,7 +22,7 @@ TRAINING = Training(optimiser="sgd", learning_rate=0.5, weight_decay=DECAY, mome
 def task():
     followers = np.random.default_rng(0).integers(1, 9, (N_TOKENS, N_TOKENS))
     counts = followers.sum(axis=1) + (np.arange(N_TOKENS) == 0)
-    return Task(Bigrams(tuple("abcdefghij"), counts, followers), n_triggers=2, length=LENGTH)
+    return BigramTask(Bigrams(tuple("abcdefghij"), counts, followers), n_triggers=2, length=LENGTH)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from weightspectra.base.errors import UserError
 from weightspectra.birth.settings import TaskData
 from weightspectra.birth.task import characters
 from weightspectra.birth.task.alias_tables import AliasTables
-from weightspectra.birth.task.bigram_task import Task, batch_generator
+from weightspectra.birth.task.bigram_task import BigramTask, batch_generator
 
 LEVEL = 1e-4
 T = 24
@@ -43,7 +43,7 @@ def bigrams():
 
 
 def task(bigrams, **options):
-    return Task(bigrams, **{"n_triggers": 3, "length": T} | options)
+    return BigramTask(bigrams, **{"n_triggers": 3, "length": T} | options)
 
 
 def agree(counts, probabilities):
@@ -133,7 +133,7 @@ def test_random_triggers_are_drawn_one_after_another_without_replacement(bigrams
     np.fill_diagonal(law, 0)
     agree(np.bincount(made.triggers[:, 0] * 8 + made.triggers[:, 1], minlength=64), law.ravel())
     wide = characters.count("".join(chr(48 + i) * (1 + i) for i in range(60)))
-    made = Task(wide, n_triggers=20, triggers="random", length=40).sample(4000, np.random.default_rng(10))
+    made = BigramTask(wide, n_triggers=20, triggers="random", length=40).sample(4000, np.random.default_rng(10))
     agree(np.bincount(made.triggers[:, 0], minlength=60), wide.unigram)
     everything = task(bigrams, triggers="random", n_triggers=8).sample(20, np.random.default_rng(8))
     assert (np.sort(everything.triggers, axis=1) == np.arange(8)).all()
@@ -151,16 +151,16 @@ def test_the_outputs_of_a_sequence_are_independent(options, bigrams):
 
 def test_frequent_triggers_fall_in_frequency_and_ties_go_by_code_point():
     bigrams = characters.count("ccccc aa bb dddb")  # c 5, blank 3, b 3, d 3, a 2
-    assert [bigrams.characters[token] for token in Task(bigrams, 5).fixed_triggers] == ["c", " ", "b", "d", "a"]
-    shifted = Task(bigrams, n_triggers=2, offset=2, length=8)
+    assert [bigrams.characters[token] for token in BigramTask(bigrams, 5).fixed_triggers] == ["c", " ", "b", "d", "a"]
+    shifted = BigramTask(bigrams, n_triggers=2, offset=2, length=8)
     assert [bigrams.characters[token] for token in shifted.fixed_triggers] == ["b", "d"]
     assert (shifted.sample(3, np.random.default_rng(0)).triggers == shifted.fixed_triggers).all()
-    assert Task(bigrams, n_triggers=2, triggers="random").fixed_triggers is None
+    assert BigramTask(bigrams, n_triggers=2, triggers="random").fixed_triggers is None
 
 
 def test_a_task_of_the_configuration_has_its_settings(bigrams):
     data = TaskData(text="my.txt", n_triggers=2, offset=1, outputs="bigram", no_repeat=True, length=9)
-    made = Task.of(data, bigrams)
+    made = BigramTask.of(data, bigrams)
     assert (made.n_triggers, made.offset, made.outputs, made.no_repeat, made.length) == (2, 1, "bigram", True, 9)
     other = made.with_outputs("uniform")
     assert (other.outputs, other.offset, other.no_repeat, other.bigrams) == ("uniform", 1, True, bigrams)
@@ -192,11 +192,11 @@ def test_a_trigger_that_could_only_repeat_itself_is_refused():
     impossible = {"n_triggers": 1, "no_repeat": True, "outputs": "bigram"}
     for options in ({}, {"triggers": "random"}):
         with pytest.raises(UserError, match="in the text 'c' is followed by nothing but itself"):
-            Task(bigrams, **impossible | options)
+            BigramTask(bigrams, **impossible | options)
     for options in ({"offset": 1}, {"outputs": "uniform"}):
-        made = Task(bigrams, **impossible | options).sample(20, np.random.default_rng(0))
+        made = BigramTask(bigrams, **impossible | options).sample(20, np.random.default_rng(0))
         assert (made.triggers != made.outputs).all()
-    assert (Task(bigrams, 1, outputs="bigram").sample(20, np.random.default_rng(0)).outputs == 2).all()
+    assert (BigramTask(bigrams, 1, outputs="bigram").sample(20, np.random.default_rng(0)).outputs == 2).all()
 
 
 def test_batches_depend_on_their_seed_and_number_and_not_on_who_draws_them(bigrams):

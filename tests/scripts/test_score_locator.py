@@ -13,7 +13,7 @@ from weightspectra.birth.model.bigram_transformer import BigramConfig, BigramTra
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.probes import behaviour, suite
 from weightspectra.birth.settings import TaskData
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 
 DATA = {"triggers": "frequent", "n_triggers": 2, "offset": 0, "outputs": "uniform", "no_repeat": True, "length": 12}
@@ -107,7 +107,7 @@ def test_the_middle_and_the_last_checkpoint_are_cut(simplified):
 def test_without_a_cut_accuracy_is_that_of_the_probes(simplified):
     folder, _, knocked = simplified
     trained = checkpoints.Run.read(folder / "checkpoints.parquet")
-    sequences = suite.sequences_of(Task.of(TaskData(**DATA), bigrams()), 8, 7, 3)
+    sequences = suite.sequences_of(BigramTask.of(TaskData(**DATA), bigrams()), 8, 7, 3)
     seen = behaviour.observe(trained.model(9), sequences, attention=False)
     probed = behaviour.accuracy_probe(seen, sequences, N_TOKENS)[0].value
     none = knocked[(knocked["cut"] == "none") & (knocked["iteration"] == 9)]

@@ -15,7 +15,7 @@ from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import trained_parameters
 from weightspectra.birth.settings import TaskData, Training
 from weightspectra.birth.task import characters
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.training import resuming
 from weightspectra.birth.training.steps import Trainer
 
@@ -178,7 +178,7 @@ def test_training_goes_on_from_any_checkpoint_of_the_file(counted, tmp_path):
     smk = smk_of(counted, tmp_path, optimiser="adamw", frozen_until={"layers.0.attention.key.weight": 2})
     train_birth.main(smk)
     table, run = contracts.CHECKPOINTS.read(smk.output.checkpoints), Run.read(smk.output.checkpoints)
-    task = Task.of(TaskData(**DATA), characters.Bigrams.of(contracts.CHARACTERS.read(counted)))
+    task = BigramTask.of(TaskData(**DATA), characters.Bigrams.of(contracts.CHARACTERS.read(counted)))
     for start in (0, 3, 6):
         trainer = Trainer(run.model(0), task, Training(**smk.params.training), (1, 3))
         trainer.restore(resuming.snapshot_at(table, start))

@@ -7,7 +7,7 @@ import yaml
 from plan import Plan
 from snake import ROOT
 
-from weightspectra.config.birth_contradictions import SHAKESPEARE
+from weightspectra.config.needs import SHAKESPEARE
 
 TASKS = yaml.safe_load("""
 models:

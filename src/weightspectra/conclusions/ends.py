@@ -6,7 +6,8 @@ import pandas as pd
 
 from weightspectra.conclusions.beside_random import compared, unchanged
 from weightspectra.conclusions.families import judge
-from weightspectra.conclusions.rows import Row, control_of, models, row, share
+from weightspectra.conclusions.random_controls import control_of, models
+from weightspectra.conclusions.rows import Row, row, share
 
 REGIONS = ("largest tenth", "smallest tenth")
 
@@ -53,6 +54,7 @@ def conclude(
 
 
 def _information(rows: pd.DataFrame, **names: str) -> Iterator[Row]:
+    rows = rows[rows["information"].notna()]
     if rows.empty:
         return
     yield row("information", rows["information"].mean(), n=len(rows), resampled="matrix", **names)

@@ -24,7 +24,7 @@ SIGNIFICANT = 0.05
 """False discovery rate of lists of cuts."""
 
 
-class Family(NamedTuple):
+class FamilyOfTests(NamedTuple):
     """Tests that are corrected together.
 
     Attributes
@@ -44,26 +44,28 @@ class Family(NamedTuple):
     level: float
 
 
-_CUTS = Family("cuts of an experiment", ("model", "experiment", "metric"), "benjamini_hochberg", SIGNIFICANT)
+_CUTS = FamilyOfTests("cuts of an experiment", ("model", "experiment", "metric"), "benjamini_hochberg", SIGNIFICANT)
 
-FAMILIES: Mapping[str, Family] = {
-    "more_beyond_bound_than_control": Family("alone", ("model", "region"), "none", LEVEL),
-    "more_information_than_control": Family("alone", ("model", "region"), "none", LEVEL),
-    "overlap_with_data": Family("roles and ends of a model on a corpus", ("model", "corpus"), "holm", LEVEL),
+FAMILIES: Mapping[str, FamilyOfTests] = {
+    "more_beyond_bound_than_control": FamilyOfTests("alone", ("model", "region"), "none", LEVEL),
+    "more_information_than_control": FamilyOfTests("alone", ("model", "region"), "none", LEVEL),
+    "overlap_with_data": FamilyOfTests("roles and ends of a model on a corpus", ("model", "corpus"), "holm", LEVEL),
     "change_after_cut": _CUTS,
     "change_after_control": _CUTS,
     "change_after_compression": _CUTS,
     "smallest_costs_more_than_middle": _CUTS._replace(name="roles of an experiment"),
     "change_beside_control": _CUTS._replace(name="cuts of an experiment and kinds of their controls"),
     "change_beside_plain": _CUTS._replace(name="compressions of an experiment"),
-    "accuracy_change": Family(
+    "accuracy_change": FamilyOfTests(
         "deciles of one order at one epoch",
         ("model", "experiment", "detail", "setting"),
         "benjamini_hochberg",
         SIGNIFICANT,
     ),
-    "change_outside_band": Family("ends, sides and directions of a change", ("experiment", "detail"), "holm", LEVEL),
-    "false_alarms": Family("alone", ("detail",), "none", LEVEL),
+    "change_outside_band": FamilyOfTests(
+        "ends, sides and directions of a change", ("experiment", "detail"), "holm", LEVEL
+    ),
+    "false_alarms": FamilyOfTests("alone", ("detail",), "none", LEVEL),
 }
 """From each claim that a test decides to its family. Claims that name the same one are corrected together."""
 
@@ -100,7 +102,7 @@ def judge(rows: Iterable[Row], subject: str) -> pd.DataFrame:
     return table[FINDINGS.schema.names]
 
 
-def _judged(tests: pd.DataFrame, family: Family) -> dict[str, Any]:
+def _judged(tests: pd.DataFrame, family: FamilyOfTests) -> dict[str, Any]:
     """Return the columns that say whether the claims of one family hold."""
     corrected = tests["p_corrected"].to_numpy(dtype=float)
     if np.isnan(corrected).all():

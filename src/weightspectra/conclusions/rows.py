@@ -1,6 +1,6 @@
 """One conclusion as a row, everything that does not apply left empty."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -57,13 +57,3 @@ def over_runs(claim: str, found: Spread, **columns: Any) -> Row:
 def verdict(holds: bool) -> str:
     """Return the verdict of a claim that can be told."""
     return HOLDS if holds else DOES_NOT
-
-
-def models(names: Iterable[str], controls: Mapping[str, str]) -> list[str]:
-    """Return the models that are no random control, in their order."""
-    return [name for name in dict.fromkeys(names) if name not in controls]
-
-
-def control_of(model: str, controls: Mapping[str, str]) -> str:
-    """Return the first random control of a model; empty if there is none."""
-    return next((name for name, like in controls.items() if like == model), "")

@@ -13,7 +13,8 @@ from weightspectra.models import claims, number_formats
 from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import Slot
 from weightspectra.sources import checkpoints
-from weightspectra.sources.checkpoints import REFETCH, StoredTensor
+from weightspectra.sources.checkpoints import StoredTensor
+from weightspectra.sources.formats.damaged import REFETCH
 
 BLOCK_BYTES = 1 << 25
 """Bytes of a checkpoint mapped at a time."""

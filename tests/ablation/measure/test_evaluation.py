@@ -5,7 +5,7 @@ import pytest
 import torch
 from causal_models import tiny_causal
 
-from weightspectra.ablation.choose.cuts import Cut
+from weightspectra.ablation.choose.cuts import PlannedCut
 from weightspectra.ablation.edit.truncation import Removal, Stored
 from weightspectra.ablation.measure.evaluation import EditableModel, evaluate
 from weightspectra.ablation.measure.metrics import Measurement
@@ -50,7 +50,7 @@ def subject():
 def cut(label, *keys, ranks=(0, 1), control_of=""):
     shapes = {"up": (48, 32), "down": (32, 48), "query": (32, 32)}
     edits = {MatrixKey(layer, role): Removal(np.array(ranks, dtype=int), *shapes[role]) for layer, role in keys}
-    return Cut(label, "role", "the first", 0, edits, control_of)
+    return PlannedCut(label, "role", "the first", 0, edits, control_of)
 
 
 CUTS = [

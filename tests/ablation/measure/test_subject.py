@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from weightspectra.ablation.choose.cuts import Cut
+from weightspectra.ablation.choose.cuts import PlannedCut
 from weightspectra.ablation.edit.truncation import Removal, Stored
 from weightspectra.ablation.measure import subject
 from weightspectra.ablation.measure.perplexity import window_nll
@@ -59,7 +59,7 @@ def test_the_documents_to_evaluate_are_scored_in_the_windows_asked_for(tiny_llam
 
 def test_blocks_before_a_cut_to_come_run_once(tiny_llama):
     model = model_of(tiny_llama).model
-    cut = Cut("late", "role", "the first", 0, {MatrixKey(1, "up"): Removal(np.array([0]), 96, 32)}, "")
+    cut = PlannedCut("late", "role", "the first", 0, {MatrixKey(1, "up"): Removal(np.array([0]), 96, 32)}, "")
     [metric] = metrics(loading.load_tokenizer(tiny_llama), cuts=[cut])
     runs = []
     model.model.layers[0].mlp.register_forward_hook(lambda *_: runs.append(0))

@@ -14,9 +14,9 @@ from legible import assert_readable
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from weightspectra.report.births import birth_attention
-from weightspectra.report.births.birth_transfer import TESTS
-from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES
+from weightspectra.report.births import attention
+from weightspectra.report.births.transfer import TESTS
+from weightspectra.report.births.words import BIRTH_SIGNS, MATRICES
 from weightspectra.report.exhibits import FIGURES
 from weightspectra.report.kit import style
 
@@ -147,9 +147,9 @@ def test_numbers_of_values_that_not_every_seed_has_are_no_part_of_the_mean():
 def test_an_induction_head_is_framed_where_it_looks():
     text, triggers = list("abcaxbya"), {"a": 1}
     counts = [text[: place + 1].count(letter) * triggers.get(letter, 0) for place, letter in enumerate(text)]
-    framed = birth_attention.targets(text, np.array(counts), last=True)
+    framed = attention.targets(text, np.array(counts), last=True)
     assert framed == [(3, 1), (7, 1), (7, 4)]
-    assert birth_attention.targets(text, np.array(counts), last=False) == []
+    assert attention.targets(text, np.array(counts), last=False) == []
 
 
 def test_attention_is_drawn_below_the_diagonal_with_the_characters_along_it():
@@ -163,10 +163,10 @@ def test_attention_is_drawn_below_the_diagonal_with_the_characters_along_it():
         np.testing.assert_allclose(cells[place, : place + 1], weights)
         assert cells.mask[place, place + 1 :].all()
     letters = [label.get_text() for label in second.get_yticklabels()]
-    assert letters == [birth_attention.SPELLED.get(letter, letter) for letter in rows["character"]]
+    assert letters == [attention.SPELLED.get(letter, letter) for letter in rows["character"]]
     coloured = [to_hex(label.get_color()) for label in second.get_xticklabels()]
-    wanted = {0: style.INK, 1: birth_attention.FIRST}
-    assert coloured == [wanted.get(occurrence, birth_attention.LATER) for occurrence in rows["occurrence"]]
+    wanted = {0: style.INK, 1: attention.FIRST}
+    assert coloured == [wanted.get(occurrence, attention.LATER) for occurrence in rows["occurrence"]]
     assert second.get_ylim()[0] > second.get_ylim()[1]
     framed = [patch for patch in second.patches if isinstance(patch, Rectangle)]
     text, again = list(rows["character"]), rows["occurrence"] >= 2

@@ -5,7 +5,7 @@ from exhibited import table_of
 from fake_birth import FINAL, LOST, FakeBirth, frames, settings
 from fake_run import FakeModel, measurements
 
-from weightspectra.report.births import birth_tables
+from weightspectra.report.births import tables
 from weightspectra.report.kit import writers
 
 SMALL = FakeBirth("small", title="Small one")
@@ -39,20 +39,20 @@ def test_a_birth_is_a_row_with_means_over_its_runs(data):
 
 def test_a_run_without_probes_is_counted_and_not_hidden(data):
     probes = data.probes[(data.probes["birth"] == "small") & (data.probes["seed"] != 2)]
-    block = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks[0]
+    block = tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks[0]
     assert block.cells.loc["Small one", "Accuracy in context"].endswith(" (2 of 3)")
 
 
 def test_births_that_are_called_alike_keep_a_row_each():
     twins = [FakeBirth(name, title="Twin", seeds=(0,)) for name in ("one", "two")]
-    skills, recalls = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=twins)).blocks
+    skills, recalls = tables.births(measurements(FakeModel("trained", n_layers=1), births=twins)).blocks
     assert list(skills.cells.index) == list(recalls.cells.index) == ["Twin", "Twin"]
 
 
 def test_columns_that_apply_to_no_birth_are_left_out():
-    _, recalls = birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
+    _, recalls = tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
     assert list(recalls.cells.columns) == ["W_O²", "W_K²", "W_K¹", "W_K¹, first 64 positions"]
-    assert len(birth_tables.births(measurements(FakeModel("trained", n_layers=1), births=[FULL])).blocks) == 1
+    assert len(tables.births(measurements(FakeModel("trained", n_layers=1), births=[FULL])).blocks) == 1
 
 
 def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
@@ -70,7 +70,7 @@ def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
 def test_where_nothing_was_located_there_is_nothing_to_remove(data):
     rows = frames(SMALL)["knockouts"]
     none = rows[~((rows["matrix"] == "key_1") & (rows["cut"].isin(["remove_smallest", "keep_largest"])))]
-    table = birth_tables.knockouts(measurements(FakeModel("trained", n_layers=1), births=[SMALL], knockouts=none))
+    table = tables.knockouts(measurements(FakeModel("trained", n_layers=1), births=[SMALL], knockouts=none))
     assert table.blocks[0].cells.loc["W_K¹", "As many smallest removed"] == "–"
 
 
@@ -102,7 +102,7 @@ def test_every_table_can_be_written_and_hides_no_missing_number(data, name):
 
 def test_births_whose_locator_is_off_have_no_knock_outs():
     data = measurements(FakeModel("trained", n_layers=1))
-    assert birth_tables.births(data).blocks == []
-    assert birth_tables.knockouts(data).blocks == []
-    assert birth_tables.memories(data).blocks == []
+    assert tables.births(data).blocks == []
+    assert tables.knockouts(data).blocks == []
+    assert tables.memories(data).blocks == []
     assert settings() == {}

@@ -9,15 +9,15 @@ import numpy as np
 
 from weightspectra.ablation import settings
 from weightspectra.ablation.choose.controls import Control, Ranks, Unmatched, controls
-from weightspectra.ablation.choose.scopes import Group, groups
-from weightspectra.ablation.choose.selection import Spectrum, choices
+from weightspectra.ablation.choose.scopes import Group, groups_of
+from weightspectra.ablation.choose.selection import ChosenRanks, Spectrum, choices
 from weightspectra.ablation.edit.truncation import Edit, Removal
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class PlannedCut:
     """Singular values that go together, or another edit of several matrices.
 
     Attributes
@@ -60,7 +60,7 @@ class Cut:
         return sorted({key.layer for key in self.edits})
 
 
-NOTHING = Cut(label="none", scope="none", removed="none", decile=0, edits={})
+NOTHING = PlannedCut(label="none", scope="none", removed="none", decile=0, edits={})
 """The cut that leaves the model as it is."""
 
 
@@ -81,12 +81,11 @@ def plan_cuts(
     model: str = "",
     head_counts: Mapping[str, int] | None = None,
     compressor: Compressor | None = None,
-) -> list[Cut]:
+) -> list[PlannedCut]:
     """Turn an experiment's ``cuts`` into the cuts to evaluate, in the order of the configuration.
 
-    Each entry is spread over its groups of matrices (``scope``) and, within a
-    group, over what it removes, keeps or compresses. Every cut is followed by
-    its matched controls; one that cannot be built is left out, with a line on
+    Each entry is spread over its groups of matrices (``scope``) and, within a group, over what it removes, keeps or
+    compresses. Every cut is followed by its matched controls; one that cannot be built is left out, with a line on
     standard error. A cut that two entries describe alike is made once.
 
     Parameters
@@ -106,8 +105,7 @@ def plan_cuts(
     Raises
     ------
     UserError
-        For a role, layer or head that the model lacks, for ranks that a matrix
-        does not have, and for controls of a compression.
+        For a role, layer or head that the model lacks, ranks that a matrix does not have, controls of a compression.
 
     Notes
     -----
@@ -123,10 +121,10 @@ def plan_cuts(
     what matches the values kept.
     """
     shapes = {key: (spectrum.n_out, spectrum.n_in) for key, spectrum in spectra.items()}
-    cuts: dict[str, Cut] = {}
-    matched: dict[str, dict[str, Cut]] = {}
+    cuts: dict[str, PlannedCut] = {}
+    matched: dict[str, dict[str, PlannedCut]] = {}
     for entry in entries:
-        for group in groups(entry, shapes, head_counts or {}):
+        for group in groups_of(entry, shapes, head_counts or {}):
             if entry.compress:
                 found = _compressed(entry, entry.compress, group, compressor)
             else:
@@ -139,7 +137,7 @@ def plan_cuts(
 
 def _compressed(
     entry: settings.Cut, wanted: settings.Compress, group: Group, compressor: Compressor | None
-) -> Iterator[tuple[Cut, list[Cut]]]:
+) -> Iterator[tuple[PlannedCut, list[PlannedCut]]]:
     """Yield one cut for each method and size; none has controls."""
     if compressor is None:
         raise ValueError("plan_cuts needs a compressor for 'compress'")
@@ -148,26 +146,27 @@ def _compressed(
     if entry.scope == "head":
         raise UserError("cuts: compress takes whole matrices; choose another scope than head")
     for name, edits in compressor(wanted, list(group.parts)):
-        yield Cut(f"{name} of {group.where}", entry.scope, name, 0, edits), []
+        yield PlannedCut(f"{name} of {group.where}", entry.scope, name, 0, edits), []
 
 
 def _removed(
     entry: settings.Cut, group: Group, spectra: Mapping[MatrixKey, Spectrum], *, seed: int, model: str
-) -> Iterator[tuple[Cut, list[Cut]]]:
+) -> Iterator[tuple[PlannedCut, list[PlannedCut]]]:
     """Yield each cut of one group with its controls."""
     keeps = entry.keep is not None
 
-    def cut(chosen: Ranks, label: str, name: str, decile: int = 0, control_of: str = "") -> Cut:
+    def cut(chosen: Ranks, label: str, name: str, decile: int = 0, control_of: str = "") -> PlannedCut:
         edits = {}
         for key, (rows, columns) in group.parts.items():
             n_out, n_in = spectra[key].n_out, spectra[key].n_in
             gone = np.setdiff1d(np.arange(min(n_out, n_in)), chosen[key]) if keeps else chosen[key]
             edits[key] = Removal(gone, n_out, n_in, rows, columns)
         removed = f"all but {name}" if keeps else name
-        return Cut(label, entry.scope, removed, 0 if keeps else decile, edits, control_of)
+        return PlannedCut(label, entry.scope, removed, 0 if keeps else decile, edits, control_of)
 
     for choice in choices(entry):
         chosen = {key: choice.ranks(key, spectra[key]) for key in group.parts}
+        _say_what_is_lost(choice, chosen, spectra, group.where)
         label = f"{'only ' if keeps else ''}{choice.name} of {group.where}"
         beside = []
         for control in _controls_of(entry, label, chosen, seed=seed, model=model):
@@ -179,6 +178,25 @@ def _removed(
                 continue
             beside.append(cut(ranks, name, f"{control.name} {choice.name}{control.after}", control_of=label))
         yield cut(chosen, label, choice.name, choice.decile), beside
+
+
+def _say_what_is_lost(choice: ChosenRanks, chosen: Ranks, spectra: Mapping[MatrixKey, Spectrum], where: str) -> None:
+    """Say of which matrices a choice takes what an earlier truncation took already, or nothing for want of a law."""
+    lost = sum(
+        len(ranks) > 0 and ranks.min() >= spectra[key].n_values - spectra[key].n_lost for key, ranks in chosen.items()
+    )
+    lawless = sum(bool(spectra[key].outside) and not spectra[key].has_law for key in chosen)
+    name = f"cuts: '{choice.name} of {where}'"
+    if lost:
+        print(
+            f"{name}: in {lost} of {len(chosen)} matrices all these values lie below the rounding floor",
+            file=sys.stderr,
+        )
+    if lawless and choice.by_law:
+        print(
+            f"{name}: {lawless} of {len(chosen)} matrices have no law, and give none: too much is lost in rounding",
+            file=sys.stderr,
+        )
 
 
 def _controls_of(entry: settings.Cut, label: str, chosen: Ranks, *, seed: int, model: str) -> Sequence[Control]:

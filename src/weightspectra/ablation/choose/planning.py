@@ -6,7 +6,7 @@ import pandas as pd
 
 from weightspectra import contracts
 from weightspectra.ablation import settings
-from weightspectra.ablation.choose.cuts import Cut, plan_cuts
+from weightspectra.ablation.choose.cuts import PlannedCut, plan_cuts
 from weightspectra.ablation.choose.selection import spectra_of
 from weightspectra.ablation.edit.compression import Compression, informative_directions
 from weightspectra.models.attention import head_counts
@@ -28,7 +28,7 @@ def experiment_cuts(
     config: Config,
     model: str,
     seed: int,
-) -> list[Cut]:
+) -> list[PlannedCut]:
     """Plan the cuts of one experiment on one model; whoever evaluates or exports one plans them alike.
 
     Parameters

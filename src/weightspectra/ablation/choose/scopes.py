@@ -30,7 +30,7 @@ class Group(NamedTuple):
     parts: Mapping[MatrixKey, Part]
 
 
-def groups(
+def groups_of(
     entry: Cut,
     shapes: Mapping[MatrixKey, tuple[int, int]],
     head_counts: Mapping[str, int],

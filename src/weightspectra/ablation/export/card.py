@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from weightspectra.ablation.choose.cuts import Cut
+from weightspectra.ablation.choose.cuts import PlannedCut
 from weightspectra.ablation.choose.scopes import ranges
 from weightspectra.ablation.export.exporting import FACTORISED, LOADER, Exported
 
@@ -14,7 +14,7 @@ AUTO_CLASSES = {None: "AutoModel", "causal": "AutoModelForCausalLM", "masked": "
 
 
 def card(
-    cut: Cut,
+    cut: PlannedCut,
     exported: Exported,
     evaluations: pd.DataFrame,
     *,
@@ -27,7 +27,7 @@ def card(
 
     Parameters
     ----------
-    cut : Cut
+    cut : PlannedCut
     exported : Exported
     evaluations : DataFrame
         Rows of ``contracts.EVALUATIONS`` of this model and experiment.
@@ -68,7 +68,7 @@ def _origin(model: str, origin: Mapping[str, Any]) -> str:
     return name + (f" ({', '.join(details)})" if details else "")
 
 
-def _what(cut: Cut, exported: Exported, experiment: str) -> str:
+def _what(cut: PlannedCut, exported: Exported, experiment: str) -> str:
     matrices = f"{len(cut.edits)} {'matrix' if len(cut.edits) == 1 else 'matrices'}"
     lines = [
         f"- cut: `{cut.label}`, of the experiment `{experiment}` (removed: {cut.removed})",

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
-from weightspectra.ablation.choose.cuts import Cut
+from weightspectra.ablation.choose.cuts import PlannedCut
 from weightspectra.ablation.edit.truncation import Change, Edit, Stored, edited
 from weightspectra.ablation.export import factorised
 from weightspectra.contracts import MatrixKey
@@ -50,7 +50,7 @@ def head_of(config: Mapping[str, Any]) -> str | None:
 
 
 def write_checkpoint(
-    model: Any, matrices: Mapping[MatrixKey, LiveMatrix], cut: Cut, stored: Stored, source: Path, folder: Path
+    model: Any, matrices: Mapping[MatrixKey, LiveMatrix], cut: PlannedCut, stored: Stored, source: Path, folder: Path
 ) -> Exported:
     """Write a model after a cut as a folder that ``transformers`` loads; the model itself is as before afterwards.
 
@@ -59,7 +59,7 @@ def write_checkpoint(
     model : PreTrainedModel
     matrices : mapping from MatrixKey to LiveMatrix
         Of this model.
-    cut : Cut
+    cut : PlannedCut
     stored : Stored
         What the cut's edits read.
     source : path

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightspectra.ablation.choose.cuts import NOTHING, Cut
+from weightspectra.ablation.choose.cuts import NOTHING, PlannedCut
 from weightspectra.ablation.edit.truncation import Stored, Writable, edited
 from weightspectra.ablation.measure.metrics import Measurement, Metric
 from weightspectra.base.errors import UserError
-from weightspectra.base.journal import Journal
+from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.statistics.multiple import benjamini_hochberg
@@ -39,7 +39,7 @@ class EditableModel(NamedTuple):
 
 def evaluate(
     subject: EditableModel,
-    cuts: Sequence[Cut],
+    cuts: Sequence[PlannedCut],
     metrics: Sequence[Metric],
     journal: Journal,
     label: str,
@@ -48,15 +48,14 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Measure the untouched model and the model after each cut.
 
-    Cuts are measured in the order of the first layer that they touch, so that
-    metrics may keep what the layers before it compute. What is compared is
-    computed in the end from what the units contributed, so that it does not
-    depend on when the work was interrupted.
+    Cuts are measured in the order of the first layer that they touch, so that metrics may keep what the layers before
+    it compute. What is compared is computed in the end from what the units contributed, so that it does not depend on
+    when the work was interrupted.
 
     Parameters
     ----------
     subject : EditableModel
-    cuts : sequence of Cut
+    cuts : sequence of PlannedCut
     metrics : sequence of Metric
     journal : Journal
         Holds what an earlier, interrupted run has finished; each cut is added when it is done.
@@ -68,18 +67,16 @@ def evaluate(
     Returns
     -------
     list of dict
-        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the
-        untouched model first, then the cuts in their order, each with every
-        metric. A cut after which some unit's value is no finite number keeps
-        its row: its value may be infinite or not a number, what cannot be
-        computed from it is not a number, and it does not count in the
-        correction of the others' p-values. Where a task scores other items after
-        a cut than before, the difference has no error and no p-value.
+        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the untouched model first, then the cuts in
+        their order, each with every metric. A cut after which some unit's value is no finite number keeps its row: its
+        value may be infinite or not a number, what cannot be computed from it is not a number, and it does not count in
+        the correction of the others' p-values. Where a task scores other items after a cut than before, the difference
+        has no error and no p-value.
 
     Raises
     ------
     UserError
-        When the untouched model gives a value that is not a finite number.
+        When the untouched model gives a value that is not a finite number, or a cut is missing in the end.
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
@@ -99,10 +96,12 @@ def evaluate(
         _check_finite(cut, measured, label)
         record = {"cut": cut.label, **change._asdict(), "measurements": measured}
         records[cut.label] = journal.append(record)
-    return _rows(planned, [records[cut.label] for cut in planned], label, seed)
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
-def first_layer(cut: Cut) -> int:
+def first_layer(cut: PlannedCut) -> int:
     """Return the first layer whose weights a cut changes; 0 if it changes none."""
     return min((key.layer for key, edit in cut.edits.items() if edit.n_removed), default=0)
 
@@ -120,7 +119,7 @@ def _measure(model: Any, metrics: Sequence[Metric], untouched_before: int) -> li
     ]
 
 
-def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
+def _check_finite(cut: PlannedCut, measured: Sequence[Record], label: str) -> None:
     """Refuse an untouched model that gives no number; report a cut that breaks the model's arithmetic."""
     for measurement in measured:
         count = int((~np.isfinite(measurement["values"])).sum())
@@ -135,7 +134,7 @@ def _check_finite(cut: Cut, measured: Sequence[Record], label: str) -> None:
             return
 
 
-def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
+def _rows(planned: Sequence[PlannedCut], records: Sequence[Record], label: str, seed: int) -> list[dict[str, Any]]:
     """Return the rows of all cuts: what they share, and for each metric its value and its difference."""
     measured = [{found["metric"]: Measurement(**found) for found in record["measurements"]} for record in records]
     tables = [
@@ -150,7 +149,7 @@ def _rows(planned: Sequence[Cut], records: Sequence[Record], label: str, seed: i
     ]
 
 
-def _described(cut: Cut, record: Record) -> dict[str, Any]:
+def _described(cut: PlannedCut, record: Record) -> dict[str, Any]:
     return {
         "cut": cut.label,
         "control_of": cut.control_of,
@@ -166,7 +165,7 @@ def _described(cut: Cut, record: Record) -> dict[str, Any]:
 
 
 def _metric_rows(
-    metric: str, measured: Sequence[Measurement | None], planned: Sequence[Cut], label: str, seed: int
+    metric: str, measured: Sequence[Measurement | None], planned: Sequence[PlannedCut], label: str, seed: int
 ) -> dict[int, dict[str, Any]]:
     """Return one metric's columns by the number of the cut, the untouched model's first.
 

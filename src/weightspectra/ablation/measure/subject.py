@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from weightspectra.ablation.choose.cuts import Cut
+from weightspectra.ablation.choose.cuts import PlannedCut
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.ablation.measure.evaluation import EditableModel, first_layer
 from weightspectra.ablation.measure.metrics import Metric
@@ -27,7 +27,7 @@ def load_metrics(
     experiment: Experiment,
     tokenizer: Any,
     *,
-    cuts: Sequence[Cut],
+    cuts: Sequence[PlannedCut],
     device: torch.device | str,
     corpus: pd.DataFrame | None,
     tasks: Mapping[Path, pd.DataFrame],
@@ -39,7 +39,7 @@ def load_metrics(
     ----------
     experiment : Experiment
     tokenizer : transformers tokenizer
-    cuts : sequence of Cut
+    cuts : sequence of PlannedCut
         Those to come, so that what they have in common may be kept.
     device : torch device
         Where the model will be.

@@ -24,11 +24,11 @@ from weightspectra.birth.locator.locators import (
     randomness,
     shares,
 )
-from weightspectra.birth.locator.memories import Memories
+from weightspectra.birth.locator.memories import KnownMemories
 from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import Training
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.training.decay import kept_share
 from weightspectra.randomness import cleaning, density_fit
 from weightspectra.randomness.directions.vectors import SMALLEST_P
@@ -36,7 +36,7 @@ from weightspectra.spectra.law import edges
 
 
 def score_run(
-    run: Run, task: Task, training: Training, tables: Tables, level: float, config_seed: int
+    run: Run, task: BigramTask, training: Training, tables: Tables, level: float, config_seed: int
 ) -> list[dict[str, Any]]:
     """Score the locator on all checkpoints of one run.
 
@@ -44,7 +44,7 @@ def score_run(
     ----------
     run : Run
         Of a simplified model; in a full one no memory is known.
-    task : Task
+    task : BigramTask
         What it was trained on.
     training : Training
     tables, level
@@ -90,7 +90,7 @@ def score(
     weight: np.ndarray,
     initial: np.ndarray,
     kept: float,
-    memories: Memories,
+    memories: KnownMemories,
     *,
     frequencies: np.ndarray,
     level: float,
@@ -105,7 +105,7 @@ def score(
         At the checkpoint, and at iteration 0.
     kept : float
         As for :func:`learned`.
-    memories : Memories
+    memories : KnownMemories
     frequencies : ndarray of shape (N,)
         Of the tokens.
     level : float
@@ -156,7 +156,7 @@ def _found(whole: Triplets, change: Learned, noise: edges.NoiseBounds, level: fl
 
 
 def verdicts(
-    whole: Triplets, change: Learned, memories: Memories, n_located: int, level: float, rng: np.random.Generator
+    whole: Triplets, change: Learned, memories: KnownMemories, n_located: int, level: float, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Tell the located directions that hold memories from the others.
 
@@ -232,7 +232,7 @@ def count_aligned(
     return int(np.count_nonzero(p_values <= level / len(left)))
 
 
-def _shares(whole: Triplets, memories: Memories) -> dict[str, Any]:
+def _shares(whole: Triplets, memories: KnownMemories) -> dict[str, Any]:
     """Return the shares of all vectors in the memories' spaces, and a random vector's."""
     n_out, n_in = whole.shape
     return {
@@ -243,7 +243,7 @@ def _shares(whole: Triplets, memories: Memories) -> dict[str, Any]:
     }
 
 
-def _stored(change: np.ndarray, memories: Memories, frequencies: np.ndarray) -> dict[str, Any]:
+def _stored(change: np.ndarray, memories: KnownMemories, frequencies: np.ndarray) -> dict[str, Any]:
     """Return how strongly each memory is stored, and whether as the task has it."""
     strengths, noise, correlation = memories.strengths(memories.coefficients(change))
     ranked = np.nan

@@ -28,7 +28,7 @@ N_DIRECTIONS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Memories:
+class KnownMemories:
     """What one matrix should store.
 
     Attributes
@@ -185,7 +185,9 @@ def alignment_p_values(found: np.ndarray, operator: np.ndarray, rng: np.random.G
     return np.where(found > 0, beyond, 1 - beyond)
 
 
-def of_matrices(parameters: Parameters, conditional: np.ndarray, triggers: np.ndarray | None) -> dict[str, Memories]:
+def of_matrices(
+    parameters: Parameters, conditional: np.ndarray, triggers: np.ndarray | None
+) -> dict[str, KnownMemories]:
     """Return the memories of every matrix that the simplified transformer trains.
 
     Parameters
@@ -199,7 +201,7 @@ def of_matrices(parameters: Parameters, conditional: np.ndarray, triggers: np.nd
 
     Returns
     -------
-    dict from str to Memories
+    dict from str to KnownMemories
         By the names of ``birth.parameters.WEIGHTS``, in their order.
 
     Notes
@@ -223,12 +225,14 @@ def of_matrices(parameters: Parameters, conditional: np.ndarray, triggers: np.nd
     first = embedding @ _through(exact, 0).T
     centring = np.eye(len(every)) - 1 / len(every)
     found = {
-        "output_2": Memories(read_out, embedding @ exact["layers.1.attention.value.weight"].T, centring, every, True),
-        "key_2": Memories(embedding[sought], first[sought], np.eye(len(sought)), sought),
-        "key_1": Memories(positions[1:], positions[:-1], np.eye(len(positions) - 1), every[:0]),
+        "output_2": KnownMemories(
+            read_out, embedding @ exact["layers.1.attention.value.weight"].T, centring, every, True
+        ),
+        "key_2": KnownMemories(embedding[sought], first[sought], np.eye(len(sought)), sought),
+        "key_1": KnownMemories(positions[1:], positions[:-1], np.eye(len(positions) - 1), every[:0]),
     }
     if WEIGHTS["feed_forward"] in exact:
-        found["feed_forward"] = Memories(unembedding, embedding, _log_odds(conditional), every, True)
+        found["feed_forward"] = KnownMemories(unembedding, embedding, _log_odds(conditional), every, True)
     return found
 
 

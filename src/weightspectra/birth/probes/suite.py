@@ -18,7 +18,7 @@ from weightspectra.birth.model.checkpoints import Run
 from weightspectra.birth.probes import behaviour, recalls
 from weightspectra.birth.probes.attention import AttentionProbes
 from weightspectra.birth.probes.values import ProbeValue
-from weightspectra.birth.task.bigram_task import Sequences, Task
+from weightspectra.birth.task.bigram_task import BigramTask, Sequences
 
 TEST_OUTPUTS = ("uniform", "bigram")
 N_RANDOM = 16
@@ -29,18 +29,18 @@ EXAMPLE_LENGTH = 48
 Row = dict[str, Any]
 
 
-def sequences_of(task: Task, n: int, config_seed: int, run_seed: int) -> Sequences:
+def sequences_of(task: BigramTask, n: int, config_seed: int, run_seed: int) -> Sequences:
     """Draw the sequences that probe all checkpoints of a run; no training step ever sees them."""
     return task.sample(n, generator(config_seed, "birth", f"seed {run_seed}", "probe"))
 
 
-def probe_run(run: Run, task: Task, n_sequences: int, config_seed: int, device: torch.device) -> list[Row]:
+def probe_run(run: Run, task: BigramTask, n_sequences: int, config_seed: int, device: torch.device) -> list[Row]:
     """Probe every checkpoint of a run.
 
     Parameters
     ----------
     run : Run
-    task : Task
+    task : BigramTask
         What it was trained on.
     n_sequences : int
         Fresh sequences, the same for all checkpoints. Those with other test outputs are as many more.
@@ -57,7 +57,7 @@ def probe_run(run: Run, task: Task, n_sequences: int, config_seed: int, device: 
     Where no formula tells chance, it is the mean over 16 models that have the run's
     configuration and a fresh initialisation, on the same sequences.
     """
-    probing = Probing(task, n_sequences, config_seed, run.seed, device)
+    probing = ProbeSuite(task, n_sequences, config_seed, run.seed, device)
     chance = probing.chance(BigramConfig(**run.config))
     rows = []
     for iteration in track(run.iterations, len(run.iterations), f"probe {run.birth}", unit="checkpoints"):
@@ -69,18 +69,18 @@ def probe_run(run: Run, task: Task, n_sequences: int, config_seed: int, device: 
 
 
 @dataclass(frozen=True, eq=False)
-class Probing:
+class ProbeSuite:
     """All probes of one run's models.
 
     Parameters
     ----------
-    task : Task
+    task : BigramTask
     n_sequences, config_seed, run_seed : int
         How many sequences of each kind, and what they are drawn with.
     device : torch.device
     """
 
-    task: Task
+    task: BigramTask
     n_sequences: int
     config_seed: int
     run_seed: int
@@ -151,7 +151,9 @@ class Probing:
         return found
 
 
-def map_attention(run: Run, task: Task, n_sequences: int, config_seed: int, device: torch.device) -> Iterator[Row]:
+def map_attention(
+    run: Run, task: BigramTask, n_sequences: int, config_seed: int, device: torch.device
+) -> Iterator[Row]:
     """Yield rows of ``contracts.ATTENTION_MAPS``: where the last checkpoint looks in one example.
 
     The example is the beginning of one of the sequences that :func:`probe_run` takes (:func:`example_of`).
@@ -191,7 +193,7 @@ def example_of(sequences: Sequences, length: int = EXAMPLE_LENGTH) -> Sequences:
     return Sequences(tokens[best], occurrences[best], sequences.triggers[best], sequences.outputs[best])
 
 
-def _with_outputs(task: Task, outputs: str) -> Task | None:
+def _with_outputs(task: BigramTask, outputs: str) -> BigramTask | None:
     """Return the task with other test outputs, or None where these leave a trigger without any."""
     try:
         return task.with_outputs(outputs)

@@ -10,7 +10,7 @@ from weightspectra.birth.probes.recalls import recall
 from weightspectra.birth.settings import Memories
 from weightspectra.birth.simulated import associative_memory as memory
 from weightspectra.birth.simulated import gradient_steps, three_steps
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 
 Found = Iterable[tuple[str, str, float, float]]
@@ -111,7 +111,7 @@ def learned_from(text: Bigrams, n_samples: int, rng: np.random.Generator) -> dic
     """Return what one step stores in W_O^2 on the bigram task with five frequent triggers, by variant."""
     found = {}
     for variant, no_repeat in {"text": False, "text, no repeats": True}.items():
-        task = Task(text, n_triggers=5, no_repeat=no_repeat)
+        task = BigramTask(text, n_triggers=5, no_repeat=no_repeat)
         batches = (task.sample(min(BATCH, n_samples - done), rng) for done in range(0, n_samples, BATCH))
         found[variant] = gradient_steps.output_coefficients(batches, text.n_characters)
     return found

@@ -60,7 +60,7 @@ class Sequences(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class BigramTask:
     """How sequences are drawn.
 
     Each sequence has K triggers q_k, all different, and an output o_k for each.
@@ -105,7 +105,7 @@ class Task:
     no_repeat: bool = False
 
     @classmethod
-    def of(cls, data: TaskData, bigrams: Bigrams) -> "Task":
+    def of(cls, data: TaskData, bigrams: Bigrams) -> "BigramTask":
         """Return the task that a configuration describes; raises as the class does."""
         return cls(bigrams, **data.model_dump(exclude={"text"}))
 
@@ -139,7 +139,7 @@ class Task:
         by_frequency = np.argsort(-self.bigrams.counts, kind="stable")
         return by_frequency[self.offset : self.offset + self.n_triggers]
 
-    def with_outputs(self, outputs: str) -> "Task":
+    def with_outputs(self, outputs: str) -> "BigramTask":
         """Return the same task with other outputs: 'uniform' or 'bigram'."""
         return replace(self, outputs=outputs)
 

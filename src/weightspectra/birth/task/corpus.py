@@ -3,7 +3,7 @@
 import numpy as np
 
 from weightspectra.birth.settings import TaskData
-from weightspectra.birth.task.bigram_task import Task
+from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.sources.corpora import Document
 
@@ -17,7 +17,7 @@ def draw_documents(data: TaskData, bigrams: Bigrams, n_documents: int, rng: np.r
     Parameters
     ----------
     data, bigrams
-        What :meth:`Task.of` makes the task from; raises as that does.
+        What :meth:`BigramTask.of` makes the task from; raises as that does.
     n_documents : int
     rng : Generator
 
@@ -28,5 +28,5 @@ def draw_documents(data: TaskData, bigrams: Bigrams, n_documents: int, rng: np.r
     """
     characters = np.array(bigrams.characters, object)
     names = [f"sequence-{number:05d}" for number in range(n_documents)]
-    inputs = Task.of(data, bigrams).sample(n_documents, rng).inputs
+    inputs = BigramTask.of(data, bigrams).sample(n_documents, rng).inputs
     return [Document(name, name, "".join(characters[row])) for name, row in zip(names, inputs, strict=True)]

@@ -12,7 +12,7 @@ from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.bigram_transformer import BigramTransformer, initialised
 from weightspectra.birth.model.parameters import trained_parameters
 from weightspectra.birth.settings import Training
-from weightspectra.birth.task.bigram_task import Task, batch_generator
+from weightspectra.birth.task.bigram_task import BigramTask, batch_generator
 from weightspectra.birth.training.gradients import differentiate
 from weightspectra.birth.training.simplified_gradients import Batch
 
@@ -56,7 +56,7 @@ class Trainer:
     ----------
     model : BigramTransformer
         Changed in place.
-    task : Task
+    task : BigramTask
     recipe : Training
     seeds : tuple of int
         The configuration's and the run's; with the number of a step they decide its batch.
@@ -67,7 +67,7 @@ class Trainer:
     parameter that is still frozen has no gradient, for which they skip it altogether.
     """
 
-    def __init__(self, model: BigramTransformer, task: Task, recipe: Training, seeds: tuple[int, int]):
+    def __init__(self, model: BigramTransformer, task: BigramTask, recipe: Training, seeds: tuple[int, int]):
         self.model, self.recipe = model, recipe
         self._task, self._seeds = task, seeds
         torch.empty(_FREED, dtype=torch.uint8)

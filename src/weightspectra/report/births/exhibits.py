@@ -83,65 +83,65 @@ def _main_probes(birth: "Birth") -> list[str]:
 
 
 TABLES = (
-    Exhibit("births", "births.birth_tables:births", ("probes",), _births),
+    Exhibit("births", "births.tables:births", ("probes",), _births),
     Exhibit("locator", "births.locator_tables:locator", ("locations",), _located("locator")),
-    Exhibit("knockouts", "births.birth_tables:knockouts", ("knockouts",), _located("knockouts")),
-    Exhibit("memories", "births.birth_tables:memories", ("simulations",), _memories),
+    Exhibit("knockouts", "births.tables:knockouts", ("knockouts",), _located("knockouts")),
+    Exhibit("memories", "births.tables:memories", ("simulations",), _memories),
 )
 
 FIGURES = (
     Exhibit(
         "birth_curves",
-        "births.birth_curves:draw",
+        "births.curves:draw",
         ("probes",),
         _figures("curves"),
         "Transformers trained here: what they learn, and when",
     ),
     Exhibit(
         "birth_timeline",
-        "births.birth_timeline:draw",
+        "births.timeline:draw",
         ("locations", "probes"),
         _figures("timeline"),
         "What the locator finds, before the model can do it",
     ),
     Exhibit(
         "birth_knockouts",
-        "births.birth_knockouts:draw",
+        "births.knockouts:draw",
         ("knockouts",),
         _figures("knockouts"),
         "Located values alone, and all others without them",
     ),
     Exhibit(
         "birth_capacity",
-        "births.birth_capacity:draw",
+        "births.capacity:draw",
         ("locations", "probes"),
         _figures("capacity"),
         "More memories than dimensions",
     ),
     Exhibit(
         "birth_scaling",
-        "births.birth_scaling:draw",
+        "births.scaling:draw",
         ("probes",),
         _figures("scaling"),
         "Transformers trained here, against a setting",
     ),
     Exhibit(
         "birth_transfer",
-        "births.birth_transfer:draw",
+        "births.transfer:draw",
         ("probes",),
         _figures("transfer"),
         "Tested with other outputs than in training",
     ),
     Exhibit(
         "birth_attention",
-        "births.birth_attention:draw",
+        "births.attention:draw",
         ("attention_maps",),
         _figures("attention"),
         "Where trained transformers look",
     ),
     Exhibit(
         "birth_memories",
-        "births.birth_memories:draw",
+        "births.memories:draw",
         ("simulations",),
         _memories,
         "Associative memories made without training",

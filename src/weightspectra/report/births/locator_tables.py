@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from weightspectra.conclusions.births.events import located_from
-from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
-from weightspectra.report.births.birth_tables import SPREAD
+from weightspectra.report.births import settings_in_words
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell
+from weightspectra.report.births.tables import SPREAD
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
@@ -42,7 +42,7 @@ def locator(data: Measurements) -> Table:
         for found_by in LOCATORS:
             rows = wanted[(wanted["birth"] == name) & (wanted["locator"] == found_by)]
             if len(rows):
-                heading = f"{birth_settings.title(births, name)}, {LOCATORS[found_by]}"
+                heading = f"{settings_in_words.title(births, name)}, {LOCATORS[found_by]}"
                 heading += f" ({wording.count(int(rows['n_runs'].max()), 'run')})"
                 blocks.append(Block(heading, "Matrix, iteration", _course(rows), folded=len(blocks) >= N_OPEN))
     notes = [

@@ -105,14 +105,18 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     return flattened(ordered.drop(columns="first_role"))
 
 
+def told_untouched(metric: str, value: float, standard_error: float, units: str, text: str = "") -> str:
+    """Say in words what the untouched model scores, and on how much ``text`` in which units, or how many of these."""
+    score = f"untouched {metric_title(metric)} {wording.measurement(value, standard_error)}"
+    return f"{score}, {text} in {units}" if text else f"{score}, {units}"
+
+
 def describe(row: pd.Series) -> str:
-    """Say in words what the untouched model scores, and on how much text or how many items."""
-    value = wording.measurement(row["value"], row["standard_error"])
-    units = wording.count(row["n_units"], row["unit"])
+    """Say in words what the untouched model of this row scores."""
     scored = scored_in(row["metric"])
-    return f"untouched {metric_title(row['metric'])} {value}, " + (
-        f"{row['n_scored']:,} {scored} in {units}" if scored else units
-    )
+    text = f"{row['n_scored']:,} {scored}" if scored else ""
+    units = wording.count(row["n_units"], row["unit"])
+    return told_untouched(row["metric"], row["value"], row["standard_error"], units, text)
 
 
 def too_few_units(rows: pd.DataFrame) -> bool:

@@ -15,8 +15,8 @@ from weightspectra.report.damage.predictions import agreement, correlation
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.wording import ROLE_TITLES
-from weightspectra.report.spectra.panels import where
 
 TITLE = "Prediction, not measurement: increase of the loss (nats per token) if one decile of one matrix goes"
 RIGHT = 0.72

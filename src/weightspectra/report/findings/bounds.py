@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from weightspectra.contracts.conclusions import HOLDS
 from weightspectra.report.findings.beside_random import NO_CONTROL, TOO_FEW, beside_control, told
-from weightspectra.report.findings.finding import Conclusions, Finding, Row, counted, share
+from weightspectra.report.findings.finding import Conclusions, Finding, Row, counted, share_of
 from weightspectra.report.kit.wording import ROLE_TITLES, percent
 
 TEST = "more_beyond_bound_than_control"
@@ -38,10 +38,10 @@ def _counts(found: Conclusions, row: Row, region: str) -> str:
     """Spell how many values of one model lie beyond the bound, beside its control's, and what explains them."""
     model, (n, _) = row["model"], counted(row)
     matrices = found.one("matrices_beyond_bound", model=model, region=region)
-    line = f"{share(row)} in {int(matrices['n']) if matrices else 0} matrices{_most(found, model, region)}"
+    line = f"{share_of(row)} in {int(matrices['n']) if matrices else 0} matrices{_most(found, model, region)}"
     tested = found.one(TEST, model=model, region=region)
     control = tested and found.one("beyond_bound", model=tested["beside"], region=region, role="")
-    line += f"; its random control: {share(control)}. {beside_control(found, tested)}" if tested and control else "."
+    line += f"; its random control: {share_of(control)}. {beside_control(found, tested)}" if tested and control else "."
     explained = found.one("beyond_bound_explained", model=model, region=region)
     if n and explained:
         line += f" Unequal variances of rows and columns explain {counted(explained)[0]:,} of the {n:,}."

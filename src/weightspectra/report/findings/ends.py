@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from weightspectra.contracts.conclusions import HOLDS
 from weightspectra.report.findings.beside_random import NO_CONTROL, TOO_FEW, beside_control, told
-from weightspectra.report.findings.finding import Conclusions, Finding, counted, share
+from weightspectra.report.findings.finding import Conclusions, Finding, counted, share_of
 from weightspectra.report.kit.wording import ROLE_TITLES, percent
 
 ENDS = {"largest tenth": "largest", "smallest tenth": "smallest"}
@@ -61,7 +61,7 @@ def _vectors(found: Conclusions, model: str) -> list[str]:
             continue
         sides = found.of("nonrandom_vectors", model=name).query("side != ''")
         shares = [f"{side} {percent(number)} %" for side, number in sides[["side", "number"]].to_numpy()]
-        spelled = f"{share(whole)}, {', '.join(shares)}"
+        spelled = f"{share_of(whole)}, {', '.join(shares)}"
         parts.append(f"of its random control {spelled}" if parts else spelled)
         level = whole["level"]
     if not parts:

@@ -9,6 +9,7 @@ import pandas as pd
 from weightspectra.birth.settings import Birth
 from weightspectra.contracts.conclusions import HOLDS
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.rows import where
 
 Row = Mapping[Hashable, Any]
 """One conclusion."""
@@ -55,7 +56,7 @@ class Conclusions:
 
     def of(self, claim: str, **names: Any) -> pd.DataFrame:
         """Return the rows of one claim whose columns have these values."""
-        return where(self.rows[self.rows["claim"] == claim], **names)
+        return where(self.rows, {"claim": claim, **names})
 
     def one(self, claim: str, **names: Any) -> Row | None:
         """Return the first of these rows; None if there is none."""
@@ -76,13 +77,6 @@ class Conclusions:
         return self.titles.get(model, model)
 
 
-def where(rows: pd.DataFrame, **names: Any) -> pd.DataFrame:
-    """Return the rows whose columns have these values."""
-    for column, value in names.items():
-        rows = rows[rows[column] == value]
-    return rows
-
-
 def each(rows: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
     """Yield the values of these columns, each combination once, in the order of the rows, and its rows last."""
     for values, part in rows.groupby(list(columns), sort=False):
@@ -95,7 +89,7 @@ def counted(row: Row) -> tuple[int, int]:
     return (round(row["number"] * n) if n else 0), n
 
 
-def share(row: Row) -> str:
+def share_of(row: Row) -> str:
     """Spell a share with its counts: ``"12.3 % (123 of 1,000)"``."""
     return wording.share(*counted(row))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from weightspectra.report.findings.finding import Conclusions, Finding, counted, each, holds, share
+from weightspectra.report.findings.finding import Conclusions, Finding, counted, each, holds, share_of
 from weightspectra.report.kit import wording
 
 CLAIM = "overlap_with_data"
@@ -22,7 +22,7 @@ def data_overlap(found: Conclusions) -> Finding | None:
     chance = float("nan")
     for model, corpus, rows in each(found.trained(CLAIM), "model", "corpus"):
         whole = {row["region"]: row for row in rows[rows["role"] == ""].to_dict("records")}
-        spelled = [f"{share(whole[place])} of the vectors {PLACES[place]}" for place in PLACES if whole[place]["n"]]
+        spelled = [f"{share_of(whole[place])} of the vectors {PLACES[place]}" for place in PLACES if whole[place]["n"]]
         chance = rows["reference"].iloc[0]
         shares.append({place: whole[place]["number"] for place in PLACES})
         lines.append(

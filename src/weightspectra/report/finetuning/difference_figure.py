@@ -16,8 +16,8 @@ from weightspectra.report.finetuning.differences import pair
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.wording import ROLE_TITLES
-from weightspectra.report.spectra.panels import where
 from weightspectra.report.spectra.summaries import ordered_roles
 
 SIDES = ("left", "right")

@@ -13,7 +13,7 @@ from weightspectra.report.finetuning.finetuning_tables import ORDERS
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 SIGNS = {"remove_first": ("#0072b2", "o", -0.1), "remove_last": ("#d55e00", "s", 0.1)}
 MAX_COLUMNS = 4

@@ -165,10 +165,6 @@ class Measurements:
         present = set(self.bulk["model"])
         return [model for model in self.titles if model in present and model not in self.controls]
 
-    def control_of(self, model: str) -> str | None:
-        """Return the first random control of a model, if there is one."""
-        return next((name for name, like in self.controls.items() if like == model), None)
-
     @property
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""

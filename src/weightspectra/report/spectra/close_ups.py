@@ -9,8 +9,8 @@ import pandas as pd
 
 from weightspectra.base.errors import UserError
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.wording import ROLE_TITLES, layer_label
-from weightspectra.report.spectra.panels import where
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from weightspectra.conclusions.random_controls import control_of
 from weightspectra.config import artifacts
 from weightspectra.report.kit.exhibit import Entry, Exhibit
 
@@ -23,7 +24,7 @@ def _overlap(configuration: "Configuration") -> dict[str, Entry]:
 
 def _control_of(configuration: "Configuration", model: str) -> str | None:
     """Return the first random control of a model, if there is one."""
-    return next((name for name, like in artifacts.random_controls(configuration).items() if like == model), None)
+    return control_of(model, artifacts.random_controls(configuration)) or None
 
 
 def _controls(configuration: "Configuration") -> dict[str, Entry]:

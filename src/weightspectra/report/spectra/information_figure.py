@@ -15,9 +15,10 @@ from matplotlib.patches import Patch, Rectangle
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.wording import MINUS, ROLE_TITLES, whole_percent
 from weightspectra.report.spectra.noise_summaries import REGIONS, information_by_layer
-from weightspectra.report.spectra.panels import beside, where
+from weightspectra.report.spectra.panels import beside
 from weightspectra.report.spectra.summaries import ordered_roles
 
 COLOURS = "YlGnBu"

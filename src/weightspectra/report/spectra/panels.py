@@ -1,6 +1,6 @@
 """What is drawn of a weight matrix, and the choice of matrices to draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from weightspectra.contracts import ROLES
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.wording import ROLE_TITLES
 
 
@@ -23,7 +24,7 @@ class Panel:
         (n_out, n_in).
     singular_values : ndarray of shape (n_values,)
     scale, edge_lower, edge_upper, rounding_floor : float
-        As in ``contracts.BULK``.
+        As in ``contracts.BULK``; all but the last NaN where there is no law.
     overlaps : DataFrame, optional
         The matrix's rows of ``contracts.OVERLAPS``.
     control : Panel, optional
@@ -47,7 +48,7 @@ class Panel:
 
     def rescaled(self, scale: float = 1.0) -> "Panel":
         """Return the same matrix multiplied so that it has this scale: then bulks of one shape have equal edges."""
-        if self.scale == 0:
+        if not (self.scale > 0 and scale > 0):
             return self
         factor = scale / self.scale
         lengths = {name: getattr(self, name) * factor for name in ("edge_lower", "edge_upper", "rounding_floor")}
@@ -121,14 +122,6 @@ def tiled_bins(lower: float, upper: float, limit: float, n_values: int) -> np.nd
 def densities(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
     """Return the density of values in each of equal bins; those outside all bins count in the total."""
     return np.histogram(values, bins)[0] / (len(values) * (bins[1] - bins[0]))
-
-
-def where(rows: pd.DataFrame, wanted: Mapping[str, object]) -> pd.DataFrame:
-    """Return the rows whose columns have the wanted values."""
-    chosen = pd.Series(True, index=rows.index)
-    for name, value in wanted.items():
-        chosen &= rows[name] == value
-    return rows[chosen]
 
 
 def of_entry(entry: Entry, data: Measurements, name: str, corpus: str | None = None) -> list[Panel]:

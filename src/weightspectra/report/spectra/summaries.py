@@ -22,14 +22,15 @@ def counts_by_layer(bulk: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, layer, role, n_matrices, n_values, n_below, n_above; roles in the
-        order in which they are shown.
+        model, layer, role, n_matrices, n_with_law, n_values, n_below, n_above;
+        roles in the order in which they are shown.
     """
     return (
-        _in_role_order(bulk)
+        _in_role_order(bulk.assign(fitted=bulk["why"] == ""))
         .groupby(["model", "layer", "role"], observed=True, sort=True)
         .agg(
             n_matrices=("expert", "size"),
+            n_with_law=("fitted", "sum"),
             n_values=("n_values", "sum"),
             n_below=("n_below", "sum"),
             n_above=("n_above", "sum"),
@@ -51,13 +52,15 @@ def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         model, role, n_out, n_in, n_matrices, n_values, n_below, n_above and
-        n_below_floor (totals); share_below, share_above and share_below_floor
+        n_below_floor (totals); share_below, share_above (of the values above the
+        rounding floor, matrices without a law left out) and share_below_floor
         (means over matrices) with sd_below and sd_above (standard deviations
         over matrices; 0 for a single one).
     """
+    told = (bulk["n_values"] - bulk["n_below_floor"]).where(bulk["why"] == "")
     rows = _in_role_order(bulk).assign(
-        share_below=bulk["n_below"] / bulk["n_values"],
-        share_above=bulk["n_above"] / bulk["n_values"],
+        share_below=bulk["n_below"] / told,
+        share_above=bulk["n_above"] / told,
         share_below_floor=bulk["n_below_floor"] / bulk["n_values"],
     )
     return (
@@ -107,4 +110,4 @@ def _in_role_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(shares: pd.Series) -> float:
-    return float(shares.std(ddof=1)) if len(shares) > 1 else 0.0
+    return float(shares.std(ddof=1)) if shares.count() > 1 else 0.0

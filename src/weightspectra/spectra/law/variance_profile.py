@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from weightspectra.spectra.law import dyson, dyson_bulk, edges, marchenko_pastur, noise_scale, tracy_widom
+from weightspectra.spectra.law import dyson, dyson_bulk, edges, hard_edge, marchenko_pastur, noise_scale, tracy_widom
 from weightspectra.spectra.law.dyson import Side
 
 TRACY_WIDOM_MEAN, TRACY_WIDOM_VARIANCE = -1.2065335746, 1.6077810346
@@ -132,6 +132,7 @@ def fit(
     *,
     level: float = 0.05,
     excess_kurtosis: float | None = None,
+    n_lost: int = 0,
 ) -> ProfileBounds:
     """Separate a spectrum into noise with the matrix's variance profile and outliers at both ends.
 
@@ -145,6 +146,8 @@ def fit(
         Probability that such noise alone has any outlier; half of it at each end.
     excess_kurtosis : float, optional
         Of all entries; without it, or where it is NaN, they are taken as Gaussian.
+    n_lost : int
+        Of the values, those below the rounding floor, as in :func:`weightspectra.spectra.law.edges.fit`.
 
     Raises
     ------
@@ -169,6 +172,7 @@ def fit(
     strays = chance_variances(short, long, excess_kurtosis)
     inside = _without_chance(short, strays[0]), _without_chance(long, strays[1])
     ends, chance = (inside, NO_CHANCE) if max(strays) > MOST_CHANCE else ((short, long), moved_by(short, long, *strays))
+    n_lost = max(n_lost - (values.size - short.size), 0)
     values = values[: short.size]
     near: dyson_bulk.Solution | None = None
 
@@ -176,19 +180,19 @@ def fit(
         nonlocal near
         lengths = short.size - above - below, long.size - above
         law, at_ends = ((Side(pair[0], lengths[0]), Side(pair[1], lengths[1])) for pair in (inside, ends))
-        noise_std, near = _scale(values[above : short.size - below], *law, near)
+        noise_std, near = _scale(values[above : short.size - below], *law, near, max(n_lost - below, 0))
         lower, upper = (noise_std * bound for bound in bounds(*at_ends, level, chance))
         return marchenko_pastur.count_outside(values, lower, upper), (noise_std, lower, upper, law, at_ends)
 
-    _, found, (noise_std, lower, upper, law, at_ends) = edges.settle(fit_without, short.size)
+    _, found, (noise_std, lower, upper, law, at_ends) = edges.settle(fit_without, short.size, n_lost=n_lost)
     lowest, highest = dyson.support(*at_ends)
     edge_lower, edge_upper = noise_std * (lowest / chance.lower) ** 0.5, noise_std * (highest / chance.upper) ** 0.5
-    return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, *found, *law)
+    return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, max(found[0] - n_lost, 0), found[1], *law)
 
 
 def relative_variance(values: np.ndarray) -> float:
-    """Return the unbiased variance of numbers over the square of their mean."""
-    return float(values.var(ddof=1) / values.mean() ** 2) if values.size > 1 else 0.0
+    """Return the unbiased variance of numbers over the square of their mean; of zeros it is 0."""
+    return float(values.var(ddof=1) / values.mean() ** 2) if values.size > 1 and values.any() else 0.0
 
 
 def chance_variances(short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None) -> tuple[float, float]:
@@ -257,7 +261,7 @@ def bounds(short: Side, long: Side, level: float, chance: Chance = NO_CHANCE) ->
     strayed = TRACY_WIDOM_MEAN + left * (deviate - TRACY_WIDOM_MEAN)
     upper = top.square / chance.upper * (1 + top.width * strayed)
     shape = round(long.length), round(short.length)
-    if shape[0] - shape[1] > edges.HARD_EDGE_UP_TO:
+    if shape[0] - shape[1] > hard_edge.UP_TO:
         bottom = dyson.lower_edge(*trimmed)
         lower = bottom.square * float(np.exp(bottom.width**2 / 8 - bottom.width * deviate))
     else:
@@ -274,13 +278,13 @@ def _lower_square(short: Side, long: Side) -> float:
 
 
 def _scale(
-    noise_values: np.ndarray, short: Side, long: Side, near: dyson_bulk.Solution | None
+    noise_values: np.ndarray, short: Side, long: Side, near: dyson_bulk.Solution | None, n_lost: int
 ) -> tuple[float, dyson_bulk.Solution]:
     """Estimate the noise's scale from the central part of its squared singular values, and return it with the law's.
 
     The rule is that of :func:`weightspectra.spectra.law.noise_scale.entry_std_by_trimming`.
     """
-    first, last = noise_scale.central_ranks(noise_values.size)
+    first, last = noise_scale.central_ranks(noise_values.size, n_lost=n_lost)
     nodes, weights = _NODES
     probabilities = (first + last + (last - first) * nodes) / (2 * noise_values.size)
     law = dyson_bulk.quantiles(probabilities, short, long, near)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell, spread_of
+from weightspectra.report.births import settings_in_words
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell, spread_of
 from weightspectra.report.findings.finding import Conclusions, Finding, counted
 from weightspectra.report.kit import wording
 
@@ -34,7 +34,7 @@ def formation(found: Conclusions) -> Finding | None:
 def _of_birth(found: Conclusions, name: str) -> str:
     formed = found.of("induction_head_forms", birth=name).to_dict("records")[0]
     text = (
-        f"{birth_settings.title(found.births, name)} ({wording.count(int(formed['n_all']), 'run')}): induction "
+        f"{settings_in_words.title(found.births, name)} ({wording.count(int(formed['n_all']), 'run')}): induction "
         f"accuracy is {formed['reference']:g} or more from iteration {spell(spread_of(formed))} on, and "
         f"{_final(found, name)} at last."
     )
@@ -91,7 +91,7 @@ def _counted(counts: Mapping[str, Mapping[str, int]], n_formed: int, n_told: int
 
 def _without(found: Conclusions, births: Sequence[str], n_runs: int) -> str:
     names = [
-        f"{birth_settings.title(found.births, name)} (induction accuracy {_final(found, name)} at last)"
+        f"{settings_in_words.title(found.births, name)} (induction accuracy {_final(found, name)} at last)"
         for name in births[:N_NAMED]
     ]
     more = [wording.count(len(births) - N_NAMED, "other birth")] if len(births) > N_NAMED else []

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell, spread_of
-from weightspectra.report.births.birth_tables import CUTS
+from weightspectra.report.births import settings_in_words
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell, spread_of
+from weightspectra.report.births.tables import CUTS
 from weightspectra.report.findings.births.formation import N_NAMED
 from weightspectra.report.findings.finding import Conclusions, Finding, Row
 from weightspectra.report.kit import wording
@@ -51,7 +51,7 @@ def _of_birth(found: Conclusions, name: str) -> str:
         if matrix != "all" and "remove_located" in (cuts := _by_cut(rows, matrix))
     ]
     start = spell(spread_of(found.of("accuracy_before_knockout", birth=name).to_dict("records")[0]))
-    text = f"{birth_settings.title(found.births, name)}, accuracy {start}."
+    text = f"{settings_in_words.title(found.births, name)}, accuracy {start}."
     text += f" All matrices together: {', '.join(changes)}." if changes else ""
     return text + (f" Without the located values of one matrix: {', '.join(alone)}." if alone else "")
 

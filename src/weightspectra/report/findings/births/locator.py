@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell, spread_of
 from weightspectra.report.births.locator_tables import LOCATORS
-from weightspectra.report.findings.finding import Conclusions, Finding, Row, counted, share
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell, spread_of
+from weightspectra.report.findings.finding import Conclusions, Finding, Row, counted, share_of
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.wording import percent
 
@@ -31,7 +31,7 @@ def _alarms(row: Row) -> str:
     title = LOCATORS[row["detail"]]
     text = (
         f"{title[0].upper()}{title[1:]}, at initialisation, where there is nothing to find: values located in "
-        f"{share(row)} of the random matrices"
+        f"{share_of(row)} of the random matrices"
     )
     if not row["test"]:
         return text

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from weightspectra.conclusions.cuts.experiments import MAIN_METRIC
-from weightspectra.report.cuts.costs import metric_title
-from weightspectra.report.findings.finding import Conclusions, Row, where
+from weightspectra.report.cuts.costs import told_untouched
+from weightspectra.report.findings.finding import Conclusions, Row
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.rows import where
 
 EXPERIMENT = ("subject", "model", "experiment")
 
@@ -13,7 +14,7 @@ EXPERIMENT = ("subject", "model", "experiment")
 def main(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the metric by which one model's experiment is told: perplexity per token, or the first."""
     metrics = list(rows["metric"])
-    return where(rows, metric=MAIN_METRIC if MAIN_METRIC in metrics else metrics[0])
+    return where(rows, {"metric": MAIN_METRIC if MAIN_METRIC in metrics else metrics[0]})
 
 
 def untouched(found: Conclusions, row: Row) -> Row:
@@ -26,9 +27,8 @@ def untouched(found: Conclusions, row: Row) -> Row:
 
 def describe(found: Conclusions, score: Row) -> str:
     """Say in words what the untouched model scores, and on how much text or how many items."""
-    value = wording.measurement(score["number"], score["standard_error"])
     units = wording.count(int(score["n"]), str(score["resampled"]))
     scored = found.one("scored", **{name: score[name] for name in ("subject", "model", "experiment", "metric")})
     is_text = scored is not None and scored["unit"] != f"{score['resampled']}s"
-    more = f"{int(scored['number']):,} {scored['unit']} in " if scored and is_text else ""
-    return f"untouched {metric_title(str(score['metric']))} {value}, {more}{units}"
+    text = f"{int(scored['number']):,} {scored['unit']}" if scored and is_text else ""
+    return told_untouched(str(score["metric"]), score["number"], score["standard_error"], units, text)

@@ -1,6 +1,6 @@
 import pytest
 
-from weightspectra.report.births.birth_summaries import spell
+from weightspectra.report.births.summaries import spell
 from weightspectra.statistics.spread import spread
 
 NAN = float("nan")

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import MATRICES, missing
+from weightspectra.report.births import plotting
+from weightspectra.report.births.words import MATRICES, missing
 from weightspectra.report.cuts.cost_figure import ramp
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
@@ -29,10 +29,10 @@ LOGIT = ", logit "
 VARIANTS = {
     "": ("o", "-"),
     "Gaussian": ("o", "-"),
-    "orthonormal": ("D", birth_axes.DASHED),
-    "text": ("s", birth_axes.DOTTED),
+    "orthonormal": ("D", plotting.DASHED),
+    "text": ("s", plotting.DOTTED),
 }
-OTHER = ("^", birth_axes.DOTTED)
+OTHER = ("^", plotting.DOTTED)
 """Marker and line of each variant, and of those that are not listed."""
 
 LEFT, RIGHT, TOP, GAP, BETWEEN, HEIGHT, BOTTOM, LEGEND = 0.5, 0.12, 0.24, 0.42, 0.66, 1.6, 0.42, 1.12
@@ -77,7 +77,7 @@ def memories_figure(simulations: pd.DataFrame) -> Figure:
         figure = style.new_figure(TOP + n_rows * HEIGHT + (n_rows - 1) * BETWEEN + BOTTOM)
         for number, draw in enumerate(drawn):
             left, top = LEFT + number % 2 * (WIDTH + LEGEND + GAP), TOP + number // 2 * (HEIGHT + BETWEEN)
-            draw(birth_axes.place(figure, left, top, WIDTH, HEIGHT))
+            draw(plotting.place(figure, left, top, WIDTH, HEIGHT))
     return figure
 
 
@@ -106,14 +106,14 @@ def _draw_recall(axes: Axes, rows: pd.DataFrame, colours: Mapping[int, str], tit
             found = rows[(rows["variant"] == variant) & (rows["n_tokens"] == n_tokens)]
             if len(found):
                 _draw_beside_theory(axes, found, "dimension", colours[n_tokens], marker, line)
-    birth_axes.share_axis(axes)
+    plotting.share_axis(axes)
     _log_axis(axes, sorted(map(int, rows["dimension"].unique())))
     axes.set_xlabel("dimension $d$")
     axes.set_ylabel("recall")
     dot: dict[str, Any] = {"markersize": 3, "linewidth": 0.9}
-    handles = [birth_axes.handle(f"N = {n:,}", color=colours[n], marker="o", **dot) for n in present]
+    handles = [plotting.handle(f"N = {n:,}", color=colours[n], marker="o", **dot) for n in present]
     handles += [
-        birth_axes.handle(variant, color=style.MUTED, marker=marker, linestyle=line, **dot)
+        plotting.handle(variant, color=style.MUTED, marker=marker, linestyle=line, **dot)
         for variant, (marker, line) in variants.items()
         if variant
     ]
@@ -129,7 +129,7 @@ def _draw_edges(axes: Axes, rows: pd.DataFrame) -> None:
     handles = []
     for quantity, (label, colour, marker) in EDGES.items():
         _draw_beside_theory(axes, rows[rows["quantity"] == quantity], "load", colour, marker)
-        handles.append(birth_axes.handle(label, color=colour, marker=marker, **dot))
+        handles.append(plotting.handle(label, color=colour, marker=marker, **dot))
     axes.axvline(1, color=style.NULL, linewidth=0.8, zorder=0)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([0.01, 0.03, 0.1, 0.25, 0.5, 1, 2, 4]))
@@ -138,14 +138,14 @@ def _draw_edges(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("memories per dimension $N/d$")
     axes.set_ylabel("singular value")
-    theory = birth_axes.handle("line: theory", color=style.MUTED, linewidth=0.9)
-    found = birth_axes.handle("sign: found", color=style.MUTED, marker="o", markersize=3, linestyle="none")
+    theory = plotting.handle("line: theory", color=style.MUTED, linewidth=0.9)
+    found = plotting.handle("sign: found", color=style.MUTED, marker="o", markersize=3, linestyle="none")
     _legend(axes, [*handles, theory, found])
 
 
 def _draw_beside_theory(axes: Axes, rows: pd.DataFrame, by: str, colour: str, marker: str, line: Any = "-") -> None:
     """Draw means over draws with their range as signs, and what theory expects as a line."""
-    means = birth_axes.over_seeds(rows, "value", by=by)
+    means = plotting.over_seeds(rows, "value", by=by)
     axes.vlines(means.index, means["low"], means["high"], color=colour, linewidth=0.8)
     axes.plot(means.index, means["mean"], marker, color=colour, markersize=3)
     expected = rows.groupby(by)["expected"].mean()
@@ -160,8 +160,8 @@ def _draw_steps(axes: Axes, rows: pd.DataFrame) -> None:
         found = rows[rows["quantity"] == f"recall_of_{matrix}"]
         if len(found):
             _draw_beside_theory(axes, found, "dimension", colour, marker)
-            handles.append(birth_axes.handle(title, color=colour, marker=marker, markersize=3, linewidth=0.9))
-    birth_axes.share_axis(axes)
+            handles.append(plotting.handle(title, color=colour, marker=marker, markersize=3, linewidth=0.9))
+    plotting.share_axis(axes)
     _log_axis(axes, sorted(map(int, rows["dimension"].unique())))
     axes.set_xlabel("dimension $d$")
     axes.set_ylabel("recall after its step")
@@ -174,13 +174,13 @@ def _draw_trials(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.set_title(title + dimension)
     handles = []
     for quantity, (label, colour, marker, filled) in TRIALS.items():
-        means = birth_axes.over_seeds(rows[rows["quantity"] == quantity].dropna(subset="logit"), "value", by="logit")
+        means = plotting.over_seeds(rows[rows["quantity"] == quantity].dropna(subset="logit"), "value", by="logit")
         look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3.2, "linewidth": 0.9}
         look["markerfacecolor"] = colour if filled else "white"
         axes.vlines(means.index, means["low"], means["high"], color=colour, linewidth=0.8)
         axes.plot(means.index, means["mean"], **look)
-        handles.append(birth_axes.handle(label, **look))
-    birth_axes.share_axis(axes)
+        handles.append(plotting.handle(label, **look))
+    plotting.share_axis(axes)
     _log_axis(axes, sorted(rows["logit"].dropna().unique()))
     axes.set_xlabel("mean logit stored in $W_K^2$")
     axes.set_ylabel("share")

@@ -8,8 +8,8 @@ import pandas as pd
 from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import FORMED, INDUCTION, by_matrix, final_probe, formed_from
 from weightspectra.conclusions.births.knockouts import knockout_effects
-from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES, spell
+from weightspectra.report.births import settings_in_words
+from weightspectra.report.births.summaries import MATRIX_TITLES, spell
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
@@ -50,14 +50,14 @@ SPREAD = "± is the standard deviation from run to run; without it, all runs agr
 def births(data: Measurements) -> Table:
     """Tabulate the trained births, one a row: setting, and what was learned when."""
     settings = births_of(data)
-    common, different = birth_settings.in_words(settings)
+    common, different = settings_in_words.in_words(settings)
     found = {name: _found(name, birth, data) for name, birth in settings.items()}
     rows, skills, recalls = [], [], []
     for name, numbers in found.items():
         n_runs, n_iterations = numbers["formed"].n_runs, settings[name].training.n_iterations
         told = {"birth": name, "setting": different[name], "n_seeds": n_runs, "n_iterations": n_iterations}
         rows.append({**told, **_flat(numbers)})
-        title = birth_settings.title(settings, name)
+        title = settings_in_words.title(settings, name)
         setting = {
             "Setting": different[name] or "as above",
             "Runs": f"{n_runs}",
@@ -113,7 +113,7 @@ def knockouts(data: Measurements) -> Table:
                 **{heading: _effect(rows.get(cut)) for cut, heading in CUTS.items()},
             }
             lines.append((MATRIX_TITLES[matrix], cells))
-        heading = f"{birth_settings.title(settings, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
+        heading = f"{settings_in_words.title(settings, name)} ({wording.count(of_birth['n_runs'].iloc[0], 'run')})"
         blocks.append(Block(heading, "Matrix", _lines(lines), folded=len(blocks) >= N_OPEN))
     notes = [
         "Accuracy in context of the last checkpoint, mean over runs, and in round brackets its change against the "

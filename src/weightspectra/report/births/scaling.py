@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import last_of
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import UNITS, Births, listed_probes, probe, shown_births, sign_of, who
+from weightspectra.report.births import plotting
+from weightspectra.report.births.words import UNITS, Births, listed_probes, probe, shown_births, sign_of, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -77,11 +77,11 @@ def scaling_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str], 
         for number, name in enumerate(wanted):
             line, column = divmod(number, n_columns)
             place = (LEFT + column * (width + GAP), TOP + line * (HEIGHT + BETWEEN), width, HEIGHT)
-            axes = birth_axes.place(figure, *place)
+            axes = plotting.place(figure, *place)
             axes.set_title(probe(name).title)
             for turn, members in enumerate(series.values()):
                 _draw(axes, rows[rows["probe"] == name], members, against, turn)
-            birth_axes.tell_if_empty(axes, rows[rows["probe"] == name])
+            plotting.tell_if_empty(axes, rows[rows["probe"] == name])
             _finish(axes, births, against, name)
             if column == 0 or probe(name).unit != probe(wanted[number - 1]).unit:
                 axes.set_ylabel(UNITS[probe(name).unit])
@@ -117,13 +117,13 @@ def _draw(axes: Axes, rows: pd.DataFrame, births: Births, against: str, turn: in
             {name: setting_of(birth, SETTINGS[against][0], against) for name, birth in births.items()}
         )
     )
-    means = birth_axes.over_seeds(rows, "value", by="setting")
+    means = plotting.over_seeds(rows, "value", by="setting")
     axes.fill_between(means.index, means["low"], means["high"], color=colour, alpha=0.15, linewidth=0, zorder=1)
     axes.plot(means.index, means["mean"], color=colour, linestyle=dashes, zorder=2)
     axes.plot(means.index, means["mean"], marker, color=colour, markersize=4, zorder=3)
     axes.plot(rows["setting"], rows["value"], marker, color=colour, markersize=1.8, markeredgewidth=0, zorder=3)
     chance = rows.groupby("setting")["chance"].mean()
-    axes.plot(chance.index, chance, color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, zorder=1)
+    axes.plot(chance.index, chance, color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED, zorder=1)
 
 
 def _finish(axes: Axes, births: Births, against: str, name: str) -> None:
@@ -135,7 +135,7 @@ def _finish(axes: Axes, births: Births, against: str, name: str) -> None:
     axes.margins(x=0.08)
     axes.set_xlabel(SETTINGS[against][1])
     if probe(name).unit == "share":
-        birth_axes.share_axis(axes)
+        plotting.share_axis(axes)
     else:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
 
@@ -145,11 +145,11 @@ def _handles(rows: pd.DataFrame, labels: Sequence[str]) -> list[Line2D]:
     for turn, label in enumerate(labels):
         colour, marker, dashes = sign_of(turn)
         look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dashes}
-        handles.append(birth_axes.handle(label or "mean over seeds", markersize=4, linewidth=1, **look))
+        handles.append(plotting.handle(label or "mean over seeds", markersize=4, linewidth=1, **look))
     colour, marker, _ = sign_of(0)
     dot: dict[str, Any] = {"marker": marker, "markersize": 1.8, "markeredgewidth": 0, "linestyle": "none"}
-    handles.append(birth_axes.handle("a seed", color=colour if len(labels) == 1 else style.MUTED, **dot))
-    return [*handles, birth_axes.chance_handle()] if rows["chance"].notna().any() else handles
+    handles.append(plotting.handle("a seed", color=colour if len(labels) == 1 else style.MUTED, **dot))
+    return [*handles, plotting.chance_handle()] if rows["chance"].notna().any() else handles
 
 
 def draw(entry: Entry, data: Measurements) -> Drawing:

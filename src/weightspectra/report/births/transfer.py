@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from weightspectra.conclusions.births.events import last_of
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import Births, missing, shown_births, titles, who
+from weightspectra.report.births import plotting
+from weightspectra.report.births.words import Births, missing, shown_births, titles, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -39,7 +39,7 @@ def transfer_figure(probes: pd.DataFrame, births: Births) -> Figure:
     height = ROW * len(births)
     with style.applied():
         figure = style.new_figure(TOP + height + BOTTOM)
-        axes = birth_axes.place(figure, left, TOP, style.FULL_WIDTH - left - NUMBERS, height)
+        axes = plotting.place(figure, left, TOP, style.FULL_WIDTH - left - NUMBERS, height)
         for place, (name, birth) in enumerate(births.items()):
             for number, (test, column) in enumerate(zip(TESTS, (1.2, 1.36), strict=True)):
                 mine = rows[(rows["birth"] == name) & (rows["outputs"] == test)]
@@ -73,19 +73,19 @@ def _finish(axes: Axes, rows: pd.DataFrame, births: Births) -> None:
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("in-context accuracy at the end of training")
     if rows["chance"].notna().any():
-        axes.axvline(rows["chance"].mean(), color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, zorder=1)
+        axes.axvline(rows["chance"].mean(), color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED, zorder=1)
 
 
 def _handles(rows: pd.DataFrame) -> list[Line2D]:
     dot: dict[str, Any] = {"markersize": 4.6, "linestyle": "none"}
     handles = [
-        birth_axes.handle(f"tested with {title}", color=colour, marker=marker, **dot)
+        plotting.handle(f"tested with {title}", color=colour, marker=marker, **dot)
         for title, colour, marker in TESTS.values()
     ]
     muted: dict[str, Any] = {"color": style.MUTED, "marker": "o", **dot}
-    handles.append(birth_axes.handle("filled: as in training", **muted))
-    handles.append(birth_axes.handle("open: other than in training", markerfacecolor="white", **muted))
-    return [*handles, birth_axes.chance_handle()] if rows["chance"].notna().any() else handles
+    handles.append(plotting.handle("filled: as in training", **muted))
+    handles.append(plotting.handle("open: other than in training", markerfacecolor="white", **muted))
+    return [*handles, plotting.chance_handle()] if rows["chance"].notna().any() else handles
 
 
 def draw(entry: Entry, data: Measurements) -> Drawing:

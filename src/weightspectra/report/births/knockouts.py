@@ -11,13 +11,13 @@ from matplotlib.ticker import MaxNLocator
 
 from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import last_of
-from weightspectra.report.births import birth_axes, birth_settings
-from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices
+from weightspectra.report.births import plotting, settings_in_words
+from weightspectra.report.births.words import MATRICES, missing, present_matrices
 from weightspectra.report.kit import style
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 CUTS = {
     "keep_located": ("located values only", "o", True),
@@ -63,11 +63,11 @@ def knockouts_figure(knockouts: pd.DataFrame, birth: Birth) -> Figure:
     with style.applied():
         figure = style.new_figure(TOP + height + BOTTOM)
         for number, measure in enumerate(measures):
-            axes = birth_axes.place(figure, LEFT + number * (dots + BETWEEN), TOP, dots, height)
+            axes = plotting.place(figure, LEFT + number * (dots + BETWEEN), TOP, dots, height)
             _draw_cuts(axes, rows, listed, measure)
             axes.tick_params(labelleft=number == 0)
         left = style.FULL_WIDTH - RIGHT - lines
-        _draw_largest(birth_axes.place(figure, left, TOP, lines, height), rows, matrices, lines, birth.model.dimension)
+        _draw_largest(plotting.place(figure, left, TOP, lines, height), rows, matrices, lines, birth.model.dimension)
         figure.legend(handles=_handles(), loc="lower center", ncols=5, columnspacing=1.3)
     return figure
 
@@ -117,7 +117,7 @@ def _mark_untouched(axes: Axes, rows: pd.DataFrame, measure: str, *, upright: bo
         return
     line, span = (axes.axvline, axes.axvspan) if upright else (axes.axhline, axes.axhspan)
     span(untouched.min(), untouched.max(), color=style.NULL, linewidth=0, zorder=0)
-    line(untouched.mean(), color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, zorder=1)
+    line(untouched.mean(), color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED, zorder=1)
 
 
 def _draw_largest(axes: Axes, rows: pd.DataFrame, matrices: list[str], width: float, dimension: int) -> None:
@@ -132,15 +132,15 @@ def _draw_largest(axes: Axes, rows: pd.DataFrame, matrices: list[str], width: fl
         sign = MATRICES[matrix]
         # Numbers that not all seeds have (those of their own located values) would make the mean jump.
         common = mine.groupby("n_values")["seed"].transform("nunique") == mine["seed"].nunique()
-        means = birth_axes.over_seeds(mine[common], "in_context_accuracy", by="n_values")
+        means = plotting.over_seeds(mine[common], "in_context_accuracy", by="n_values")
         axes.fill_between(means.index, means["low"], means["high"], color=sign.colour, alpha=0.2, linewidth=0)
         axes.plot(means.index, means["mean"], color=sign.colour, marker=sign.marker, markersize=2.6, label=sign.title)
         located = rows[(rows["matrix"] == matrix) & (rows["cut"] == "keep_located")]
         ring: dict[str, Any] = {"color": sign.colour, "markerfacecolor": "none", "markersize": 7, "zorder": 4}
         axes.plot(located["n_values"].mean(), located["in_context_accuracy"].mean(), "o", **ring)
     _mark_untouched(axes, rows, "in_context_accuracy", upright=False)
-    birth_axes.iteration_axis(axes, dimension, width)
-    birth_axes.share_axis(axes)
+    plotting.iteration_axis(axes, dimension, width)
+    plotting.share_axis(axes)
     axes.set_xlabel("largest values kept")
     axes.set_ylabel("in-context accuracy")
     if len(kept):
@@ -150,7 +150,7 @@ def _draw_largest(axes: Axes, rows: pd.DataFrame, matrices: list[str], width: fl
 def _handles() -> list[Line2D]:
     muted: dict[str, Any] = {"color": style.MUTED, "linestyle": "none"}
     handles = [
-        birth_axes.handle(
+        plotting.handle(
             name,
             marker=marker,
             markersize=3.4 if marker == "o" else 5,
@@ -159,8 +159,8 @@ def _handles() -> list[Line2D]:
         )
         for name, marker, filled in CUTS.values()
     ]
-    untouched = birth_axes.handle("no cut", color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED)
-    ring = birth_axes.handle("as many as located", marker="o", markerfacecolor="none", markersize=7, **muted)
+    untouched = plotting.handle("no cut", color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED)
+    ring = plotting.handle("as many as located", marker="o", markerfacecolor="none", markersize=7, **muted)
     return [*handles, untouched, ring]
 
 
@@ -168,5 +168,5 @@ def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the knockouts of the one birth that an entry names."""
     [name] = entry["births"]
     births = births_of(data)
-    title = f"{birth_settings.title(births, name)}: what is left of accuracy after cuts of trained matrices"
+    title = f"{settings_in_words.title(births, name)}: what is left of accuracy after cuts of trained matrices"
     return Drawing(title, knockouts_figure(where(data.knockouts, {"birth": name}), births[name]))

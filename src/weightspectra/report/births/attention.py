@@ -9,13 +9,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from weightspectra.report.births import birth_axes, birth_settings
-from weightspectra.report.births.birth_words import missing
+from weightspectra.report.births import plotting, settings_in_words
+from weightspectra.report.births.words import missing
 from weightspectra.report.kit import style
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 SPELLED = {" ": "␣", "\n": "↵", "\t": "⇥"}
 FIRST, LATER = "#e69f00", "#d55e00"
@@ -54,7 +54,7 @@ def attention_figure(attention_maps: pd.DataFrame) -> Figure:
         for number, (layer, head, found) in enumerate(maps):
             line, column = divmod(number, n_columns)
             place = (LEFT + column * (size + GAP), TOP + line * (size + BETWEEN), size, size)
-            axes = birth_axes.place(figure, *place)
+            axes = plotting.place(figure, *place)
             axes.set_title(f"Layer {layer}, head {head}" if len(heads) > 1 else f"Layer {layer}")
             _draw(axes, found.head(n_shown), last=layer == layers[-1])
             _name(axes, found.head(n_shown), size)
@@ -126,7 +126,7 @@ def _name(axes: Axes, rows: pd.DataFrame, size: float) -> None:
 def _explain(figure: Figure) -> None:
     """Draw the scale of colours, and say what coloured letters and frames are."""
     height = figure.get_figheight()
-    axes = birth_axes.place(figure, LEFT, height - 0.3, 1.3, BAR)
+    axes = plotting.place(figure, LEFT, height - 0.3, 1.3, BAR)
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colormaps[COLOURS]), cax=axes, orientation="horizontal")
     bar.set_ticks([0, 0.5, 1])
     bar.outline.set_visible(False)
@@ -141,5 +141,5 @@ def _explain(figure: Figure) -> None:
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw where the one birth that an entry names looks."""
     [name] = entry["births"]
-    title = f"{birth_settings.title(births_of(data), name)}: attention in the beginning of a sequence"
+    title = f"{settings_in_words.title(births_of(data), name)}: attention in the beginning of a sequence"
     return Drawing(title, attention_figure(where(data.attention_maps, {"birth": name})))

@@ -13,14 +13,14 @@ from matplotlib.patches import Patch
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import Birth
 from weightspectra.conclusions.births.events import FORMED, INDUCTION, formed_from, located_from
-from weightspectra.report.births import birth_axes, birth_settings
-from weightspectra.report.births.birth_settings import released
-from weightspectra.report.births.birth_words import MATRICES, missing, present_matrices, recall_of
+from weightspectra.report.births import plotting, settings_in_words
+from weightspectra.report.births.settings_in_words import released
+from weightspectra.report.births.words import MATRICES, missing, present_matrices, recall_of
 from weightspectra.report.kit import style
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.report.spectra.panels import where
+from weightspectra.report.kit.rows import where
 
 COLOURS = {WEIGHTS[matrix]: sign.colour for matrix, sign in MATRICES.items()}
 """Of the parameters that hold known memories."""
@@ -61,15 +61,15 @@ def timeline_figure(locations: pd.DataFrame, probes: pd.DataFrame, birth: Birth,
         panels = []
         for number, height in enumerate(heights):
             top = TOP + sum(heights[:number]) + BETWEEN * number
-            panels.append(birth_axes.place(figure, LEFT, top, width, height))
+            panels.append(plotting.place(figure, LEFT, top, width, height))
         _draw_counts(panels[0], located, matrices)
         _draw_skills(panels[1], skills, matrices)
         _draw_moments(panels[2], moments, matrices)
         _draw_spectrum(panels[3], located)
         marks = [(when, COLOURS.get(names[0], style.MUTED)) for when, names in released(birth).items()]
         for axes in panels:
-            birth_axes.mark_releases(axes, marks)
-            birth_axes.iteration_axis(axes, last, width, labelled=axes is panels[-1])
+            plotting.mark_releases(axes, marks)
+            plotting.iteration_axis(axes, last, width, labelled=axes is panels[-1])
         panels[0].set_title(title)
     return figure
 
@@ -116,15 +116,15 @@ def _draw_counts(axes: Axes, located: pd.DataFrame, matrices: list[str]) -> None
     highest, told = float(located["n_located"].max()), False
     for matrix in matrices:
         rows = located[located["matrix"] == matrix]
-        birth_axes.draw_band(axes, rows, "n_located", colour=MATRICES[matrix].colour, marks=True)
+        plotting.draw_band(axes, rows, "n_located", colour=MATRICES[matrix].colour, marks=True)
         n_memories = int(rows["n_memories"].max())
         if 0 < n_memories <= highest:
             told = True
-            axes.axhline(n_memories, color=MATRICES[matrix].colour, linewidth=0.7, linestyle=birth_axes.DOTTED)
-    birth_axes.root_axis(axes, highest, COUNTS)
+            axes.axhline(n_memories, color=MATRICES[matrix].colour, linewidth=0.7, linestyle=plotting.DOTTED)
+    plotting.root_axis(axes, highest, COUNTS)
     axes.set_ylabel("values located")
     handles = [_line(MATRICES[matrix].colour, f"located in {MATRICES[matrix].title}") for matrix in matrices]
-    dotted = birth_axes.handle("memories it holds", color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DOTTED)
+    dotted = plotting.handle("memories it holds", color=style.MUTED, linewidth=0.7, linestyle=plotting.DOTTED)
     _legend(axes, [*handles, dotted] if told else handles)
 
 
@@ -135,13 +135,13 @@ def _draw_skills(axes: Axes, skills: pd.DataFrame, matrices: list[str]) -> None:
         probe = recall_of(matrix, skills)
         if probe:
             colour = MATRICES[matrix].colour
-            birth_axes.draw_band(axes, skills[skills["probe"] == probe], "value", colour=colour, linewidth=0.7)
+            plotting.draw_band(axes, skills[skills["probe"] == probe], "value", colour=colour, linewidth=0.7)
             early = ", early" if probe.endswith("early") else ""
             handles.append(_line(colour, f"recall of {MATRICES[matrix].title}{early}", 0.7))
     accuracy = skills[skills["probe"] == INDUCTION]
-    birth_axes.draw_band(axes, accuracy, "value", colour=style.INK, linewidth=1.7)
+    plotting.draw_band(axes, accuracy, "value", colour=style.INK, linewidth=1.7)
     axes.axhline(FORMED, color=style.NULL, linewidth=0.8, zorder=0)
-    birth_axes.share_axis(axes)
+    plotting.share_axis(axes)
     axes.set_ylabel("share")
     _legend(axes, [_line(style.INK, "induction accuracy", 1.7), *handles])
 
@@ -173,9 +173,9 @@ def _draw_moments(axes: Axes, moments: pd.DataFrame, matrices: list[str]) -> Non
     axes.set_ylim(len(levels) - 0.5 + BEHIND / EVENT_ROW, -0.5 - BEHIND / EVENT_ROW)
     axes.tick_params(axis="y", length=0)
     dot: dict[str, Any] = {"linestyle": "none", "markersize": 3, "markeredgewidth": 0.7, "color": style.MUTED}
-    located = birth_axes.handle("located from here on", marker="o", **dot)
-    recalled = birth_axes.handle("recall ½ or more", marker="o", markerfacecolor="white", **dot)
-    accurate_sign = birth_axes.handle("accuracy ½ or more", marker="D", **{**dot, "color": style.INK})
+    located = plotting.handle("located from here on", marker="o", **dot)
+    recalled = plotting.handle("recall ½ or more", marker="o", markerfacecolor="white", **dot)
+    accurate_sign = plotting.handle("accuracy ½ or more", marker="D", **{**dot, "color": style.INK})
     _legend(axes, [located, recalled, accurate_sign])
 
 
@@ -194,17 +194,17 @@ def _draw_spectrum(axes: Axes, located: pd.DataFrame) -> None:
             iterations, np.nanmin(inside, axis=1), np.nanmax(inside, axis=1), color=style.BULK, linewidth=0
         )
         axes.plot(iterations, np.where(leading, values, np.nan), color=sign.colour, linewidth=0.9, zorder=2)
-        axes.plot(iterations, bound, color=style.OUTSIDE, linewidth=0.9, linestyle=birth_axes.DASHED, zorder=3)
+        axes.plot(iterations, bound, color=style.OUTSIDE, linewidth=0.9, linestyle=plotting.DASHED, zorder=3)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("singular value")
     bulk = Patch(color=style.BULK, label=f"bulk of {sign.title}")
     outliers = _line(sign.colour, f"located in {sign.title}", 0.9)
-    line = birth_axes.handle("the locator’s bound", color=style.OUTSIDE, linewidth=0.9, linestyle=birth_axes.DASHED)
+    line = plotting.handle("the locator’s bound", color=style.OUTSIDE, linewidth=0.9, linestyle=plotting.DASHED)
     _legend(axes, [bulk, outliers, line])
 
 
 def _line(colour: str, label: str, width: float = 1.1) -> Line2D:
-    return birth_axes.handle(label, color=colour, linewidth=width)
+    return plotting.handle(label, color=colour, linewidth=width)
 
 
 def _legend(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
@@ -215,7 +215,7 @@ def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the timeline of the one birth that an entry names."""
     [name] = entry["births"]
     births = births_of(data)
-    title = birth_settings.title(births, name)
+    title = settings_in_words.title(births, name)
     located, probes = (where(rows, {"birth": name}) for rows in (data.locations, data.probes))
     return Drawing(
         f"{title}: located values, skills and singular values over the iterations",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import Birth
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES
+from weightspectra.report.births.summaries import MATRIX_TITLES
 from weightspectra.report.kit import wording
 
 _TITLES = {parameter: MATRIX_TITLES[matrix] for matrix, parameter in WEIGHTS.items()}

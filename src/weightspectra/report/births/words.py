@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from weightspectra.birth.settings import Birth
-from weightspectra.report.births import birth_settings
-from weightspectra.report.births.birth_summaries import MATRIX_TITLES
+from weightspectra.report.births import settings_in_words
+from weightspectra.report.births.summaries import MATRIX_TITLES
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.exhibit import Entry
@@ -107,7 +107,7 @@ def sign_of(place: int) -> tuple[str, str, Any]:
 
 def titles(births: Births) -> list[str]:
     """Return what the births are called."""
-    return [birth_settings.title(births, name) for name in births]
+    return [settings_in_words.title(births, name) for name in births]
 
 
 def plain(title: str) -> str:

@@ -1,6 +1,6 @@
 from fake_birth import FakeBirth, settings
 
-from weightspectra.report.births.birth_settings import in_words, title
+from weightspectra.report.births.settings_in_words import in_words, title
 
 
 def test_each_birth_says_where_it_differs_from_most():

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_settings import released
-from weightspectra.report.births.birth_words import (
+from weightspectra.report.births import plotting
+from weightspectra.report.births.settings_in_words import released
+from weightspectra.report.births.words import (
     UNITS,
     Births,
     listed_probes,
@@ -48,7 +48,7 @@ def curves_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str]) -
     n_rows = int(np.ceil(len(wanted) / n_columns))
     height = HEIGHTS[n_columns]
     handles = _handles(rows, births)
-    n_legend = birth_axes.legend_columns(str(handle.get_label()) for handle in handles)
+    n_legend = plotting.legend_columns(str(handle.get_label()) for handle in handles)
     bottom = 0.44 + 0.16 * int(np.ceil(len(handles) / n_legend))
     width = (style.FULL_WIDTH - LEFT - RIGHT - GAP * (n_columns - 1)) / n_columns
     last = float(rows["iteration"].max()) if len(rows) else 1.0
@@ -57,12 +57,12 @@ def curves_figure(probes: pd.DataFrame, births: Births, wanted: Sequence[str]) -
         for number, name in enumerate(wanted):
             line, column = divmod(number, n_columns)
             place = (LEFT + column * (width + GAP), TOP + line * (height + BETWEEN), width, height)
-            axes = birth_axes.place(figure, *place)
+            axes = plotting.place(figure, *place)
             axes.set_title(probe(name).title)
             _draw(axes, rows[rows["probe"] == name], births)
             _limits(axes, rows, name)
             lowest = number + n_columns >= len(wanted)
-            birth_axes.iteration_axis(axes, last, width, labelled=lowest)
+            plotting.iteration_axis(axes, last, width, labelled=lowest)
             if column == 0 or probe(name).unit != probe(wanted[number - 1]).unit:
                 axes.set_ylabel(UNITS[probe(name).unit])
         figure.legend(handles=handles, loc="lower center", ncols=n_legend, columnspacing=1.6)
@@ -76,11 +76,11 @@ def _draw(axes: Axes, rows: pd.DataFrame, births: Births) -> None:
         colour, _, line = sign_of(number)
         mine = rows[rows["birth"] == name]
         if len(mine):
-            birth_axes.draw_band(axes, mine, "value", colour=colour, linestyle=line)
+            plotting.draw_band(axes, mine, "value", colour=colour, linestyle=line)
         marks += [(iteration, colour) for iteration in released(birth)]
-    birth_axes.mark_releases(axes, marks)
+    plotting.mark_releases(axes, marks)
     _draw_chance(axes, rows, births)
-    birth_axes.tell_if_empty(axes, rows)
+    plotting.tell_if_empty(axes, rows)
 
 
 def _draw_chance(axes: Axes, rows: pd.DataFrame, births: Births) -> None:
@@ -88,20 +88,18 @@ def _draw_chance(axes: Axes, rows: pd.DataFrame, births: Births) -> None:
     chance = {name: rows.loc[rows["birth"] == name, "chance"].mean() for name in births}
     known = {name: value for name, value in chance.items() if np.isfinite(value)}
     if known and np.ptp(list(known.values())) < 0.005:
-        axes.axhline(
-            float(np.mean(list(known.values()))), color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED
-        )
+        axes.axhline(float(np.mean(list(known.values()))), color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED)
         return
     for number, name in enumerate(births):
         if name in known:
-            axes.axhline(known[name], color=sign_of(number)[0], linewidth=0.7, linestyle=birth_axes.DASHED)
+            axes.axhline(known[name], color=sign_of(number)[0], linewidth=0.7, linestyle=plotting.DASHED)
 
 
 def _limits(axes: Axes, rows: pd.DataFrame, name: str) -> None:
     """Give shares their whole range, all losses of the figure one range, and divergences their own."""
     unit = probe(name).unit
     if unit == "share":
-        birth_axes.share_axis(axes)
+        plotting.share_axis(axes)
         return
     like = {other for other in rows["probe"].unique() if probe(other).unit == unit}
     values = rows.loc[rows["probe"].isin(like), "value"]
@@ -113,12 +111,12 @@ def _handles(rows: pd.DataFrame, births: Births) -> list[Line2D]:
     handles = []
     for number, title in enumerate(titles(births)):
         colour, _, line = sign_of(number)
-        handles.append(birth_axes.handle(title, color=colour, linestyle=line, linewidth=1.1))
+        handles.append(plotting.handle(title, color=colour, linestyle=line, linewidth=1.1))
     if rows["chance"].notna().any():
-        handles.append(birth_axes.chance_handle())
+        handles.append(plotting.chance_handle())
     if any(released(birth) for birth in births.values()):
         upright: dict[str, Any] = {"color": style.MUTED, "marker": "|", "markersize": 7, "linestyle": "none"}
-        handles.append(birth_axes.handle("frozen part begins to learn", markeredgewidth=0.7, **upright))
+        handles.append(plotting.handle("frozen part begins to learn", markeredgewidth=0.7, **upright))
     return handles
 
 

@@ -9,9 +9,9 @@ from legible import assert_readable
 from matplotlib.colors import to_hex
 
 from weightspectra.conclusions.births.events import FORMED
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_timeline import first_moments
-from weightspectra.report.births.birth_words import BIRTH_SIGNS, MATRICES, PROBES, RECALLS
+from weightspectra.report.births import plotting
+from weightspectra.report.births.timeline import first_moments
+from weightspectra.report.births.words import BIRTH_SIGNS, MATRICES, PROBES, RECALLS
 from weightspectra.report.kit import style
 
 KEYS = "layers.1.attention.key.weight"
@@ -111,7 +111,7 @@ def test_a_single_seed_and_a_probe_that_does_not_apply():
 
 @pytest.mark.parametrize(("last", "gap"), [(1, 0.1), (7, 0.1), (400, 0.06), (1000, 0.15), (99_999, 0.1)])
 def test_ticks_are_round_apart_and_begin_at_zero(last, gap):
-    ticks = birth_axes.root_ticks(last, gap=gap, with_last=True)
+    ticks = plotting.root_ticks(last, gap=gap, with_last=True)
     assert ticks[0] == 0
     assert ticks[-1] <= last
     assert np.diff(np.sqrt(ticks)).min() >= gap * np.sqrt(last) - 1e-9

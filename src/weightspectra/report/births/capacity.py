@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from weightspectra.conclusions.births.events import last_of
-from weightspectra.report.births import birth_axes
-from weightspectra.report.births.birth_words import MATRICES, Births, missing, shown_births, who
+from weightspectra.report.births import plotting
+from weightspectra.report.births.words import MATRICES, Births, missing, shown_births, who
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -56,7 +56,7 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
     with style.applied():
         figure = style.new_figure(TOP + HEIGHT + BOTTOM)
         for number, (title, draw) in enumerate(drawn):
-            axes = birth_axes.place(figure, LEFT + number * (width + GAP), TOP, width, HEIGHT)
+            axes = plotting.place(figure, LEFT + number * (width + GAP), TOP, width, HEIGHT)
             axes.set_title(title)
             draw(axes)
             _load_axis(axes, rows)
@@ -87,7 +87,7 @@ def _draw_counts(axes: Axes, rows: pd.DataFrame) -> None:
     _line(axes, informed, "n_located", colour, marker, "noise known", open_=True)
     _line(axes, informed, "n_visible", GREY, "^", "expected", open_=True)
     rank = rows.groupby("load")["rank"].mean()
-    axes.plot(rank.index, rank, color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, label="rank")
+    axes.plot(rank.index, rank, color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED, label="rank")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("number")
 
@@ -95,8 +95,8 @@ def _draw_counts(axes: Axes, rows: pd.DataFrame) -> None:
 def _draw_recall(axes: Axes, recalls: pd.DataFrame) -> None:
     _line(axes, recalls, "value", MATRICES[MATRIX].colour, MATRICES[MATRIX].marker, "recalled")
     chance = recalls.groupby("load")["chance"].mean()
-    axes.plot(chance.index, chance, color=style.MUTED, linewidth=0.7, linestyle=birth_axes.DASHED, label="chance")
-    birth_axes.share_axis(axes)
+    axes.plot(chance.index, chance, color=style.MUTED, linewidth=0.7, linestyle=plotting.DASHED, label="chance")
+    plotting.share_axis(axes)
     axes.set_ylabel("share of memories")
 
 
@@ -110,7 +110,7 @@ def _draw_strengths(axes: Axes, rows: pd.DataFrame) -> None:
         tau,
         color=style.OUTSIDE,
         linewidth=0.8,
-        linestyle=birth_axes.DASHED,
+        linestyle=plotting.DASHED,
         label=r"least to be seen, $\tau$",
     )
     axes.set_yscale("log")
@@ -127,7 +127,7 @@ def _line(
     """Draw the means over seeds, joined, and the seeds as small signs."""
     if rows.empty:
         return
-    means = birth_axes.over_seeds(rows, value, by="load")
+    means = plotting.over_seeds(rows, value, by="load")
     fill = "white" if open_ else colour
     axes.plot(
         means.index,
