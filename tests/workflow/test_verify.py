@@ -54,6 +54,7 @@ def test_each_flipped_bit_is_found_and_its_file_named(n_flips, results):
     assert verify.report(results)[1] == 0
 
 
+@pytest.mark.full
 def test_a_damaged_file_is_made_anew_as_verify_says(results, copied, finished, workflow, config_file):
     table, source = results / "tables" / "outliers.md", results / "sources" / "llama_random" / "model.safetensors"
     for path in (table, source):
