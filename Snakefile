@@ -17,9 +17,11 @@ if "models" not in config:
 
 
 import incomplete
+from weightspectra.base import lifetime
 from plan import Plan, one_of
 from snakemake.pathvars import Pathvars
 
+lifetime.name_this_process()
 plan = Plan(config, root=workflow.basedir, files=workflow.configfiles)
 workflow.pathvars.update(Pathvars.from_config(config))
 
@@ -54,23 +56,28 @@ rule all:
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/noise.smk"
 include: "workflow/rules/randomness.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/damage.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/birth.smk"
+include: "workflow/rules/simulated.smk"
 include: "workflow/rules/conclusions.smk"
 include: "workflow/rules/report.smk"
 
 
 onstart:
-    plan.claim_results()
+    plan.claim.make(workflow)
+    plan.hash_anew()
 
 
 onerror:
     incomplete.write_report(workflow, plan.settings)
+    plan.claim.end()
 
 
 onsuccess:
     plan.print_findings()
+    plan.claim.end()

@@ -3,7 +3,7 @@
 from weightspectra import contracts
 from weightspectra.base import job, progress
 from weightspectra.models import devices
-from weightspectra.spectra import svd
+from weightspectra.spectra import rounding, svd
 
 CERTIFICATE = ("route", "residual", "orthogonality_short", "orthogonality_long", "condition")
 
@@ -20,14 +20,14 @@ def main(smk):
             name = f"{model}, {key} ({matrix.tensor})"
             found = svd.decompose(weights[key]["values"], device=device, name=name)
             vectors.write(key, found.short_vectors.float().cpu().numpy())
-            shape = {"n_out": matrix.n_out, "n_in": matrix.n_in}
+            shape, values = {"n_out": matrix.n_out, "n_in": matrix.n_in}, found.singular_values.cpu().numpy()
             row = {
                 "model": model,
                 **key._asdict(),
                 **shape,
                 "short_side": found.short_side,
-                "singular_values": found.singular_values.cpu().numpy(),
-                "rounding_floor": svd.rounding_floor(matrix.rounding_std, **shape),
+                "singular_values": values,
+                "rounding_floor": rounding.rounding_floor(matrix.rounding_std, **shape, largest=values[0]),
             }
             rows.append(row | {column: getattr(found, column) for column in CERTIFICATE})
     contracts.SPECTRA.write(rows, smk.output.spectra, stamp)

@@ -5,8 +5,9 @@ from pathlib import Path
 from weightspectra import contracts
 from weightspectra.base import job
 from weightspectra.models.fetching.fetch import fetch
-from weightspectra.models.requests import check_request, requested_of
+from weightspectra.models.requests import check_request
 from weightspectra.models.settings import Model
+from weightspectra.sources import fetched
 
 
 def main(smk):
@@ -15,15 +16,14 @@ def main(smk):
     entry = Model.model_validate(smk.params.entry)
     made_from = next((Path(path) for path in smk.input if str(path).endswith(".parquet")), None)
     if made_from and entry.source.kind != "birth":
-        made_from = made_from.with_suffix("")  # the folder beside the manifest of the model that it is made like
-    requested = requested_of(model, smk.config)  # no parameter of the job, or a new experiment would fetch again
+        made_from = fetched.opened(made_from)  # the folder beside the manifest of the model that it is made like
     facts = fetch(
         model,
         entry,
         manifest.with_suffix(""),
         seed=smk.params.seed,
         made_from=made_from,
-        check=lambda config: check_request(config, requested),
+        check=lambda config: check_request(config, smk.params.requested),
     )
     rows = [{"model": model, **file} for file in facts.files]
     contracts.SOURCES.write(rows, manifest, job.stamp(smk, sources={model: facts.provenance}))

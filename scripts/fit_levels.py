@@ -21,7 +21,8 @@ def main(smk):
     for matrix in matrices.itertuples():
         key = contracts.MatrixKey(matrix.layer, matrix.role, matrix.expert)
         sides = max(matrix.n_out, matrix.n_in), min(matrix.n_out, matrix.n_in)
-        noise = level_tests.Noise(*sides, matrix.n_below_bound, matrix.n_above_bound, matrix.noise_std)
+        n_below = matrix.n_below_bound + matrix.n_below_floor
+        noise = level_tests.Noise(*sides, n_below, matrix.n_above_bound, matrix.noise_std, matrix.rounding_floor)
         for unfolding in UNFOLDINGS:
             rng = seeds.generator(smk.params.seed, matrix.model, "levels", str(key), unfolding)
             try:

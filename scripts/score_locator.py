@@ -16,10 +16,8 @@ def main(smk):
     """Write two rows per iteration and matrix, and one per cut of the middle and the last checkpoint."""
     run, params = checkpoints.Run.read(smk.input.checkpoints), smk.params
     bigrams = characters.Bigrams.of(contracts.CHARACTERS.read(smk.input.characters))
-    learnt, device = (
-        bigram_task.BigramTask.of(TaskData.model_validate(params.data), bigrams),
-        devices.device(params.device),
-    )
+    learnt = bigram_task.BigramTask.of(TaskData.model_validate(params.data), bigrams)
+    device = devices.device(params.device)
     shapes = {values.shape for name, values in run.parameters(0).items() if name in WEIGHTS.values()}
     # As simulate_nulls does for models: a second's work, so that no job waits for another.
     noise = params.n_spectra, params.n_vectors, params.seed

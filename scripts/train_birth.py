@@ -8,7 +8,7 @@ from weightspectra import contracts
 from weightspectra.base import job
 from weightspectra.base.seeds import seeded
 from weightspectra.birth.model.bigram_config import BigramConfig
-from weightspectra.birth.settings import TaskData, Training
+from weightspectra.birth.settings import TaskData, Training, Transformer
 from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.task.characters import Bigrams
 from weightspectra.birth.training.resuming import Kept, train
@@ -24,7 +24,8 @@ def main(smk):
     task, characters = BigramTask.of(TaskData.model_validate(smk.params.data), bigrams), "".join(bigrams.characters)
     sizes = {"vocab_size": len(characters), "max_position_embeddings": task.length, "characters": characters}
     seeds = smk.params.seed, run["seed"]
-    model = new_model(BigramConfig(**smk.params.model, **sizes), *seeds).to(device)
+    shape = Transformer.model_validate(smk.params.model)
+    model = new_model(BigramConfig(**shape.plain(), **sizes), *seeds).to(device)
     stamp = job.stamp(smk, device=devices.name(device))
     output = Path(smk.output.checkpoints)
     kept = Kept(output.with_name(f".{output.stem}.kept"), job.work_key(smk, stamp))

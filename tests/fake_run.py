@@ -48,6 +48,8 @@ class FakeModel:
     dtype: str = "F32"
     noise: float = 0.0
     """Rounding error of an entry, as a share of the noise entries' standard deviation."""
+    why: str = ""
+    """Why no law is fitted to it."""
 
     def matrix_keys(self):
         for layer in range(self.n_layers):
@@ -159,6 +161,8 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
     fitted = marchenko_pastur.fit(values, n_out, n_in)
     rounding_std = model.noise * fitted.entry_std
     floor = rounding_std * (n_out**0.5 + n_in**0.5)
+    n_lost = int((values < floor).sum())
+    fitted = marchenko_pastur.fit(values, n_out, n_in, n_lost)
     mean_square = float((values**2).sum()) / (n_out * n_in)
     name = {"model": model.name, **key._asdict(), "n_out": n_out, "n_in": n_in}
     matrix = {
@@ -194,7 +198,8 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
         },
         **{field: getattr(fitted, field) for field in ("n_values", "n_below", "n_above")},
         "rounding_floor": floor,
-        "n_below_floor": int((values < floor).sum()),
+        "n_below_floor": n_lost,
+        "why": model.why,
         **fake_noise.bulk_columns(model, key, fitted),
     }
     return matrix, spectrum, fit

@@ -115,6 +115,11 @@ def test_functions_of_one_name_are_told_apart_by_their_modules():
     assert {name: modules for name, modules in bare.items() if len(modules) > 1} == {}
 
 
+def test_a_rule_file_is_named_after_a_wing_or_a_part_of_one():
+    parts = {path.name for wing in WINGS for path in (PACKAGE / wing).iterdir() if path.is_dir()}
+    assert {path.stem for path in RULES.glob("*.smk")} - parts <= set(WINGS)
+
+
 def test_every_rule_that_computes_is_timed():
     """Rules that run beside Snakemake only fetch or collect."""
     for path in RULES.glob("*.smk"):

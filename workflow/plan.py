@@ -1,28 +1,29 @@
 """From a configuration to file names: what the rules need to know and nothing else does."""
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from claim import Claim
 from findings import findings, results_of
+from given import Given
 from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
-from weightspectra.base.provenance import digest
+from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import TOLD
-from weightspectra.config import artifacts
-from weightspectra.config.birth_contradictions import text_of
+from weightspectra.config import artifacts, needs
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
 from weightspectra.models.fetching.kinds import KINDS
 from weightspectra.sources import checkpoints
+from weightspectra.sources.fetched import Hashes
 
 Wildcards = Any
 
@@ -48,6 +49,8 @@ class Plan:
     ----------
     settings : Configuration
         The same as ``config``, typed.
+    claim : Claim
+        The right to write to its results.
     """
 
     def __init__(self, config: dict[str, Any], root: str, files: Iterable[str | Path] = ()):
@@ -61,6 +64,8 @@ class Plan:
         self.root = Path(root)
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
+        self.claim = Claim(results_of(config))
+        self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -93,7 +98,10 @@ class Plan:
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
-        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        try:
+            place = place_of(checkpoints.config(folder))
+        except UserError:  # not fetched yet, or damaged: then the job that reads it says so
+            return ""
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -113,55 +121,31 @@ class Plan:
         )
 
     def evaluation_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        """Return what an experiment reads beside the model and its singular values: only what its entry speaks of.
-
-        So that a change elsewhere (in a test against noise, say) does not run every evaluation anew.
-        """
-        model, experiment = wildcards.model, self.settings.experiments[wildcards.experiment]
-        values = [values for cut in experiment.cuts if (values := cut.remove or cut.keep)]
-        compressions = [cut.compress for cut in experiment.cuts if cut.compress]
-        whitening = sorted({compress.corpus for compress in compressions if compress.corpus})
-        by_bulk = any(wanted.region for wanted in values) or any(cut.controls for cut in experiment.cuts)
-        by_boundary = any({"boundary", "whitened_boundary"} & {*compress.methods} for compress in compressions)
-        return {
-            "corpus": [f"<results>/corpora/{experiment.corpus}.parquet"] if experiment.corpus else [],
-            "bulk": [f"<results>/bulk/{model}.parquet"] if by_bulk else [],
-            "information": [f"<results>/information/{model}.parquet"] if by_boundary else [],
-            "moments": [
-                f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
-                for corpus in whitening
-                for part in artifacts.parts(self.settings, model)
-            ],
-            "tasks": [f"<results>/tasks/{task}.parquet" for task in experiment.tasks],
-            "data_sets": [f"<results>/data_sets/{name}.parquet" for name in experiment.probes],
-        }
+        """Return what an experiment reads beside the model and its singular values."""
+        return needs.evaluation(self.settings, wildcards.model, wildcards.experiment)
 
     def task_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
 
         Parquet files of the user's are left out, since jobs read the footers of theirs
-        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        and delete those that are corrupt: :meth:`Given.task_tables` sees changes in them.
         """
         entry = self.settings.tasks[wildcards.task]
         own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
         data = Path(entry.data).rglob("*") if entry.data else []
         files = {path for paths in (*own, data) for path in paths if path.is_file() and path.suffix != ".parquet"}
-        return {
-            "data_set": [f"<results>/data_sets/{entry.data_set}.parquet"] if entry.data_set else [],
-            "tokenizer": [f"<results>/sources/{entry.tokenizer}.parquet"] if entry.tokenizer else [],
-            "own": sorted(map(str, files)),
-        }
+        return needs.task(self.settings, wildcards.task) | {"own": sorted(map(str, files))}
 
     def data_set_of_finetuning(self, wildcards: Wildcards) -> str:
         """Return the data set of a fine-tuning."""
-        return f"<results>/data_sets/{self.settings.finetunings[wildcards.finetuning].data_set}.parquet"
+        return artifacts.path("data_sets", self.settings.finetunings[wildcards.finetuning].data_set)
 
     def compared(self, kind: str, role: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: all parts of one kind of file of a comparison's ``base`` or ``tuned`` model."""
 
         def files(wildcards: Wildcards) -> list[str]:
             model = getattr(self.settings.comparisons[wildcards.comparison], role)
-            return [f"<results>/{kind}/{model}/part-{part}.parquet" for part in artifacts.parts(self.settings, model)]
+            return artifacts.parts_of(self.settings, kind, model)
 
         return files
 
@@ -172,28 +156,28 @@ class Plan:
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
-        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        if kind in ("random", "renoised"):
-            return [f"<results>/sources/{spec['like']}.parquet"]
-        if kind == "birth":
-            return [f"<results>/births/{spec['birth']}/seed-{spec['seed']}.parquet"]
-        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
-        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),)
-        return sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob)) if folder else []
+        return self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
 
     def nulls_of(self, wildcards: Wildcards) -> str:
-        """Return the table of noise of a model's shapes; a random control has those of the model it is made like."""
-        return f"<results>/nulls/{self.controls.get(wildcards.model, wildcards.model)}.parquet"
+        """Return the table of noise of a model's shapes."""
+        return needs.nulls(self.settings, wildcards.model)
 
     def permutations_of(self, wildcards: Wildcards) -> list[str]:
         """Return the shuffled spectra of a model, if the configuration asks for them."""
-        wanted = self.settings.randomness.n_permutations > 0
-        return [f"<results>/permutations/{wildcards.model}.parquet"] if wanted else []
+        return needs.permutations(self.settings, wildcards.model)
 
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
         return {name: entry[name] for name in ("source", "architecture", "allow_pickle", "trust_remote_code")}
+
+    def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
+        """Return what will be asked of a model: refused at once, if it cannot be.
+
+        Snakemake takes what is derived from a job's input for no parameter of the job's own; a new experiment would
+        fetch the model again otherwise.
+        """
+        return needs.requested(self.settings, wildcards.model)
 
     def seed_of(self, wildcards: Wildcards) -> int | None:
         """Return the seed of a random control or a noisier copy; other models have none."""
@@ -215,7 +199,7 @@ class Plan:
             raise WorkflowError('name the cut to export: snakemake export --config cut="decile 1 of down"')
         *place, label = self.config["cut"].split("/")
         [(model, experiment)] = [tuple(place)] if place else artifacts.evaluated(self.settings)
-        return f"<results>/exports/{model}/{experiment}/{slug(label)}"
+        return artifacts.export(model, experiment, slug(label))
 
     @property
     def prediction(self) -> dict[str, Any]:
@@ -225,12 +209,11 @@ class Plan:
 
     def text_of_birth(self, wildcards: Wildcards) -> str:
         """Return the text of a birth, or the counts that come with the workflow."""
-        return str(text_of(self.settings.births[wildcards.birth].data))
+        return str(needs.text_of(self.settings.births[wildcards.birth].data))
 
     def corpus_inputs(self, wildcards: Wildcards) -> list[str]:
         """Return the characters that a corpus of the bigram task is drawn from; other corpora need nothing."""
-        drawn = self.settings.corpora[wildcards.corpus].source.birth
-        return [f"<results>/characters/{drawn.birth}.parquet"] if drawn else []
+        return needs.corpus(self.settings, wildcards.corpus)
 
     def corpus_task(self, wildcards: Wildcards) -> dict[str, Any] | None:
         """Return the bigram task that a corpus is drawn from; other corpora have none."""
@@ -246,20 +229,9 @@ class Plan:
         """Every file to keep."""
         return artifacts.kept(self.settings)
 
-    def claim_results(self) -> None:
-        """Refuse to run while another run writes to the same folder.
-
-        The claim is a lock of the operating system's: it ends with this process, however that ends.
-        """
-        path = Path(".snakemake") / f"claim-{digest(str(results_of(self.config)))}"
-        path.parent.mkdir(exist_ok=True)
-        self._claim = path.open("w")
-        try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"error: another run is writing to {results_of(self.config)}; wait for its end, or stop it"
-            ) from None
+    def hash_anew(self) -> None:
+        """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
+        Hashes().forget()
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""

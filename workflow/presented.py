@@ -42,7 +42,7 @@ class Presented:
     def measurements(self) -> dict[str, list[str]]:
         """Everything that is presented, as named inputs."""
         files = self._files([*artifacts.measurements(self.settings), PUBLISHED], {})
-        return files | {"findings": ["<results>/findings.parquet"]}
+        return files | {"findings": [artifacts.path("findings")]}
 
     @property
     def page_template(self) -> str:
@@ -58,7 +58,7 @@ class Presented:
         """Return what an exhibit reads, as named inputs."""
         exhibit, concluded = self._kind(wildcards), artifacts.conclusions(self.settings)
         files = self._files(exhibit.reads, self.entry(wildcards))
-        found = [f"<results>/findings/{subject}.parquet" for subject in exhibit.findings if subject in concluded]
+        found = [artifacts.path("findings", subject) for subject in exhibit.findings if subject in concluded]
         return files | ({"findings": found} if exhibit.findings else {})
 
     def entry(self, wildcards: Wildcards, *_: Any) -> Entry:
@@ -90,8 +90,19 @@ class Presented:
         """Return how to read an exhibit."""
         return (self.root / "workflow" / "report" / f"{self._kind(wildcards).kind}.rst").read_text().strip()
 
+    def title(self, _: Wildcards) -> str:
+        """Return the report's title; of a parameter that is no function, Snakemake takes braces for wildcards."""
+        return self.settings.report.title
+
     def labels(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the columns under which Snakemake's own report lists an exhibit."""
+        """Return the columns under which Snakemake's own report lists an exhibit.
+
+        Snakemake takes braces in them for wildcards, unless something stands in between that is no letter: here what
+        nobody sees.
+        """
+        return {name: label.replace("{", "{\N{WORD JOINER}") for name, label in self._labels(wildcards).items()}
+
+    def _labels(self, wildcards: Wildcards) -> dict[str, str]:
         entry = self.entry(wildcards)
         if "table" in wildcards.keys():  # noqa: SIM118
             return {"table": entry["kind"].replace("_", " ")}

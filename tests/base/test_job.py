@@ -1,12 +1,12 @@
 """Jobs: log file, one-line errors, no network, provenance."""
 
 import os
-import subprocess
+import re
+import socket
 import sys
 from types import SimpleNamespace
 
 import pytest
-from patience import HANGS_S
 
 from weightspectra import contracts
 from weightspectra.base import job
@@ -15,7 +15,7 @@ from weightspectra.base.errors import UserError
 
 @pytest.fixture
 def smk(tmp_path):
-    return SimpleNamespace(log=[str(tmp_path / "logs" / "job.log")])
+    return SimpleNamespace(log=[str(tmp_path / "logs" / "job.log")], output=[str(tmp_path / "results" / "a.parquet")])
 
 
 @pytest.fixture(autouse=True)
@@ -85,27 +85,34 @@ def test_so_does_one_whose_script_imports_the_hub_library_first(online, smk, mon
     assert seen == [not online]
 
 
-OUTLIVE_THE_PARENT = """
-import os, sys, time
-from types import SimpleNamespace
-from weightspectra.base import job
+def test_a_job_holds_the_lock_of_its_output_while_it_works_and_leaves_nothing(smk, tmp_path):
+    def main(_):
+        [lock] = (tmp_path / "results").iterdir()
+        assert lock.name == ".a.parquet.lock"
+        assert f"process {os.getpid()} on {socket.gethostname()} in " in lock.read_text()
+        raise UserError("enough")
 
-if os.fork():
-    time.sleep(1)  # time to start the job; then this parent is gone
-else:
-    job.run(lambda _: time.sleep(7200), SimpleNamespace(log=[sys.argv[1]]))
-"""
+    with pytest.raises(SystemExit):
+        job.run(main, smk)
+    assert "error: enough" in log_of(smk)
+    assert list((tmp_path / "results").iterdir()) == []
 
 
-def test_a_job_ends_with_the_process_that_started_it(tmp_path):
-    # The output ends when the last process that could write to it has ended: the job, not only its parent.
-    subprocess.run(
-        [sys.executable, "-c", OUTLIVE_THE_PARENT, str(tmp_path / "log")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        timeout=HANGS_S,
-        check=True,
-    )
+def test_a_second_job_on_the_same_work_is_refused_and_leaves_the_first_ones_log_alone(smk, monkeypatch, capsys):
+    monkeypatch.setattr(job, "PATIENCE_S", 0)
+
+    def main(_):
+        print("the first one", file=sys.stderr)
+        with pytest.raises(SystemExit) as end:
+            job.run(lambda _: print("the second one", file=sys.stderr), smk)
+        assert end.value.code == 1
+
+    job.run(main, smk)
+    said = capsys.readouterr().err
+    holder = rf"process {os.getpid()} on \S+ in \S+"
+    assert re.search(rf"error: .*a\.parquet is being written to by {holder}; wait for its end, or stop it", said)
+    assert "the second one" not in said
+    assert log_of(smk).startswith("the first one")
 
 
 class Params(dict):

@@ -6,7 +6,7 @@ import pytest
 
 from weightspectra.base import journal
 from weightspectra.base.errors import UserError
-from weightspectra.base.journal import Journal
+from weightspectra.base.journal import Journal, check_complete
 
 ROWS = [{"cut": "none", "value": 0.1 + 0.2, "nll": [1e-300, 1 / 3]}, {"cut": "decile 1", "value": 2.5e300}]
 
@@ -54,6 +54,69 @@ def test_a_damaged_line_and_all_after_it_are_dropped(path):
     path.write_bytes(path.read_bytes().replace(b"0.3000", b"0.4000"))
     assert Journal(path, "key").rows == []
     assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("damage", "left"),
+    [
+        (lambda lines: lines[1:], 0),  # the journal of a second writer, which began when the first one's was deleted
+        (lambda lines: [lines[0], *lines[2:]], 1),
+        (lambda lines: [lines[0], *lines], 1),
+        (lambda lines: [lines[1], lines[0], lines[2]], 0),
+        (lambda lines: [*lines, lines[2]], 3),
+        (lambda lines: [*lines, lines[0]], 3),
+    ],
+    ids=["first line gone", "a hole", "first line twice", "swapped", "last line twice", "begins again"],
+)
+def test_a_line_is_gone_on_with_only_behind_those_it_was_written_behind(path, damage, left):
+    rows = [*ROWS, {"cut": "decile 2"}]
+    written(path).append(rows[2])
+    path.write_bytes(b"".join(damage(path.read_bytes().splitlines(keepends=True))))
+    resumed = Journal(path, "key")
+    assert resumed.rows == rows[:left]
+    for row in rows[left:]:
+        resumed.append(row)
+    assert Journal(path, "key").rows == rows
+
+
+@pytest.mark.parametrize("change", ["deleted", "appended to", "cut"])
+def test_a_writer_that_finds_what_it_has_not_written_stops(path, change):
+    finished = written(path)
+    whole = path.read_bytes()
+    path.unlink() if change == "deleted" else path.write_bytes(whole + b"more" if change == "appended to" else b"")
+    with pytest.raises(
+        UserError, match=r"\.deciles\.journal: another program has changed it while this job worked: exp"
+    ):
+        finished.append({"cut": "decile 2"})
+    assert not path.exists() or b"decile 2" not in path.read_bytes()
+
+
+def test_any_flipped_byte_and_any_end_leave_what_stands_before_it(path):
+    written(path)
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for place in range(len(whole)):
+        for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
+            path.write_bytes(damaged)
+            assert Journal(path, "key").rows == ROWS[: int(place >= first)]
+
+
+def test_what_is_complete_passes():
+    check_complete("train toy: checkpoints", iter([0, 2, 4]), [0, 2, 4])
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([0], r"expected 6, found 1 \(missing: 2, 4, 8 and 2 more\)"),
+        ([0, 2, 4, 8, 16, 32, 3], r"expected 6, found 7 \(not asked for: 3\)"),
+        ([0, 2, 2, 4, 8, 16], r"expected 6, found 6 \(missing: 32; there twice: 2\)"),
+        ([0, 2, 4, 8, 32, 16], r"expected 6, found 6 \(in another order\)"),
+    ],
+)
+def test_what_is_not_all_that_was_asked_is_said(found, said):
+    with pytest.raises(UserError, match=f"^train toy: checkpoints: {said}; nothing was written: run again"):
+        check_complete("train toy: checkpoints", found, [0, 2, 4, 8, 16, 32])
 
 
 def test_another_key_starts_afresh(path):

@@ -52,10 +52,12 @@ def evaluations(*pairs):
 
 def test_a_model_of_several_parts_has_a_file_for_each(configuration):
     assert artifacts.parts(configuration, "bert") == ["00-of-02", "01-of-02"]
-    assert artifacts.parts_of(configuration, "spectra", ["llama", "bert"]) == [
-        "<results>/spectra/llama/part-00-of-01.parquet",
+    assert artifacts.parts_of(configuration, "spectra", "bert") == [
         "<results>/spectra/bert/part-00-of-02.parquet",
         "<results>/spectra/bert/part-01-of-02.parquet",
+    ]
+    assert artifacts.parts_of(configuration, "activations", "llama", "text") == [
+        "<results>/activations/llama/text/part-00-of-01.parquet"
     ]
 
 

@@ -56,24 +56,3 @@ def test_metrics_say_which_head_to_load():
     assert requests.head_for(["perplexity", "tasks"]) == "causal"
     assert requests.head_for(["pseudo_perplexity"]) == "masked"
     assert requests.head_for([]) is None
-
-
-def test_what_a_configuration_asks_of_a_model_is_gathered_from_all_its_parts():
-    def experiment(models, metrics, tasks, *cuts):
-        return {"models": models, "metrics": metrics, "tasks": tasks, "cuts": list(cuts)}
-
-    configuration = {
-        "experiments": {
-            "one": experiment(["mine", "other"], ["perplexity"], [], {"roles": ["up"], "layers": [3]}, {}),
-            "two": experiment(["mine"], [], ["blimp"], {"roles": ["query", "up"]}),
-            "not mine": experiment(["other"], ["pseudo_perplexity"], [], {"roles": ["gate"], "layers": [9]}),
-        },
-        "report": {"blocks": {"mine": [0, 3], "other": [7]}},
-        "predict": {"models": ["mine"]},
-    }
-    assert requests.requested_of("mine", configuration) == {
-        "metrics": ["perplexity", "predict", "tasks"],
-        "roles": ["query", "up"],
-        "layers": [0, 3],
-    }
-    assert requests.requested_of("third", configuration) == {"metrics": [], "roles": [], "layers": []}

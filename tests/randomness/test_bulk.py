@@ -56,7 +56,7 @@ def test_it_says_what_the_contract_says_of_a_matrix(planted):
 def test_the_distance_is_that_of_the_noise_alone(values, planted, transposed):
     """A twin: the law of what is left of both sides, and the empirical distribution of what is left of the values."""
     found = measured(planted.T if transposed else planted, floor=0.015)
-    assert (found["n_above_bound"], found["n_below_bound"], found["n_below_floor"]) == (N_ABOVE, N_BELOW, 1)
+    assert (found["n_above_bound"], found["n_below_bound"], found["n_below_floor"]) == (N_ABOVE, N_BELOW - 1, 1)
     inside = values[N_ABOVE:-N_BELOW]
     long_side = N_IN - N_ABOVE
     q, scale = long_side / inside.size, found["noise_std"] * long_side**0.5
@@ -124,9 +124,49 @@ def test_the_level_moves_the_bounds_and_is_kept(planted):
         assert strict[name] < loose[name]
 
 
-def test_a_matrix_without_noise_has_no_bulk():
-    matrix = np.zeros((N_OUT, N_IN))
-    matrix[0, 0] = 1.0
-    found = measured(matrix)
-    assert (found["bulk_distance"], found["bulk_p_value"], found["noise_std"]) == (1.0, 0.0, 0.0)
-    assert (found["profile_bound_upper"], found["n_above_profile"]) == (found["bound_upper"], found["n_above_bound"])
+@pytest.mark.parametrize("rank", [0, 1, 8, 45])
+def test_a_matrix_of_low_rank_has_no_law(values, rank):
+    """What is left says nothing of what was lost: numbers are not known, and nothing counts as outside."""
+    left = np.where(np.arange(N_OUT) < rank, values, 0)
+    found = measured(matrix_of(left, np.random.default_rng(5)), floor=1e-9)
+    assert found["why"] == f"{N_OUT - rank} of {N_OUT} singular values lie below the rounding floor"
+    assert (found["n_below_floor"], found["n_values"], found["aspect_ratio"]) == (N_OUT - rank, N_OUT, N_IN / N_OUT)
+    for name in ("entry_std", "edge_upper", "noise_std", "bound_upper", "bulk_p_value", "profile_bound_upper"):
+        assert np.isnan(found[name]), name
+    for kind in ("", "_bound", "_profile"):
+        assert found[f"n_below{kind}"] == found[f"n_above{kind}"] == 0
+    assert found["n_below_initial"] + found["n_above_initial"] <= rank
+    assert set(found) == {column.name for column in BULK.columns} - {
+        "model",
+        "layer",
+        "role",
+        "expert",
+        "n_out",
+        "n_in",
+    }
+
+
+@pytest.mark.parametrize("n_in", [N_OUT, N_IN])
+def test_a_tenth_that_is_lost_neither_counts_nor_moves_the_law(n_in):
+    """Noise without its smallest six values is the same noise above them."""
+    noise = 0.1 * np.random.default_rng(7).standard_normal((N_OUT, n_in))
+    left, whole, right = np.linalg.svd(noise, full_matrices=False)
+    cut = np.where(np.arange(N_OUT) < N_OUT - 6, whole, 1e-12)
+    before, after = measured(noise), measured(left * cut @ right, floor=1e-9)
+    assert after["why"] == "" and after["n_below_floor"] == 6
+    assert after["n_below"] == after["n_below_bound"] == after["n_below_profile"] == 0
+    assert after["entry_std"] == pytest.approx(before["entry_std"])
+    assert after["noise_std"] == pytest.approx(0.1, rel=0.1)
+    assert np.isnan(after["p_below"][-6:]).all() and (after["p_below"][:-6] > 0.025).all()
+
+
+def test_a_square_matrix_of_few_bits_keeps_its_law(values):
+    """Of its noise a tenth lies near zero by itself, below the floor: nothing was taken from it."""
+    rng = np.random.default_rng(8)
+    noise = np.round(rng.standard_normal((N_OUT, N_OUT)) / 0.8) * 0.8
+    floor = 0.8 / 12**0.5 * 2 * N_OUT**0.5
+    found = measured(noise, floor=floor)
+    assert found["n_below_floor"] > N_OUT / 10 and found["why"] == ""
+    assert found["n_below_bound"] == found["n_above_bound"] == 0
+    assert found["noise_std"] == pytest.approx(noise.std(), rel=0.05)
+    assert found["bulk_p_value"] > 0.02

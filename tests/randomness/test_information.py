@@ -8,7 +8,7 @@ from weightspectra.randomness.directions import vectors
 
 @pytest.mark.parametrize("n_values", [10, 64, 384, 1003])
 def test_regions_divide_the_spectrum(n_values):
-    ranks = {region: information.region_ranks(n_values, region) for region in information.REGIONS}
+    ranks = {region: information.region_ranks(n_values, region, n_values) for region in information.REGIONS}
     assert sorted(np.concatenate(list(ranks.values()))) == list(range(n_values))
     assert ranks["largest tenth"].tolist() == list(range(n_values // 10))
     assert ranks["smallest tenth"][-1] == n_values - 1
@@ -95,7 +95,9 @@ def test_vectors_of_a_noise_matrix_have_no_information_in_any_region(n_out, n_in
     for _ in range(100):
         left, _, right_t = np.linalg.svd(rng.standard_normal((n_out, n_in)), full_matrices=False)
         combined = cleaning.combine_sides(p_values(left.T), p_values(right_t))
-        regions = [combined[information.region_ranks(len(combined), region)] for region in information.REGIONS]
+        regions = [
+            combined[information.region_ranks(len(combined), region, len(combined))] for region in information.REGIONS
+        ]
         shares = [information.share(p, np.zeros(len(p), bool)) for p in regions]
         covered.append([share.information_low <= 0 <= share.information_high for share in shares])
         estimates.append([share.information for share in shares])

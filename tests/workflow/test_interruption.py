@@ -8,41 +8,9 @@ import time
 import pytest
 from patience import HANGS_S
 from snake import artifacts, assert_same, run, start
+from stages import STAGES
 
 pytestmark = pytest.mark.slow
-
-STAGES = {
-    "fetch_model/llama": ["sources/llama.parquet"],
-    "fetch_corpus/text": ["corpora/text.parquet"],
-    "extract_weights/llama-01-of-02": ["weights/llama/part-01-of-02.parquet"],
-    "collect_activations/llama-text-00-of-02": ["activations/llama/text/part-00-of-02.parquet"],
-    "decompose/llama-00-of-02": ["spectra/llama/part-00-of-02.parquet"],
-    "simulate_nulls/llama": ["nulls/llama.parquet"],
-    "permute_entries/llama": ["permutations/llama.parquet"],
-    "fit_bulk/llama": ["bulk/llama.parquet"],
-    "fit_levels/llama": ["levels/llama.parquet"],
-    "score_vectors/llama-00-of-02": ["vector_tests/llama/part-00-of-02.parquet"],
-    "measure_tails/llama": ["tails/llama.parquet"],
-    "map_information/llama": ["information/llama.parquet"],
-    "measure_overlap/llama-text": ["overlaps/llama/text.parquet"],
-    "fetch_data_set/labels": ["data_sets/labels.parquet"],
-    "fetch_task/labels": ["tasks/labels.parquet"],
-    "evaluate_cuts/llama-deciles": ["evaluations/llama/deciles.parquet"],
-    "predict_damage/llama-text": ["predictions/llama/text.parquet"],
-    "finetune/llama-labels": ["finetunings/llama/labels.parquet"],
-    "compare_models/training": ["comparisons/training.parquet"],
-    "count_characters/birth": ["characters/birth.parquet"],
-    "train_birth/birth-0": ["births/birth/seed-0.parquet"],
-    "probe_birth/birth-0": ["probes/birth/seed-0.parquet"],
-    "score_locator/birth-0": ["locations/birth/seed-0.parquet"],
-    "simulate_memories": ["simulations.parquet"],
-    "conclude/births": ["findings/births.parquet"],
-    "gather_findings": ["findings.parquet", "report.html"],
-    "make_table/outliers": ["tables/outliers.md", "report.html"],
-    "make_figure/spectra-llama": ["figures/spectra-llama.svg", "report.html"],
-    "make_report": ["report.html"],
-}
-"""From the log of a job to results without which it has to run (again, if it ended beside an earlier one)."""
 
 ONE_OF_EACH_KIND = ("evaluate_cuts/llama-deciles", "fetch_task/labels", "simulate_memories")
 """Jobs that keep a journal, fill a folder, and write a single file."""
@@ -65,6 +33,40 @@ def test_stopped_it_ends_with_the_same_bytes(stages, number, finished, copied, w
         stopped += stop_once(log, number, DELAYS_S[count % 3], copied, workflow, config_file)
     assert stopped >= len(stages) - 2  # the last stages may end, and the run with them, before they are stopped
     code, output = run(copied, "--configfile", config_file, root=workflow)
+    assert code == 0, output[-6000:]
+    assert_same(artifacts(copied), artifacts(finished))
+
+
+SLOW_IMPORTS = """
+import pathlib, sys, time
+
+here = pathlib.Path(__file__).parent
+if any("train_birth" in word for word in sys.orig_argv):
+    (here / "imports").touch()
+    while not (here / "imported").exists():
+        time.sleep(0.02)
+"""
+
+
+def test_a_job_orphaned_while_it_imports_ends_and_the_next_run_makes_the_same_bytes(
+    finished, copied, workflow, config_file, tmp_path
+):
+    made = ["results/births/birth/seed-0.parquet", "results/learning/birth/seed-0.parquet"]
+    for path in made:
+        (copied / path).unlink()
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(SLOW_IMPORTS)
+    process = start(copied, *made, "--configfile", config_file, root=workflow, hooks=hooks)
+    while process.poll() is None and not (hooks / "imports").exists():
+        time.sleep(0.02)
+    process.kill()  # Snakemake alone
+    process.wait()
+    (hooks / "imported").touch()
+    output, _ = process.communicate(timeout=HANGS_S)  # to the end of the last process that could say more
+    assert f"Snakemake (process {process.pid}) has ended, and so does its job" in output
+    assert sorted((copied / "results" / "births" / "birth").iterdir()) == []  # not even a lock
+    code, output = run(copied, *made, "--configfile", config_file, root=workflow)
     assert code == 0, output[-6000:]
     assert_same(artifacts(copied), artifacts(finished))
 

@@ -10,13 +10,9 @@ probe_birth        in:  births/{birth}/seed-{seed}.parquet, characters/{birth}.p
 score_locator      in:  as probe_birth
                    out: locations/{birth}/seed-{seed}.parquet (LOCATIONS), knockouts/{birth}/seed-{seed}.parquet
                         (KNOCKOUTS)
-simulate_memories  in:  counts that come with the workflow
-                   out: simulations.parquet (SIMULATIONS)
 
 A seed is a wildcard, as a part is: runs of different seeds are jobs of their own.
 """
-
-from weightspectra.config.birth_contradictions import SHAKESPEARE
 
 
 localrules:
@@ -130,27 +126,3 @@ rule score_locator:
         "Score the locator on the known memories of {wildcards.birth}, seed {wildcards.seed}"
     script:
         "../../scripts/score_locator.py"
-
-
-rule simulate_memories:
-    input:
-        str(SHAKESPEARE),
-    output:
-        "<results>/simulations.parquet",
-    log:
-        "<logs>/simulate_memories.log",
-    benchmark:
-        "<benchmarks>/simulate_memories.tsv"
-    conda:
-        "../../envs/weightspectra.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        code=plan.code("simulate_memories"),
-        seed=config["seed"],
-        memories=config["memories"],
-    message:
-        "Store memories as sums of outer products, and by single gradient steps"
-    script:
-        "../../scripts/simulate_memories.py"

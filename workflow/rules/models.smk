@@ -28,6 +28,7 @@ rule fetch_model:
         architecture=plan.row_of_original,
         seed=plan.seed_of,
         entry=plan.fetched_of,
+        requested=plan.requested_of,
     message:
         "Fetch {wildcards.model}: everything after this needs no network"
     script:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erfcinv, ndtri
+from scipy.special import erfcinv
 
 BAND = (0.00135, 0.5, 0.99865)
 """Probabilities of the null band's quantiles: three standard deviations of a Gaussian on either side of the median."""
@@ -48,7 +48,8 @@ def measure_overlaps(vectors: np.ndarray, eigenvectors: np.ndarray) -> Overlaps:
     if eigenvectors.shape != (n_in, n_in):
         raise ValueError(f"vectors of {n_in} components, but eigenvectors of shape {eigenvectors.shape}")
     transposed = np.asarray(eigenvectors, dtype=np.float32).T
-    blocks = []
+    none = np.zeros(0)
+    blocks = [(none, none, none, none)]
     for start in range(0, len(vectors), BLOCK):
         block = np.asarray(vectors[start : start + BLOCK], dtype=np.float32)
         products = block @ transposed
@@ -86,22 +87,4 @@ def null_band(dimension: int) -> tuple[float, float, float]:
     """
     tails = -np.expm1(np.log(BAND) / dimension)
     low, median, high = erfcinv(tails) * np.sqrt(2 / dimension)
-    return float(low), float(median), float(high)
-
-
-def signed_null_band(dimension: int) -> tuple[float, float, float]:
-    """Return the same quantiles for the signed overlap, max_j v_k . f_j.
-
-    Parameters
-    ----------
-    dimension : int
-        Components of the vector, N.
-
-    Notes
-    -----
-    The distribution function of the largest of N independent N(0, 1/N) numbers
-    is Phi(t sqrt(N))^N.
-    """
-    tails = -np.expm1(np.log(BAND) / dimension)
-    low, median, high = -ndtri(tails) / np.sqrt(dimension)
     return float(low), float(median), float(high)

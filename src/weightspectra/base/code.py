@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 CARRIERS = {
-    *(f"base.{name}" for name in ("atomic", "errors", "job", "parquet", "progress", "provenance", "seals")),
+    *(f"base.{name}" for name in ("atomic", "errors", "job", "lifetime", "locks")),
+    *(f"base.{name}" for name in ("parquet", "progress", "provenance", "seals")),
     *(f"contracts.{name}" for name in ("contract", "values")),
 }
 """Modules that carry results but do not compute them: only their constants count, where others name them."""

@@ -1,20 +1,21 @@
 """How a stage runs as a job: log file, no network, one-line errors, provenance."""
 
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from weightspectra.base import provenance
+from weightspectra.base import lifetime, provenance
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
+from weightspectra.base.locks import Lock
 from weightspectra.base.parquet import read_provenance
+
+PATIENCE_S = 60
+"""How long a job waits for another one on the same work: longer than one that has lost its Snakemake takes to end."""
 
 
 class _Tee:
@@ -56,14 +57,29 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
     What it says on standard error is also written to ``smk.log``, a traceback
     included. A ``UserError`` becomes one line. Both end with exit code 1. Unless
     ``online`` is true, the hub libraries are told that there is no network.
-    The job ends when the process that started it is killed, so that the next run
-    of the workflow never meets a second writer of the same files.
+    The job ends when the Snakemake that started it does (:mod:`weightspectra.base.lifetime`),
+    and holds a lock beside its first output while it works, so that no two
+    jobs ever write the same files, staging folders and journals included.
     """
+    lifetime.end_with_snakemake()
     if not online:
         _forbid_network()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    output = Path(smk.output[0])
+    lock = Lock(output.with_name(f".{output.name}.lock"), str(output), PATIENCE_S)
+    try:
+        lock.take()
+    except UserError as error:  # the log is that of the job that holds the lock
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    try:
+        _run_logged(main, smk)
+    finally:
+        lock.give_back()
+
+
+def _run_logged(main: Callable[[Any], None], smk: Any) -> None:
     with _Tee(smk.log[0]):
         try:
             main(smk)
@@ -76,13 +92,6 @@ def run(main: Callable[[Any], None], smk: Any, *, online: bool = False) -> None:
         except Exception:
             traceback.print_exc()
             sys.exit(1)
-
-
-def _end_with(parent: int) -> None:
-    """End this process once it belongs to another parent than this one."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _forbid_network() -> None:
@@ -106,6 +115,7 @@ def stamp(smk: Any, *, device: str = "cpu", sources: dict[str, Any] | None = Non
     """
     params = dict(smk.params.items())
     code = params.pop("code", None)
+    params.pop("requested", None)  # what is refused before anything is computed, and changes nothing that is
     found = dict(sources or {})
     for path in _parquet_files(smk.input):
         found.update(read_provenance(path).get("sources", {}))

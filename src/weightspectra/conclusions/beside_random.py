@@ -29,7 +29,7 @@ def unchanged(matrices: pd.DataFrame, model: str, control: str) -> set[Key]:
 def compared(
     rows: pd.DataFrame, random: pd.DataFrame, column: str, same: Collection[Key], claim: str, **names: str
 ) -> list[Row]:
-    """Compare trained and random matrices pair by pair: one-sided sign test, ties left out.
+    """Compare trained and random matrices pair by pair: one-sided sign test, ties and what is not known left out.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ def compared(
     """
     one, other = (frame.set_index(KEY_COLUMNS)[column] for frame in (rows, random))
     one, other = one.align(other, join="inner")
+    known = one.notna() & other.notna()
+    one, other = one[known], other[known]
     kept = [key not in same for key in one.index]
     n_all, one, other = len(kept), one[kept], other[kept]
     more, fewer, n = int((one > other).sum()), int((one < other).sum()), len(one)

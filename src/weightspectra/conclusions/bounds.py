@@ -16,6 +16,8 @@ REGIONS = ("above", "below")
 def conclude(bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[str, str]) -> pd.DataFrame:
     """Count values beyond the calibrated bounds, and test trained matrices against random ones.
 
+    Matrices without a law, and values below the rounding floor, are left out.
+
     Parameters
     ----------
     bulk, matrices : DataFrame
@@ -29,18 +31,22 @@ def conclude(bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[st
         Rows of ``contracts.FINDINGS``.
     """
     trained = models(bulk["model"], controls)
+    fitted = bulk[bulk["why"] == ""]
+    fitted = fitted.assign(n_told=fitted["n_values"] - fitted["n_below_floor"])
     rows: list[Row] = []
     for model in [*trained, *(name for name in controls if name in set(bulk["model"]))]:
-        of_model = bulk[bulk["model"] == model]
+        of_model = fitted[fitted["model"] == model]
+        if of_model.empty:
+            continue
         fits = int((of_model["bulk_p_value"] >= of_model["level"]).sum())
         rows.append(share("bulk_fits", fits, len(of_model), model=model, level=of_model["level"].iloc[0]))
         for region in REGIONS:
             rows += _counts(of_model, model=model, region=region, bound=CALIBRATED)
     for model in trained:
         control = control_of(model, controls)
-        one, other = (bulk[bulk["model"] == name] for name in (model, control))
+        one, other = (fitted[fitted["model"] == name] for name in (model, control))
         same = unchanged(matrices, model, control)
-        for region in REGIONS if len(other) else ():
+        for region in REGIONS if len(one) and len(other) else ():
             names = {"model": model, "beside": control, "region": region, "bound": CALIBRATED}
             rows += compared(one, other, f"n_{region}_bound", same, "more_beyond_bound_than_control", **names)
     return judge(rows, "bounds")
@@ -50,9 +56,9 @@ def _counts(bulk: pd.DataFrame, *, region: str, **names: str) -> Iterator[Row]:
     """Count one model's values beyond one bound: all together, role by role, and matrices that have any."""
     column, both = f"n_{region}_bound", {"region": region, **names}
     n = int(bulk[column].sum())
-    yield share("beyond_bound", n, int(bulk["n_values"].sum()), **both)
-    for role, sums in bulk.groupby("role")[[column, "n_values"]].sum().iterrows():
-        yield share("beyond_bound", int(sums[column]), int(sums["n_values"]), role=role, **both)
+    yield share("beyond_bound", n, int(bulk["n_told"].sum()), **both)
+    for role, sums in bulk.groupby("role")[[column, "n_told"]].sum().iterrows():
+        yield share("beyond_bound", int(sums[column]), int(sums["n_told"]), role=role, **both)
     explained = int((bulk[column] - bulk[f"n_{region}_profile"]).clip(lower=0).sum())
     yield share("beyond_bound_explained", explained, n, **both)
     chance = {"reference": bulk["level"].iloc[0] / 2, "reference_kind": "chance"}

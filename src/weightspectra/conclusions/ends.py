@@ -54,6 +54,7 @@ def conclude(
 
 
 def _information(rows: pd.DataFrame, **names: str) -> Iterator[Row]:
+    rows = rows[rows["information"].notna()]
     if rows.empty:
         return
     yield row("information", rows["information"].mean(), n=len(rows), resampled="matrix", **names)

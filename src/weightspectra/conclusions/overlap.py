@@ -63,10 +63,13 @@ def _counted(part: pd.DataFrame, names: Mapping[str, Any], *, ends: bool) -> Row
 
 
 def positioned(overlaps: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
-    """Add to each singular vector the ``region`` of its value: below, inside or above its matrix's asymptotic edges."""
+    """Add to each singular vector the ``region`` of its value: below, inside or above its matrix's asymptotic edges.
+
+    Empty where the matrix has no law.
+    """
     rows = overlaps.merge(bulk[[*KEY, "edge_lower", "edge_upper"]], on=KEY, how="inner", validate="many_to_one")
     if len(rows) != len(overlaps):
         raise ValueError(f"{len(overlaps) - len(rows)} rows of overlaps have no row in bulk")
     value = rows["singular_value"]
     outside = [value < rows["edge_lower"], value > rows["edge_upper"]]
-    return rows.assign(region=np.select(outside, ["below", "above"], "inside"))
+    return rows.assign(region=np.select([rows["edge_upper"].isna(), *outside], ["", "below", "above"], "inside"))

@@ -20,6 +20,9 @@ bfloat16 has about 0.002, four-bit formats about 0.08.
 
 SMALLEST_DECILE = 0.1
 
+FULL_RANK = 0.9
+"""Share of the singular values above the rounding floor below which a matrix is said to be of low rank."""
+
 
 def conclude(matrices: pd.DataFrame, bulk: pd.DataFrame, *, controls: Mapping[str, str]) -> pd.DataFrame:
     """Say of every trained model how much of its spectra is rounding.
@@ -45,6 +48,8 @@ def conclude(matrices: pd.DataFrame, bulk: pd.DataFrame, *, controls: Mapping[st
         threshold = {"reference": COARSE_NOISE, "reference_kind": "threshold"}
         told = verdict(bool(found["coarse"]))
         rows.append(row("rounding_coarse", found["noise_share"], names=formats, verdict=told, **threshold, **names))
+        rows.append(share("low_rank", found["n_low_rank"], found["n_matrices"], **names))
+        rows.append(share("without_law", found["n_without_law"], found["n_matrices"], **names))
         rows += _hidden(bulk[bulk["model"] == model], model)
     return judge(rows, "storage")
 
@@ -56,10 +61,10 @@ def _hidden(bulk: pd.DataFrame, model: str) -> Iterator[Row]:
     for role in (role for role in ROLES if role in shares.index):
         n, told = int((bulk["role"] == role).sum()), verdict(bool(shares[role] >= SMALLEST_DECILE))
         yield row("decile_below_floor", shares[role], model=model, role=role, n=n, verdict=told, **threshold)
-    n_hidden = int(bulk[["n_below", "n_below_floor"]].min(axis=1).sum())
-    yield share(
-        "hidden_below_bound", n_hidden, int(bulk["n_below"].sum()), model=model, region="below", bound=ASYMPTOTIC
-    )
+    # Of a square matrix the floor lies above the edge, and nothing can be said of what is below both.
+    hidden = bulk["n_below_floor"].where(bulk["edge_lower"] >= bulk["rounding_floor"], 0)
+    n_hidden, n_seen = int(hidden.sum()), int(bulk["n_below"].sum())
+    yield share("hidden_below_bound", n_hidden, n_hidden + n_seen, model=model, region="below", bound=ASYMPTOTIC)
 
 
 def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +81,9 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
         dtype (the formats found, joined by ", "), bits (of the coarsest format
         whose name says so, else 0), noise_share (root mean square rounding error
         over root mean square entry, all matrices together), n_values,
-        n_below_floor, share_below_floor, and coarse (noise_share of at least
+        n_below_floor, share_below_floor, n_matrices, n_low_rank (matrices of which
+        less than ``FULL_RANK`` of the values lie above the floor), n_without_law
+        (to which no law could be fitted), and coarse (noise_share of at least
         ``COARSE_NOISE``).
     """
     n_entries = matrices["n_out"].astype(float) * matrices["n_in"]
@@ -89,7 +96,13 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
     )
     totals = squares.groupby("model").sum()
     formats = matrices.groupby("model")["dtype"].agg(lambda names: ", ".join(sorted(set(names))))
-    values = bulk.groupby("model")[["n_values", "n_below_floor"]].sum()
+    told = bulk.assign(
+        n_matrices=1,
+        n_low_rank=bulk["n_values"] - bulk["n_below_floor"] < FULL_RANK * bulk["n_values"],
+        n_without_law=bulk["why"] != "",
+    )
+    counted = ["n_values", "n_below_floor", "n_matrices", "n_low_rank", "n_without_law"]
+    values = told.groupby("model")[counted].sum()
     found = pd.DataFrame(
         {
             "dtype": formats,

@@ -31,7 +31,11 @@ class Subject:
 _KEY = ("model", *contracts.KEY_COLUMNS)
 _IDENTITY = (*_KEY, "sha256")
 _STORED = (*_KEY, "n_out", "n_in", "dtype", "rounding_std", "frobenius_norm")
-_FIT = ("n_values", "n_above_bound", "n_below_bound", "n_above_profile", "n_below_profile", "bulk_p_value", "level")
+_FIT = (
+    *("why", "n_values", "n_below_floor", "n_above_bound", "n_below_bound", "n_above_profile", "n_below_profile"),
+    *("bulk_p_value", "level"),
+)
+_FLOOR = ("n_values", "n_below", "edge_lower", "rounding_floor", "n_below_floor", "why")
 _MAP = (*_KEY, "region", "information", "information_low")
 _SCORED = (
     *("birth", "seed", "iteration", "matrix", "locator", "entry_std", "bound", "n_located", "n_true", "n_learned"),
@@ -67,7 +71,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "births": Subject(births.conclude, {"probes": (), "locations": _SCORED, "knockouts": ()}),
     "storage": Subject(
         storage.conclude,
-        {"matrices": _STORED, "bulk": (*_KEY, "n_values", "n_below", "n_below_floor")},
+        {"matrices": _STORED, "bulk": (*_KEY, *_FLOOR)},
     ),
 }
 """From each subject to what it needs, in the order in which findings are told."""

@@ -34,15 +34,30 @@ class Artifact(NamedTuple):
     of: Mapping[str, str]
 
 
+def path(kind: str, *names: str) -> str:
+    """Return where the file of one kind lies that is of these names; without names, the only one of its kind."""
+    return "/".join(("<results>", kind, *names)) + ".parquet"
+
+
+def export(model: str, experiment: str, cut: str) -> str:
+    """Return the folder of a cut that is kept as a checkpoint."""
+    return f"<results>/exports/{model}/{experiment}/{cut}"
+
+
+def run_of(kind: str, birth: str, seed: int) -> str:
+    """Return the file of one kind of a birth's run."""
+    return path(kind, birth, f"seed-{seed}")
+
+
 def parts(configuration: "Configuration", model: str) -> list[str]:
     """Return the names of a model's parts: ``00-of-02``, ``01-of-02``."""
     count = configuration.models[model].parts
     return [f"{part:02d}-of-{count:02d}" for part in range(count)]
 
 
-def parts_of(configuration: "Configuration", kind: str, models: Iterable[str]) -> list[str]:
-    """Return the files of one kind that hold the parts of these models."""
-    return [f"<results>/{kind}/{model}/part-{part}.parquet" for model in models for part in parts(configuration, model)]
+def parts_of(configuration: "Configuration", kind: str, model: str, *names: str) -> list[str]:
+    """Return the files of one kind that hold the parts of a model (and are of these other names)."""
+    return [path(kind, model, *names, f"part-{part}") for part in parts(configuration, model)]
 
 
 def titles(configuration: "Configuration") -> dict[str, str]:
@@ -101,19 +116,16 @@ def measurements(configuration: "Configuration") -> dict[str, list[Artifact]]:
     models = list(configuration.models)
 
     def pairs(kind: str, second: str, wanted: Iterable[tuple[str, str]]) -> list[Artifact]:
-        return [
-            Artifact(f"<results>/{kind}/{model}/{name}.parquet", {"model": model, second: name})
-            for model, name in wanted
-        ]
+        return [Artifact(path(kind, model, name), {"model": model, second: name}) for model, name in wanted]
 
     def runs(kind: str, wanted: Iterable[tuple[str, int]]) -> list[Artifact]:
-        return [Artifact(f"<results>/{kind}/{birth}/seed-{seed}.parquet", {"birth": birth}) for birth, seed in wanted]
+        return [Artifact(run_of(kind, birth, seed), {"birth": birth}) for birth, seed in wanted]
 
     def of_models(kind: str) -> list[Artifact]:
-        return [Artifact(f"<results>/{kind}/{model}.parquet", {"model": model}) for model in models]
+        return [Artifact(path(kind, model), {"model": model}) for model in models]
 
     def of_parts(kind: str) -> list[Artifact]:
-        return [Artifact(path, {"model": model}) for model in models for path in parts_of(configuration, kind, [model])]
+        return [Artifact(file, {"model": model}) for model in models for file in parts_of(configuration, kind, model)]
 
     return {
         "sources": of_models("sources"),
@@ -132,15 +144,14 @@ def measurements(configuration: "Configuration") -> dict[str, list[Artifact]]:
         "directions": pairs("directions", "corpus", predicted(configuration)),
         "finetunings": pairs("finetunings", "finetuning", finetuned(configuration)),
         "comparisons": [
-            Artifact(f"<results>/comparisons/{name}.parquet", {"comparison": name})
-            for name in configuration.comparisons
+            Artifact(path("comparisons", name), {"comparison": name}) for name in configuration.comparisons
         ],
         "learning": runs("learning", born(configuration)),
         "probes": runs("probes", born(configuration)),
         "attention_maps": runs("attention_maps", born(configuration)),
         "locations": runs("locations", located_births(configuration)),
         "knockouts": runs("knockouts", located_births(configuration)),
-        "simulations": [Artifact("<results>/simulations.parquet", {})] if configuration.memories.dimensions else [],
+        "simulations": [Artifact(path("simulations"), {})] if configuration.memories.dimensions else [],
     }
 
 
@@ -165,12 +176,12 @@ def conclusions(configuration: "Configuration") -> dict[str, dict[str, list[str]
 
     def evaluations(wanted: Callable[[str, "Experiment"], Any]) -> dict[str, list[str]]:
         pairs = [(m, n) for m, n in evaluated(configuration) if wanted(m, configuration.experiments[n])]
-        return {"evaluations": [f"<results>/evaluations/{model}/{name}.parquet" for model, name in pairs]}
+        return {"evaluations": [path("evaluations", *pair) for pair in pairs]}
 
     found = {
         "bounds": those("bulk", "matrices"),
         "ends": those("information", "vector_tests", "bulk", "matrices"),
-        "overlap": {**those("overlaps"), "bulk": [f"<results>/bulk/{model}.parquet" for model in models]},
+        "overlap": {**those("overlaps"), "bulk": [path("bulk", model) for model in models]},
         "costs": evaluations(lambda _, experiment: experiment.metrics),
         "controls": evaluations(lambda _, experiment: any(cut.controls for cut in experiment.cuts)),
         "tasks": evaluations(lambda _, experiment: experiment.tasks or experiment.probes),
@@ -218,16 +229,12 @@ def kept(configuration: "Configuration") -> list[str]:
     vectors = ["weights", "vectors"] if configuration.keep_weights else ["vectors"]
     return [
         *(artifact.path for files in measurements(configuration).values() for artifact in files),
-        "<results>/findings.parquet",
-        *(f"<results>/nulls/{model}.parquet" for model in models if model not in made_like),
-        *(path for kind in vectors for path in parts_of(configuration, kind, models)),
-        *(f"<results>/births/{birth}/seed-{seed}.parquet" for birth, seed in born(configuration)),
-        *(f"<results>/characters/{birth}.parquet" for birth in configuration.births),
-        *(f"<results>/tasks/{task}.parquet" for task in configuration.tasks),
-        *(f"<results>/data_sets/{name}.parquet" for name in configuration.data_sets),
-        *(
-            f"<results>/activations/{model}/{corpus}/part-{part}.parquet"
-            for model, corpus in observed(configuration)
-            for part in parts(configuration, model)
-        ),
+        path("findings"),
+        *(path("nulls", model) for model in models if model not in made_like),
+        *(file for kind in vectors for model in models for file in parts_of(configuration, kind, model)),
+        *(run_of("births", birth, seed) for birth, seed in born(configuration)),
+        *(path("characters", birth) for birth in configuration.births),
+        *(path("tasks", task) for task in configuration.tasks),
+        *(path("data_sets", name) for name in configuration.data_sets),
+        *(file for pair in observed(configuration) for file in parts_of(configuration, "activations", *pair)),
     ]

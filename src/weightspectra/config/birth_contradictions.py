@@ -1,4 +1,7 @@
-"""What cannot be trained, probed, read or drawn in the part of a configuration that trains transformers."""
+"""What cannot be trained, probed, read or drawn in the part of a configuration that trains transformers.
+
+A module beside ``contradictions``, which asks it: it is as long as that, and alone in needing what births are made of.
+"""
 
 import difflib
 import functools
@@ -14,15 +17,13 @@ from weightspectra.birth.settings import Birth, TaskData, Transformer
 from weightspectra.config.configuration import Configuration
 from weightspectra.config.inheritance import CHOICES
 from weightspectra.config.messages import nearest
+from weightspectra.config.needs import text_of
 from weightspectra.models.settings import Model
 from weightspectra.report.settings import OF_FIGURE, BirthFigure
 from weightspectra.sources.settings import Corpus
 
 MAX_BYTES = 4_000_000
 """A text up to this size is looked into at once; the first job looks into a larger one."""
-
-SHAKESPEARE = Path(__file__).parents[3] / "config" / "published" / "tiny_shakespeare.csv"
-"""Counts of the text that is used where none is named."""
 
 LACKING = {"files": "file names", "number_in_name": "file names", "split": "splits"}
 """From a way to choose documents to what it needs and sequences of the task do not have."""
@@ -76,11 +77,6 @@ def _of_transformer(model: Transformer) -> Iterator[str]:
 def _nearest_parameter(name: str, known: Collection[str]) -> str:
     """Return what a wrong name of a parameter may have meant; names of memory matrices are understood, too."""
     return f"did you mean '{WEIGHTS[name]}'?" if WEIGHTS.get(name) in known else nearest(name, known)
-
-
-def text_of(data: TaskData) -> Path:
-    """Return the text whose characters a birth's task is made of, or counts of one."""
-    return Path(data.text) if data.text else SHAKESPEARE
 
 
 def _of_data(data: TaskData) -> Iterator[str]:

@@ -22,14 +22,17 @@ class _ForEditors(GenerateJsonSchema):
     """Leaves out what only Python knows: None for a key that isn't there, and sections in full as defaults."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Describe a key that may be left out as if it had to be there: None cannot be given."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out defaults that are no plain value."""
         if schema.get("default") is None or isinstance(schema["default"], Section):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Describe names by ``propertyNames``, which editors understand better than ``patternProperties``."""
         found = super().dict_schema(schema)
         if "patternProperties" in found:
             [found["additionalProperties"]] = found.pop("patternProperties").values()
@@ -37,6 +40,7 @@ class _ForEditors(GenerateJsonSchema):
         return found
 
     def field_title_should_be_set(self, schema: Any) -> bool:
+        """Say no: a title would only repeat the key."""
         return False
 
 

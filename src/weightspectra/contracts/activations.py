@@ -25,7 +25,8 @@ MOMENTS = Contract(
 OVERLAPS = Contract(
     "overlaps",
     1,
-    "One row per right singular vector: how it meets the eigenvectors of its layer's input covariance.",
+    "One row per right singular vector above the rounding floor: how it meets the eigenvectors of its "
+    "layer's input covariance.",
     (
         MODEL,
         Column("corpus", pa.string(), "the corpus observed"),

@@ -140,6 +140,8 @@ CLAIMS: Mapping[str, Claim] = {
     "rounding_coarse": Claim("norm of the rounding errors over that of the weights", SHARE, "rounding is coarse"),
     "decile_below_floor": Claim("singular values of one role below the floor", SHARE, "all of the smallest decile is"),
     "hidden_below_bound": Claim("values below the bound that lie below the rounding floor, too", SHARE, ""),
+    "low_rank": Claim("matrices with less than nine tenths of their values above the rounding floor", SHARE, ""),
+    "without_law": Claim("matrices of which so much is lost in rounding that no law can be fitted", SHARE, ""),
 }
 """Every claim, by its id."""
 

@@ -33,7 +33,7 @@ SPECTRA = Contract(
             minimum=1,
             infinite=True,
         ),
-        size("rounding_floor", "singular values below this are the storage format's rounding noise"),
+        size("rounding_floor", "singular values below this are rounding: of the storage, or of arithmetic in float32"),
     ),
     key=MATRIX,
 )

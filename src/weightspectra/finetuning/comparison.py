@@ -77,24 +77,10 @@ def compare(
     before, after = (torch.tensor(weight, dtype=torch.float64, device=device) for weight in (base, tuned))
     change = after - before
     found = svd.decompose(change, device=device, name=f"difference of {name}")
-    values = found.singular_values.cpu().numpy()
-    energy, norm = float(np.square(values).sum()), float(torch.linalg.vector_norm(before))
-    noise = edges.fit(values, *base.shape, level=level) if energy > 0 else None
-    columns: dict[str, Any] = {
-        "relative_change": float(np.sqrt(energy)) / norm if norm else float("nan"),
-        "stable_rank": energy / values[0] ** 2 if energy else float("nan"),
-        "n_above": noise.n_above if noise else 0,
-        "bound_upper": noise.bound_upper if noise else 0.0,
-        "alignment": float((before * change).sum()) / (norm * np.sqrt(energy)) if norm and energy else float("nan"),
-        "singular_values": values,
-    }
+    columns = _of_whole(before, change, found.singular_values.cpu().numpy(), level)
     for side in SIDES:
         vectors = svd.vectors_of_side(side, before, short_vectors, device=device)
-        leading = (found.short_vectors if side == found.short_side else found.long_vectors)[:N_LEADING]
-        against = change if side == "left" else change.T
-        shares = {"": (against, values), "_leading": (leading.T, np.ones(len(leading)))}
-        for kind, (reached, sizes) in shares.items():
-            columns |= _shares(f"{side}{kind}", vectors, reached, np.square(sizes))
+        columns |= _shares_of_side(side, vectors, change, found)
     return columns
 
 
@@ -177,6 +163,33 @@ def null_shares(n_directions: int, dimension: int, energies: np.ndarray) -> tupl
     lacking = (skewness - float(law.stats("s"))) * variance**0.5 / 6
     low, high = (float(law.ppf(q) + lacking * (ndtri(q) ** 2 - 1)) for q in BAND)
     return share, low, high
+
+
+def _of_whole(before: torch.Tensor, change: torch.Tensor, values: np.ndarray, level: float) -> dict[str, Any]:
+    """Return the columns on the change as a whole, of which ``values`` are the singular values."""
+    energy, norm = float(np.square(values).sum()), float(torch.linalg.vector_norm(before))
+    noise = edges.fit(values, *before.shape, level=level) if energy > 0 else None
+    return {
+        "relative_change": float(np.sqrt(energy)) / norm if norm else float("nan"),
+        "stable_rank": energy / values[0] ** 2 if energy else float("nan"),
+        "n_above": noise.n_above if noise else 0,
+        "bound_upper": noise.bound_upper if noise else 0.0,
+        "alignment": float((before * change).sum()) / (norm * np.sqrt(energy)) if norm and energy else float("nan"),
+        "singular_values": values,
+    }
+
+
+def _shares_of_side(
+    side: str, vectors: torch.Tensor, change: torch.Tensor, found: svd.Decomposition
+) -> dict[str, np.ndarray]:
+    """Return the columns of one side: shares of a change, which ``found`` decomposes, and of its leading directions."""
+    leading = (found.short_vectors if side == found.short_side else found.long_vectors)[:N_LEADING]
+    against = change if side == "left" else change.T
+    values = found.singular_values.cpu().numpy()
+    return {
+        **_shares(side, vectors, against, np.square(values)),
+        **_shares(f"{side}_leading", vectors, leading.T, np.ones(len(leading))),
+    }
 
 
 def _shares(name: str, vectors: torch.Tensor, reached: torch.Tensor, energies: np.ndarray) -> dict[str, np.ndarray]:

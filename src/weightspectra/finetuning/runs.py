@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from weightspectra.ablation.edit.truncation import Removal, Stored, Writable, edited
-from weightspectra.base.journal import Journal, Row
+from weightspectra.base.journal import Journal, Row, check_complete
 from weightspectra.base.progress import track
 from weightspectra.base.seeds import seeded
 from weightspectra.contracts import MatrixKey
@@ -81,7 +81,7 @@ def finetune(
     Raises
     ------
     UserError
-        When a training loss is no longer a number.
+        When a training loss is no longer a number, or a score is missing.
 
     Notes
     -----
@@ -110,7 +110,22 @@ def finetune(
     encoder.load_state_dict(first)
     sizes = {"n_train": len(subject.train.labels), "n_test": len(subject.test.labels)}
     described = {**sizes, "units": subject.test.units}
-    return [{**row, **described} for run in runs for row in finished[run.decile, run.number]]
+    rows = [{**row, **described} for run in runs for row in finished[run.decile, run.number]]
+    check_complete(f"{label}: scores", map(_asked_for, rows), _scores_of(runs, wanted))
+    return rows
+
+
+def _asked_for(row: Row) -> tuple[Any, ...]:
+    return row["order"], row["decile"], row["seed"], row["epoch"]
+
+
+def _scores_of(runs: Sequence[TuningRun], wanted: Finetuning) -> Iterator[tuple[Any, ...]]:
+    """Yield what there must be a row of, in the order of the runs."""
+    for run in runs:
+        for epoch in range(1, wanted.epochs + 1):
+            yield "remove_first" if run.decile else "none", run.decile, run.number, epoch
+            for decile in () if run.decile else wanted.deciles:
+                yield "remove_last", decile, run.number, epoch
 
 
 def _epochs(

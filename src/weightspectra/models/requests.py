@@ -45,29 +45,6 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
         _check_head(family, config, metric)
 
 
-def requested_of(model: str, config: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return what a configuration will ask of one of its models, as :func:`check_request` takes it.
-
-    Parameters
-    ----------
-    model : str
-        Its name.
-    config : mapping
-        The whole configuration, defaults filled in.
-    """
-    experiments = [entry for entry in config["experiments"].values() if model in entry["models"]]
-    metrics = {
-        metric for entry in experiments for metric in [*entry["metrics"], *(["tasks"] if entry["tasks"] else [])]
-    }
-    cuts = [cut for entry in experiments for cut in entry["cuts"]]
-    layers = {*(layer for cut in cuts for layer in cut.get("layers", [])), *config["report"]["blocks"].get(model, [])}
-    return {
-        "metrics": sorted(metrics | {"predict" for name in config["predict"]["models"] if name == model}),
-        "roles": sorted({role for cut in cuts for role in cut.get("roles", [])}),
-        "layers": sorted(layers),
-    }
-
-
 def head_for(metrics: Iterable[str]) -> str | None:
     """Return the kind of head, ``causal`` or ``masked``, that metrics need; None if none of them needs one."""
     return next((METRIC_HEADS[metric] for metric in metrics if metric in METRIC_HEADS), None)

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from weightspectra.base.settings import Choice, Natural, Place, Reference, Section, Title
+from weightspectra.base.settings import Choice, Natural, Place, Reference, Section
 from weightspectra.sources.settings import Package, PackageFolder
 
 Role = Literal["query", "key", "value", "attention_output", "up", "gate", "down"]
@@ -79,8 +79,8 @@ class ModelSource(Choice):
 class Model(Section):
     """One model."""
 
-    title: Title | None = None
-    """How tables and figures call it (default: its name); without braces."""
+    title: str | None = None
+    """How tables and figures call it (default: its name)."""
     source: ModelSource
     parts: Annotated[int, Field(ge=1, le=99)] = 1
     """Into how many jobs of whole blocks the heavy stages are divided."""

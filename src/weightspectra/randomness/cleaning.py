@@ -56,14 +56,18 @@ def clean(singular_values: ArrayLike, p_values: ArrayLike, noise_std: float, n_o
     ----------
     singular_values : array of shape (min(n_out, n_in),)
         Largest first.
-    p_values : array of shape (min(n_out, n_in),)
-        Of their directions, as :func:`combine_sides` gives them.
+    p_values : array of shape (n_tested,)
+        Of the directions above the rounding floor, as :func:`combine_sides` gives them.
     noise_std : float
+        NaN where there is no law; the cleaned values then are NaN, too.
     n_out, n_in : int
         Shape of the matrix.
     """
     values = np.asarray(singular_values, dtype=np.float64)
     upper, lower = boundaries(p_values)
+    if np.isnan(noise_std):
+        unknown = np.full_like(values, np.nan)
+        return Cleaned(upper, lower, unknown, unknown, np.nan, np.nan)
     filtered = filter_noise(values, upper, noise_std, n_out, n_in)
     shrunk = shrink(values, noise_std, n_out, n_in)
     energy = np.sum(values**2)

@@ -41,9 +41,13 @@ class Share(NamedTuple):
     information_high: float
 
 
-def region_ranks(n_values: int, region: str) -> np.ndarray:
-    """Return the ranks of a region, ascending; 0 is the largest singular value."""
-    return np.sort(np.concatenate([decile_ranks(n_values, decile) for decile in REGIONS[region]]))
+def region_ranks(n_values: int, region: str, n_tested: int) -> np.ndarray:
+    """Return the ranks of a region, ascending; 0 is the largest singular value.
+
+    Tenths are those of all values; ranks from ``n_tested`` on, which lie below the rounding floor, are left out.
+    """
+    ranks = np.sort(np.concatenate([decile_ranks(n_values, decile) for decile in REGIONS[region]]))
+    return ranks[ranks < n_tested]
 
 
 def share(p_values: ArrayLike, is_outlier: ArrayLike) -> Share:

@@ -137,19 +137,21 @@ def tail_start(ascending: np.ndarray) -> float:
     return float(values[np.argmin(distances)])
 
 
-def hill(eigenvalues: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def hill(eigenvalues: ArrayLike, n_lost: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Estimate the exponent of a power law in each tenth of the spectrum.
 
     Parameters
     ----------
     eigenvalues : array of shape (n_values,)
         Largest first.
+    n_lost : int
+        Of them, those below the rounding floor, which no spacing reaches.
 
     Returns
     -------
     exponents, errors : ndarray of shape (10,)
-        Of the largest tenth first. NaN for a tenth that is empty or holds
-        zeros or a single repeated value.
+        Of the largest tenth first. NaN for a tenth that is empty, lost in
+        rounding, or holds zeros or a single repeated value.
 
     Notes
     -----
@@ -169,14 +171,14 @@ def hill(eigenvalues: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     exponents, errors = np.full(10, np.nan), np.full(10, np.nan)
     for tenth in range(10):
         ranks = decile_ranks(n_values, 10 - tenth)
-        found = spacings[ranks[ranks < n_values - 1]]
+        found = spacings[ranks[ranks < n_values - n_lost - 1]]
         if len(found) and np.isfinite(found).all() and found.any():
             exponents[tenth] = 1 + 1 / found.mean()
             errors[tenth] = (exponents[tenth] - 1) / len(found) ** 0.5
     return exponents, errors
 
 
-def norms(singular_values: ArrayLike, n_out: int, n_in: int) -> Norms:
+def norms(singular_values: ArrayLike, n_out: int, n_in: int, rounding_floor: float = 0.0) -> Norms:
     """Measure norms, ranks and entropy.
 
     Parameters
@@ -185,10 +187,12 @@ def norms(singular_values: ArrayLike, n_out: int, n_in: int) -> Norms:
         All of them, largest first.
     n_out, n_in : int
         Shape of the matrix.
+    rounding_floor : float
+        As in ``contracts.SPECTRA``.
 
     Notes
     -----
-    ``matrix_rank`` counts singular values above the largest one times the larger
+    ``matrix_rank`` counts singular values above the rounding floor, and above the largest one times the larger
     dimension times the float64 epsilon, as ``numpy.linalg.matrix_rank`` does.
     ``entropy`` is -sum p ln p / ln(matrix_rank) with p = lambda / norm; it is 0
     for a matrix of rank one. ``entropy_rank`` is exp(-sum p ln p): the effective
@@ -200,11 +204,13 @@ def norms(singular_values: ArrayLike, n_out: int, n_in: int) -> Norms:
     values = np.asarray(singular_values, dtype=np.float64)
     squares = values**2
     norm, largest = float(squares.sum()), float(squares[0])
-    rank = int(np.count_nonzero(values > values[0] * max(n_out, n_in) * np.finfo(np.float64).eps))
+    least = max(rounding_floor, values[0] * max(n_out, n_in) * np.finfo(np.float64).eps)
+    rank = int(np.count_nonzero(values > least))
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = squares / norm
         log_norm, log_largest = float(np.log10(norm)), float(np.log10(largest))
         stable_rank = float(np.divide(norm, largest))
+    shares = shares[:rank] if rank else shares
     shares = shares[shares != 0]
     entropy = -float(np.sum(shares * np.log(shares)))
     relative = entropy / float(np.log(rank)) if rank > 1 else entropy
@@ -227,7 +233,14 @@ def alpha_norms(eigenvalues: ArrayLike, alpha: float) -> dict[str, float]:
 
 
 def signal(
-    singular_values: ArrayLike, n_out: int, n_in: int, *, noise_std: float, bound_lower: float, bound_upper: float
+    singular_values: ArrayLike,
+    n_out: int,
+    n_in: int,
+    *,
+    noise_std: float,
+    bound_lower: float,
+    bound_upper: float,
+    n_lost: int = 0,
 ) -> Signal:
     """Compare a spectrum with the noise found in it.
 
@@ -239,7 +252,9 @@ def signal(
         Shape of the matrix.
     noise_std, bound_lower, bound_upper : float
         Standard deviation of the noise entries, and the bounds of its singular
-        values, as :func:`weightspectra.spectra.law.edges.fit` finds them.
+        values, as :func:`weightspectra.spectra.law.edges.fit` finds them; NaN where there is no law.
+    n_lost : int
+        Of the values, those below the rounding floor, which no share counts.
 
     Notes
     -----
@@ -249,15 +264,17 @@ def signal(
     smoothed density whose width is fixed for square matrices; its ``num_spikes``
     counts from a wider margin. These three are not comparable number by number.
     """
+    if np.isnan(noise_std):
+        return Signal(sigma_mp=np.nan, mp_softrank=np.nan, num_spikes=0, energy_above=np.nan, energy_below=np.nan)
     values = np.asarray(singular_values, dtype=np.float64)
     squares = values**2
     _, edge = marchenko_pastur.edges(noise_std, n_out, n_in)
-    n_below, n_above = marchenko_pastur.count_outside(values, bound_lower, bound_upper)
+    n_below, n_above = marchenko_pastur.count_outside(values, bound_lower, bound_upper, n_lost)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Signal(
             sigma_mp=float(noise_std / np.sqrt(squares.sum() / (n_out * n_in))),
             mp_softrank=float(np.divide(edge**2, squares[0])),
             num_spikes=n_above,
             energy_above=float(np.divide(squares[:n_above].sum(), squares.sum())),
-            energy_below=float(np.divide(squares[len(values) - n_below :].sum(), squares.sum())),
+            energy_below=float(np.divide(squares[::-1][n_lost : n_lost + n_below].sum(), squares.sum())),
         )

@@ -24,6 +24,11 @@ def companions(names: Iterable[str], *, code: bool = False) -> list[str]:
     return sorted(name for name in chosen if "/" not in name and not name.endswith(".index.json"))
 
 
+def of_weights(names: Iterable[str]) -> list[str]:
+    """Choose what may hold weights, or say where they are."""
+    return sorted(name for name in names if name.endswith((".safetensors", ".bin", checkpoints.INDEX_SUFFIX)))
+
+
 def checkpoint(names: Collection[str], where: str, *, allow_pickle: bool = False) -> str:
     """Choose the file that holds the weights, or the index of their shards.
 

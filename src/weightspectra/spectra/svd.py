@@ -205,16 +205,6 @@ def short_side(n_out: int, n_in: int) -> str:
     return "left" if n_out <= n_in else "right"
 
 
-def rounding_floor(rounding_std: float, n_out: int, n_in: int) -> float:
-    """Return the largest singular value that rounding the entries adds by itself.
-
-    The norm of a matrix of independent errors is rounding_std * (sqrt(n_out) +
-    sqrt(n_in)), where rounding_std is the root mean square error of an entry.
-    Singular values below it are made of rounding as much as of what was rounded.
-    """
-    return rounding_std * (math.sqrt(n_out) + math.sqrt(n_in))
-
-
 def _by_gram_matrix(wide: Tensor, side: str) -> Decomposition | None:
     """Decompose a matrix with no more rows than columns; None if it is too ill-conditioned."""
     short = torch.linalg.eigh(gram(wide)).eigenvectors.T.flip(0)

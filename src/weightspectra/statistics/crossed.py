@@ -46,17 +46,15 @@ def paired_difference(change: np.ndarray, units: Sequence[str]) -> PairedDiffere
 
     Notes
     -----
-    Both the seeds and the examples are samples: another six seeds, or another
-    five hundred sentences, would give another mean. In the crossed model
-    ``change = mean + seed + unit + rest``, all three random, the variance of the
+    Both the seeds and the examples are samples: another six seeds, or another five hundred sentences, would give
+    another mean. In the crossed model ``change = mean + seed + unit + rest``, all three random, the variance of the
     mean over S seeds and n examples is estimated without bias by
 
         V = V_seed + V_unit - V_rest,
 
     where ``V_seed`` is the variance of the seeds' means over S, ``V_unit`` that
-    of the mean under resampling of units, and ``V_rest`` the part of the residuals
-    that both of these contain. ``max(V_unit - V_rest, 0)`` is used for the last
-    two. ``difference / sqrt(V)`` is compared with Student's t of
+    of the mean under resampling of units, and ``V_rest`` the part of the residuals that both of these contain.
+    ``max(V_unit - V_rest, 0)`` is used for the last two. ``difference / sqrt(V)`` is compared with Student's t of
     ``(S - 1) (V / V_seed)^2`` degrees of freedom: S - 1 if seeds are what
     varies most, and more if examples are. Where every unit is one example this
     is the analysis of several readers and cases by Dorfman, Berbaum and Metz,

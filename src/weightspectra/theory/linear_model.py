@@ -62,12 +62,6 @@ class LinearModel:
     prior_variance: float = 1.0
 
     @property
-    def bulk_edges(self) -> tuple[float, float]:
-        """The edges of the bulk: sqrt(alpha) (1 -+ sqrt(q)), with q = n_out / n_in below one."""
-        root = (self.n_out / self.n_in) ** 0.5
-        return self.prior_variance**0.5 * (1 - root), self.prior_variance**0.5 * (1 + root)
-
-    @property
     def learned_square(self) -> float:
         r"""The mean squared norm of :math:`W^T v`: :math:`\eta = \alpha - \alpha x + \lambda^2 x^2`."""
         return self.prior_variance * self.residual + (self.teacher_norm * (1 - self.residual)) ** 2
@@ -109,10 +103,6 @@ class LinearModel:
         left = ((1 - aspect / gap**2) / (1 - aspect / gap)) ** 0.5
         signal = (1 - self.residual) * self.teacher_norm
         return left, left * signal * self.smallest_value() / self.learned_square
-
-    def generalisation_error(self) -> float:
-        r"""Return the mean of :math:`\epsilon_g`: :math:`\alpha r / 2 + \lambda^2 r^2 / 2` with the residual r."""
-        return self.prior_variance * self.residual / 2 + (self.teacher_norm * self.residual) ** 2 / 2
 
     def sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw a student.

@@ -20,8 +20,8 @@ def rows(**columns):
     )
 
 
-SPECTRA = rows(singular_values=np.linspace(4, 1, N_OUT))
-BULK = rows(n_below=3, n_above=5, n_below_bound=1, n_above_bound=2)
+SPECTRA = rows(singular_values=np.linspace(4, 1, N_OUT), rounding_floor=0.0)
+BULK = rows(n_below=3, n_above=5, n_below_bound=1, n_above_bound=2, why="")
 
 
 def planned(entries, *tables, seed=3):

@@ -378,6 +378,13 @@ def test_rounding_in_words():
     assert found.sentences[0].startswith("Small (Q4_1): ")
     assert "the whole smallest decile of query and attention output lies below the floor; of " in found.sentences[1]
     assert " values below the asymptotic lower edge, " in found.sentences[1]
+    n = quantised.of("low_rank")["n"].iloc[0]
+    assert found.sentences[2] == (
+        f"Small: 4 of {n:g} matrices are of low rank (less than nine tenths of their singular values lie above the "
+        "rounding floor); what was lost is in no fit, test or share."
+    )
+    lost = storage.rounding(told(measurements(FakeModel("cut", LLAMA, dtype="Q4_1", noise=0.2, why="lost"))))
+    assert lost.sentences[2].endswith("share; to 14 of them no law of noise can be fitted.")
     assert storage.coarse_models(quantised, ["small", "small"]) == [
         "Small is stored as Q4_1: what its small singular values do, or do not do, here need not be so in the model "
         "before quantisation."

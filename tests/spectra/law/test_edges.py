@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from weightspectra.spectra.law import edges, marchenko_pastur
+from weightspectra.spectra.law import edges, hard_edge, marchenko_pastur
 
 
 def noise(n_out, n_in, rng, n_draws):
@@ -38,7 +38,7 @@ def test_hard_edge_of_a_square_matrix_is_edelmans_law(points):
     n = 50
     n_lambda = points / 4
     edelman = -np.expm1(-(n_lambda / 2 + np.sqrt(n_lambda)))
-    assert edges.hard_edge_probability(points, 0) == pytest.approx(edelman, rel=1e-12)
+    assert hard_edge.probability(points, 0) == pytest.approx(edelman, rel=1e-12)
     found = edges.p_below(np.sqrt(n_lambda / n), 1.0, n, n)
     assert found == pytest.approx(edelman, rel=1e-12)
 
@@ -46,7 +46,7 @@ def test_hard_edge_of_a_square_matrix_is_edelmans_law(points):
 @pytest.mark.parametrize("excess", [1, 2, 7, 40])
 def test_hard_edge_probability_rises_smoothly_from_zero_to_one(excess):
     points = np.geomspace(1e-30, 1e5, 4001)
-    probability = edges.hard_edge_probability(points, excess)
+    probability = hard_edge.probability(points, excess)
     assert (np.diff(probability) >= -1e-12).all()
     assert probability[0] < 1e-8
     assert probability[-1] == 1
@@ -58,7 +58,7 @@ def test_hard_edge_probability_rises_smoothly_from_zero_to_one(excess):
 
 
 def test_the_two_laws_of_the_lower_end_meet():
-    excess = edges.HARD_EDGE_UP_TO
+    excess = hard_edge.UP_TO
     bounds = [edges.bounds(1.0, 400 + excess + step, 400, 0.05)[0] for step in (-1, 0, 1, 2)]
     steps = np.diff(bounds)
     assert (steps > 0).all()

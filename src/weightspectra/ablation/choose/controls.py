@@ -108,7 +108,7 @@ def same_count(taken: np.ndarray, spectrum: Spectrum, *, bounds: str) -> np.ndar
 def same_energy(taken: np.ndarray, spectrum: Spectrum, *, bounds: str) -> np.ndarray:
     """Return the ranks that hold as much energy ``sum s_k^2`` as a cut's, from the bulk's lower end upwards.
 
-    Values below the bulk and the cut's own are passed over; as many are taken
+    Values below the bulk or the rounding floor, and the cut's own, are passed over; as many are taken
     as bring the sum nearest to the cut's, and at least one.
 
     Parameters
@@ -129,7 +129,7 @@ def same_energy(taken: np.ndarray, spectrum: Spectrum, *, bounds: str) -> np.nda
         When all other values from the bulk's lower end upwards hold less energy.
     """
     squares = spectrum.singular_values**2
-    upwards = np.setdiff1d(np.arange(spectrum.n_values - spectrum.outside[bounds][0]), taken)[::-1]
+    upwards = np.setdiff1d(np.arange(spectrum.n_values - spectrum.n_lost - spectrum.outside[bounds][0]), taken)[::-1]
     wanted, sums = squares[taken].sum(), np.cumsum(squares[upwards])
     if not len(sums) or sums[-1] < wanted:
         found = sums[-1] if len(sums) else 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from weightspectra.ablation import settings
 from weightspectra.ablation.choose.controls import Control, Ranks, Unmatched, controls
 from weightspectra.ablation.choose.scopes import Group, groups_of
-from weightspectra.ablation.choose.selection import Spectrum, choices
+from weightspectra.ablation.choose.selection import ChosenRanks, Spectrum, choices
 from weightspectra.ablation.edit.truncation import Edit, Removal
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import ROLES, MatrixKey
@@ -84,9 +84,8 @@ def plan_cuts(
 ) -> list[PlannedCut]:
     """Turn an experiment's ``cuts`` into the cuts to evaluate, in the order of the configuration.
 
-    Each entry is spread over its groups of matrices (``scope``) and, within a
-    group, over what it removes, keeps or compresses. Every cut is followed by
-    its matched controls; one that cannot be built is left out, with a line on
+    Each entry is spread over its groups of matrices (``scope``) and, within a group, over what it removes, keeps or
+    compresses. Every cut is followed by its matched controls; one that cannot be built is left out, with a line on
     standard error. A cut that two entries describe alike is made once.
 
     Parameters
@@ -106,8 +105,7 @@ def plan_cuts(
     Raises
     ------
     UserError
-        For a role, layer or head that the model lacks, for ranks that a matrix
-        does not have, and for controls of a compression.
+        For a role, layer or head that the model lacks, ranks that a matrix does not have, controls of a compression.
 
     Notes
     -----
@@ -168,6 +166,7 @@ def _removed(
 
     for choice in choices(entry):
         chosen = {key: choice.ranks(key, spectra[key]) for key in group.parts}
+        _say_what_is_lost(choice, chosen, spectra, group.where)
         label = f"{'only ' if keeps else ''}{choice.name} of {group.where}"
         beside = []
         for control in _controls_of(entry, label, chosen, seed=seed, model=model):
@@ -179,6 +178,25 @@ def _removed(
                 continue
             beside.append(cut(ranks, name, f"{control.name} {choice.name}{control.after}", control_of=label))
         yield cut(chosen, label, choice.name, choice.decile), beside
+
+
+def _say_what_is_lost(choice: ChosenRanks, chosen: Ranks, spectra: Mapping[MatrixKey, Spectrum], where: str) -> None:
+    """Say of which matrices a choice takes what an earlier truncation took already, or nothing for want of a law."""
+    lost = sum(
+        len(ranks) > 0 and ranks.min() >= spectra[key].n_values - spectra[key].n_lost for key, ranks in chosen.items()
+    )
+    lawless = sum(bool(spectra[key].outside) and not spectra[key].has_law for key in chosen)
+    name = f"cuts: '{choice.name} of {where}'"
+    if lost:
+        print(
+            f"{name}: in {lost} of {len(chosen)} matrices all these values lie below the rounding floor",
+            file=sys.stderr,
+        )
+    if lawless and choice.by_law:
+        print(
+            f"{name}: {lawless} of {len(chosen)} matrices have no law, and give none: too much is lost in rounding",
+            file=sys.stderr,
+        )
 
 
 def _controls_of(entry: settings.Cut, label: str, chosen: Ranks, *, seed: int, model: str) -> Sequence[Control]:

@@ -10,6 +10,7 @@ from weightspectra.ablation.settings import Cut
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.spectra.deciles import decile_ranks
+from weightspectra.spectra.rounding import numerical_rank
 
 
 class Spectrum(NamedTuple):
@@ -25,12 +26,18 @@ class Spectrum(NamedTuple):
         Values below and above the bulk, for each kind of bounds:
         ``asymptotic`` (the Marchenko-Pastur edges) and ``calibrated``. Empty
         where no cut needs them.
+    n_lost : int
+        Values below the rounding floor, which are in no region.
+    has_law : bool
+        Whether there is a bulk: a matrix of which too much is lost in rounding has none, nor anything outside.
     """
 
     singular_values: np.ndarray
     n_out: int
     n_in: int
     outside: Mapping[str, tuple[int, int]] = {}
+    n_lost: int = 0
+    has_law: bool = True
 
     @property
     def n_values(self) -> int:
@@ -40,23 +47,29 @@ class Spectrum(NamedTuple):
     def bulk(self, bounds: str) -> np.ndarray:
         """Return the ranks inside the bulk, ascending (so the smallest value comes last)."""
         n_below, n_above = self.outside[bounds]
-        return np.arange(n_above, self.n_values - n_below)
+        return np.arange(n_above, self.n_values - self.n_lost - n_below if self.has_law else n_above)
 
 
 def spectra_of(spectra: pd.DataFrame, bulk: pd.DataFrame | None = None) -> dict[MatrixKey, Spectrum]:
     """Join rows of ``contracts.SPECTRA`` and, if given, ``contracts.BULK`` by matrix, in the order of the spectra."""
     rows = bulk.to_dict("records") if bulk is not None else []
-    outside = {
+    known = {
         _key_of(row): {
-            "asymptotic": (row["n_below"], row["n_above"]),
-            "calibrated": (row["n_below_bound"], row["n_above_bound"]),
+            "outside": {
+                "asymptotic": (row["n_below"], row["n_above"]),
+                "calibrated": (row["n_below_bound"], row["n_above_bound"]),
+            },
+            "has_law": not row["why"],
         }
         for row in rows
     }
-    return {
-        (key := _key_of(row)): Spectrum(row["singular_values"], row["n_out"], row["n_in"], outside.get(key, {}))
-        for row in spectra.to_dict("records")
-    }
+    return {(key := _key_of(row)): _spectrum(row, known.get(key, {})) for row in spectra.to_dict("records")}
+
+
+def _spectrum(row: Mapping[Any, Any], known: Mapping[str, Any]) -> Spectrum:
+    values = row["singular_values"]
+    n_lost = len(values) - numerical_rank(values, row["rounding_floor"])
+    return Spectrum(values, row["n_out"], row["n_in"], n_lost=n_lost, **known)
 
 
 def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
@@ -64,11 +77,18 @@ def _key_of(row: Mapping[Any, Any]) -> MatrixKey:
 
 
 class ChosenRanks(NamedTuple):
-    """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes."""
+    """One choice of singular values, for any matrix: its name, its decile (or 0), and the ranks it takes.
+
+    Attributes
+    ----------
+    by_law : bool
+        Whether the law of noise decides what it takes.
+    """
 
     name: str
     decile: int
     ranks: Callable[[MatrixKey, Spectrum], np.ndarray]
+    by_law: bool = False
 
 
 def choices(entry: Cut) -> Iterator[ChosenRanks]:
@@ -111,7 +131,8 @@ def _indices(first_and_last: Sequence[int], _: str) -> Iterator[ChosenRanks]:
 
 def _regions(regions: Sequence[str], bounds: str) -> Iterator[ChosenRanks]:
     def below(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
-        return np.arange(spectrum.n_values - spectrum.outside[bounds][0], spectrum.n_values)
+        n_told = spectrum.n_values - spectrum.n_lost
+        return np.arange(n_told - spectrum.outside[bounds][0], n_told)
 
     def inside(_: MatrixKey, spectrum: Spectrum) -> np.ndarray:
         return spectrum.bulk(bounds)
@@ -121,7 +142,7 @@ def _regions(regions: Sequence[str], bounds: str) -> Iterator[ChosenRanks]:
 
     known = {"below": below, "inside": inside, "above": above}
     for region in regions:
-        yield ChosenRanks(region + said_of(bounds), 0, known[region])
+        yield ChosenRanks(region + said_of(bounds), 0, known[region], by_law=True)
 
 
 def said_of(bounds: str) -> str:

@@ -10,7 +10,7 @@ from weightspectra.ablation.choose.cuts import NOTHING, PlannedCut
 from weightspectra.ablation.edit.truncation import Stored, Writable, edited
 from weightspectra.ablation.measure.metrics import Measurement, Metric
 from weightspectra.base.errors import UserError
-from weightspectra.base.journal import Journal
+from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.statistics.multiple import benjamini_hochberg
@@ -48,10 +48,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Measure the untouched model and the model after each cut.
 
-    Cuts are measured in the order of the first layer that they touch, so that
-    metrics may keep what the layers before it compute. What is compared is
-    computed in the end from what the units contributed, so that it does not
-    depend on when the work was interrupted.
+    Cuts are measured in the order of the first layer that they touch, so that metrics may keep what the layers before
+    it compute. What is compared is computed in the end from what the units contributed, so that it does not depend on
+    when the work was interrupted.
 
     Parameters
     ----------
@@ -68,18 +67,16 @@ def evaluate(
     Returns
     -------
     list of dict
-        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the
-        untouched model first, then the cuts in their order, each with every
-        metric. A cut after which some unit's value is no finite number keeps
-        its row: its value may be infinite or not a number, what cannot be
-        computed from it is not a number, and it does not count in the
-        correction of the others' p-values. Where a task scores other items after
-        a cut than before, the difference has no error and no p-value.
+        The rows of ``contracts.EVALUATIONS`` but for model and experiment: the untouched model first, then the cuts in
+        their order, each with every metric. A cut after which some unit's value is no finite number keeps its row: its
+        value may be infinite or not a number, what cannot be computed from it is not a number, and it does not count in
+        the correction of the others' p-values. Where a task scores other items after a cut than before, the difference
+        has no error and no p-value.
 
     Raises
     ------
     UserError
-        When the untouched model gives a value that is not a finite number.
+        When the untouched model gives a value that is not a finite number, or a cut is missing in the end.
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
@@ -94,12 +91,12 @@ def evaluate(
                 measured = untouched["measurements"]
             else:
                 # Of the untouched model, no block has changed: it may leave states for every cut to come.
-                untouched_before = first_layer(cut) if cut.n_removed else n_layers
-                measured = _measure(subject.model, metrics, untouched_before)
+                measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
         _check_finite(cut, measured, label)
-        record = {"cut": cut.label, **change._asdict(), "measurements": measured}
-        records[cut.label] = journal.append(record)
-    return _rows(planned, [records[cut.label] for cut in planned], label, seed)
+        records[cut.label] = journal.append({"cut": cut.label, **change._asdict(), "measurements": measured})
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
 def first_layer(cut: PlannedCut) -> int:

@@ -147,6 +147,7 @@ class _Truncations(logging.Filter):
         self.count = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Count a remark on a prompt that was cut; let nothing but errors through."""
         self.count += "runcat" in str(record.msg)
         return record.levelno >= logging.ERROR
 

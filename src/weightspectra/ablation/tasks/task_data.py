@@ -77,7 +77,8 @@ def fetch(path: str, name: str | None, options: Mapping[str, Any], *, local: Pat
 def store(splits: Mapping[str, Dataset], folder: Path) -> dict[str, dict[str, Any]]:
     """Write each split to a file of Arrow's stream format; return its name, number of rows and SHA-256.
 
-    The same rows give the same bytes.
+    The same rows give the same bytes. There is no contract of them: their columns are the task's own, and lm-eval
+    reads them through ``datasets``, in Arrow's stream format.
     """
     folder.mkdir(parents=True)
     stored = {}

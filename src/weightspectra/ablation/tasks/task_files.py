@@ -17,6 +17,7 @@ from weightspectra.ablation.tasks.harness import SEED, quiet_lm_eval
 from weightspectra.ablation.tasks.task_building import build, generated_code, needed_splits
 from weightspectra.ablation.tasks.task_code import keep_code, located, own_functions
 from weightspectra.ablation.tasks.task_index import Expansion, Leaf, expand, expand_file, runs_generated_code
+from weightspectra.ablation.tasks.task_record import recorded
 from weightspectra.base.atomic import replace_folder
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
@@ -107,13 +108,10 @@ def load(folder: Path, file: str, sha256: str) -> Resolved:
     UserError
         When a file is missing or changed; names it, and what makes it anew.
     """
-    _check(folder / file, sha256, folder)
-    settings = yaml.safe_load((folder / file).read_text())
-    for path, digest in settings["code"].items():
+    for path, digest in recorded(folder, file, sha256):
         _check(located(path, folder), digest, folder)
+    settings = yaml.safe_load((folder / file).read_text())
     data = folder / settings["data"]
-    for stored in settings["splits"].values():
-        _check(data / stored["file"], stored["sha256"], folder)
     with quiet_lm_eval(), generated_code(settings["run_generated_code"]):
         return Resolved(
             build(settings, folder, lambda task: task_data.stored_splits(data, settings["splits"])), settings

@@ -71,16 +71,6 @@ def off_diagonal_std(dimension: int, n_memories: int) -> float:
     return float(np.sqrt(2 / dimension + (n_memories + 2) / dimension**2))
 
 
-def diagonal_std(dimension: int, n_memories: int) -> float:
-    r"""Return the standard deviation of :math:`w_k^T W u_k`, whose mean is 1, embeddings being Gaussian.
-
-    Notes
-    -----
-    Exactly :math:`\sqrt{4/d + 4/d^2 + (N - 1)/d^2}`: the fluctuations of :math:`|w_k|^2 |u_k|^2`, and the others.
-    """
-    return float(np.sqrt(4 / dimension + 4 / dimension**2 + (n_memories - 1) / dimension**2))
-
-
 def overlap_variances(n: int, dimension: int) -> np.ndarray:
     """Return the variances of the inner products of n Gaussian embeddings: 1/d, and 2/d of squared lengths."""
     return (1 + np.eye(n)) / dimension

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from weightspectra import contracts
-from weightspectra.base.journal import Journal, Row
+from weightspectra.base.journal import Journal, Row, check_complete
 from weightspectra.base.progress import track
 from weightspectra.base.provenance import file_sha256
 from weightspectra.birth.model.bigram_transformer import BigramTransformer
@@ -58,8 +58,13 @@ class Kept:
         """Where to go on; None if nothing is kept."""
         if not self._journal.rows:
             return None
-        iteration = int(self._journal.rows[-1]["iteration"])
+        iteration = self.iterations[-1]
         return snapshot_at(contracts.CHECKPOINTS.read(self._part(iteration)), iteration)
+
+    @property
+    def iterations(self) -> list[int]:
+        """Those of the checkpoints."""
+        return [row["iteration"] for row in self._journal.rows]
 
     @property
     def learning(self) -> list[Row]:
@@ -68,7 +73,7 @@ class Kept:
 
     def checkpoints(self) -> pd.DataFrame:
         """Return the rows of all checkpoints."""
-        return contracts.CHECKPOINTS.read([self._part(row["iteration"]) for row in self._journal.rows])
+        return contracts.CHECKPOINTS.read([self._part(iteration) for iteration in self.iterations])
 
     def remove(self) -> None:
         """Delete everything; for when it stands in complete files."""
@@ -93,7 +98,7 @@ def train(trainer: Trainer, kept: Kept, run: Mapping[str, Any]) -> None:
     Raises
     ------
     UserError
-        When the loss is no longer a number.
+        When the loss is no longer a number, or what is kept in the end is not all that the recipe asks for.
     """
     label, last = f"train {run['birth']}, seed {run['seed']}", kept.last
     if last is None:
@@ -110,6 +115,10 @@ def train(trainer: Trainer, kept: Kept, run: Mapping[str, Any]) -> None:
             snapshot = trainer.snapshot(iteration + 1)
             kept.add(list(rows_of(snapshot, trainer.model, run)), learning, iteration + 1)
             learning = []
+    check_complete(f"{label}: checkpoints", kept.iterations, trainer.recipe.checkpoints)
+    check_complete(
+        f"{label}: iterations", (row["iteration"] for row in kept.learning), range(trainer.recipe.n_iterations)
+    )
 
 
 def snapshot_at(checkpoints: pd.DataFrame, iteration: int) -> Snapshot:

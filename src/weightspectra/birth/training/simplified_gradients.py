@@ -87,6 +87,7 @@ class _Queries(NamedTuple):
 
     @classmethod
     def of(cls, targets: Tensor, scored: Tensor, counts: Tensor) -> "_Queries":
+        """Gather what is scored of each sequence; ``counts`` fall, so that the first has most scored positions."""
         is_real = torch.arange(int(counts[0])) < counts[:, None]
         places = torch.zeros(is_real.shape, dtype=torch.int64)
         places[is_real] = scored.nonzero()[:, 1]

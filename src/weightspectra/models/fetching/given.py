@@ -13,6 +13,7 @@ from weightspectra.sources.packages import fetch_package, unpack_package
 def take_from_hub(order: Order) -> Origin:
     """Link a snapshot of a repository."""
     from weightspectra.sources.hub import fetch_snapshot
+    from weightspectra.sources.hub_cache import check_blobs
 
     spec = order.spec
     snapshot, commit = fetch_snapshot(
@@ -22,7 +23,9 @@ def take_from_hub(order: Order) -> Origin:
         code=order.entry.trust_remote_code,
         check=order.check,
     )
-    for name in order.wanted(snapshot, f"{spec.repo}@{commit}"):
+    names = list(order.wanted(snapshot, f"{spec.repo}@{commit}"))
+    check_blobs(snapshot / name for name in names)
+    for name in names:
         (order.staging / name).symlink_to((snapshot / name).resolve())
     return Origin("hub", spec.repo, commit)
 

@@ -10,6 +10,7 @@ from scipy.stats import false_discovery_control
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.directions.vectors import BODY, SMALLEST_P, TAIL
 from weightspectra.spectra import svd
+from weightspectra.spectra.rounding import numerical_rank, one_valued
 
 Draws = Mapping[str, np.ndarray]
 """What :func:`weightspectra.randomness.directions.vectors.null_draws` returns."""
@@ -21,23 +22,34 @@ Shape = tuple[int, int]
 """Number of components of a vector, and 1."""
 
 
-def both_sides(weight: np.ndarray, short: np.ndarray, device: torch.device) -> dict[str, np.ndarray]:
-    """Return the singular vectors of either side of a matrix, from those of its short side.
+def n_tested(singular_values: np.ndarray, rounding_floor: float) -> int:
+    """Return how many singular vectors of a matrix can be tested: those whose values lie above the rounding floor.
+
+    None where these differ by rounding alone, as of an orthogonal matrix: it has no vectors of its own.
+    """
+    rank = numerical_rank(singular_values, rounding_floor)
+    return 0 if one_valued(singular_values[:rank], rounding_floor) else rank
+
+
+def both_sides(weight: np.ndarray, short: np.ndarray, n: int, device: torch.device) -> dict[str, np.ndarray]:
+    """Return the first singular vectors of either side of a matrix, from those of its short side.
 
     Parameters
     ----------
     weight : ndarray of shape (n_out, n_in)
     short : ndarray of shape (n_vectors, min(n_out, n_in))
+    n : int
+        How many to return.
     device : torch.device
         Where those of the long side are computed.
 
     Returns
     -------
-    dict from str to ndarray of shape (n_vectors, n_out or n_in)
+    dict from str to ndarray of shape (n, n_out or n_in)
         ``"left"`` and ``"right"``, that of the short side first.
     """
     side = svd.short_side(*weight.shape)
-    return {side: short, OTHER[side]: svd.long_side_vectors(weight, short, device=device).cpu().numpy()}
+    return {side: short[:n], OTHER[side]: svd.long_side_vectors(weight, short[:n], device=device).cpu().numpy()}
 
 
 def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window: int) -> pd.DataFrame:

@@ -188,7 +188,7 @@ def p_value(observed: float, draws: ArrayLike, tail: str = "upper") -> float:
 
 
 def bulk_goodness(
-    singular_values: np.ndarray, noise: edges.NoiseBounds, long_side: int, distances: ArrayLike
+    singular_values: np.ndarray, noise: edges.NoiseBounds, long_side: int, distances: ArrayLike, n_lost: int = 0
 ) -> tuple[float, float]:
     """Return how far the values within the bounds are from the law of noise, and the p-value of that distance.
 
@@ -202,16 +202,19 @@ def bulk_goodness(
         Of the matrix.
     distances : array
         The draws of ``'bulk distance'`` for its shape.
+    n_lost : int
+        Of the values, those below the rounding floor.
 
     Returns
     -------
     distance, p_value : float
         1 and 0 where the fit leaves nothing to noise.
     """
-    within = singular_values[noise.n_above : singular_values.size - noise.n_below]
+    n_below = int(np.count_nonzero(singular_values < noise.bound_lower))
+    within, lost = singular_values[noise.n_above : singular_values.size - n_below], max(n_lost - n_below, 0)
     if noise.noise_std == 0 or within.size == 0:
         return 1.0, 0.0
-    distance = goodness.bulk_distance(within, long_side - noise.n_above, within.size, noise.noise_std)
+    distance = goodness.bulk_distance(within, long_side - noise.n_above, within.size, noise.noise_std, lost)
     return distance, bulk_p_value(distance, within.size, singular_values.size, distances)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from weightspectra.randomness.noise import nulls
 from weightspectra.randomness.spacings import levels
 from weightspectra.randomness.spacings.unfolding import CannotUnfold, n_unfolded, unfold
+from weightspectra.spectra.rounding import one_valued
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Noise:
     long_side, short_side : int
         Shape of the whole matrix.
     n_below, n_above : int
-        Outliers.
+        Outliers; those below the rounding floor are among the first.
     noise_std : float
-        Standard deviation of the noise entries.
+        Standard deviation of the noise entries; NaN if no law could be fitted.
+    rounding_floor : float
+        As in ``contracts.SPECTRA``.
     """
 
     long_side: int
@@ -50,6 +53,7 @@ class Noise:
     n_below: int
     n_above: int
     noise_std: float
+    rounding_floor: float = 0.0
 
 
 def compare(
@@ -72,18 +76,21 @@ def compare(
     Raises
     ------
     CannotUnfold
-        When there are too few levels, in the matrix or in noise of its shape.
+        When there are too few levels, in the matrix or in noise of its shape, when
+        they differ by rounding alone, and when the matrix has no law.
 
     Notes
     -----
-    Outliers leave fewer levels than the table's spectra have. Statistics of n
-    spacings fluctuate like n**-0.5, so that before the comparison the spacing
-    distance is multiplied by (n / n_table)**0.5, and so is the gap ratio's
-    distance from its mean in the table; the standard deviation of the table's number
-    variance is divided by it.
+    Outliers leave fewer levels than the table's spectra have. Statistics of n spacings fluctuate like n**-0.5, so that
+    before the comparison the spacing distance is multiplied by (n / n_table)**0.5, and so is the gap ratio's distance
+    from its mean in the table; the standard deviation of the table's number variance is divided by it.
     """
     values = np.asarray(singular_values, dtype=np.float64)
     within = values[noise.n_above : values.size - noise.n_below]
+    if np.isnan(noise.noise_std):
+        raise CannotUnfold("too many values lie below the rounding floor")
+    if one_valued(within, noise.rounding_floor):
+        raise CannotUnfold("the levels differ by rounding alone")
     shape = (noise.long_side - noise.n_above, within.size)
     unfolded = unfold(within, unfolding, *shape, noise.noise_std)
     if f"spacing distance/{unfolding}" not in draws:

@@ -17,10 +17,28 @@ def rounding(found: Conclusions) -> Finding | None:
         )
     coarse = list(stored.loc[holds(stored), "model"])
     lines += [f"{found.title(model)}: {_limits(found, model)}" for model in coarse]
+    lines += _low_rank(found)
     if coarse:
         names = wording.listing([found.title(model) for model in coarse])
         return Finding(f"Rounding hides the smallest singular values of {names}", lines)
     return Finding("Rounding of the stored weights does not limit these results", lines) if lines else None
+
+
+def _low_rank(found: Conclusions) -> list[str]:
+    """Say which models were truncated, or made with fewer directions than they have room for."""
+    lines = []
+    for row in found.of("low_rank").to_dict("records"):
+        n_low, n_all = counted(row)
+        without = found.one("without_law", model=row["model"])
+        n_without = counted(without)[0] if without else 0
+        no_law = f"; to {n_without:,} of them no law of noise can be fitted" if n_without else ""
+        if n_low:
+            lines.append(
+                f"{found.title(row['model'])}: {n_low:,} of {n_all:,} matrices are of low rank (less than nine tenths "
+                "of their singular values lie above the rounding floor); what was lost is in no fit, test or "
+                f"share{no_law}."
+            )
+    return lines
 
 
 def coarse_models(found: Conclusions, models: list[str]) -> list[str]:

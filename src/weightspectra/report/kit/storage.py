@@ -1,4 +1,4 @@
-"""What a coarse storage format does to the small singular values, in words."""
+"""What a coarse storage format, or a truncation, does to the small singular values, in words."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from weightspectra.report.kit import wording
 
 
 def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
-    """Say for each model in a coarse format what that does to its small singular values.
+    """Say for each model in a coarse format, and for each of low rank, what that does to its small singular values.
 
     Parameters
     ----------
@@ -25,5 +25,12 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
             f"{wording.percent(row['noise_share'])} % of the weights' Frobenius norm. "
             f"{wording.share(row['n_below_floor'], row['n_values'])} of its singular values lie below what "
             "such noise alone can make; these, and the lower edge of the bulk, are partly the quantiser's work."
+        )
+    for row in found[found["n_low_rank"] > 0].reset_index().to_dict("records"):
+        no_law = f" To {row['n_without_law']:,} no law could be fitted." if row["n_without_law"] else ""
+        notices.append(
+            f"{row['n_low_rank']:,} of {row['n_matrices']:,} matrices of {titles[row['model']]} are of low rank: less "
+            "than nine tenths of their singular values lie above the rounding floor. What lies below it is in no fit, "
+            f"test or share.{no_law}"
         )
     return notices

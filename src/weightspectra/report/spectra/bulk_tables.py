@@ -19,9 +19,12 @@ def outliers(data: Measurements) -> Table:
     blocks = []
     for model, rows in by_model(counts, data.titles):
         roles = summaries.ordered_roles(rows["role"])
-        sums = rows.groupby("role", as_index=False)[["n_below", "n_above"]].sum().assign(layer="all")
+        sums = rows.groupby("role", as_index=False)[["n_with_law", "n_below", "n_above"]].sum().assign(layer="all")
         both = pd.concat([rows.astype({"layer": object}), sums])
-        both["cell"] = [f"{below:,} | {above:,}" for below, above in zip(both["n_below"], both["n_above"], strict=True)]
+        both["cell"] = [
+            f"{below:,} | {above:,}" if fitted else wording.NOTHING
+            for fitted, below, above in both[["n_with_law", "n_below", "n_above"]].itertuples(index=False)
+        ]
         cells = both.pivot_table(index="layer", columns="role", values="cell", aggfunc="first")
         cells = cells.reindex(index=[*sorted(rows["layer"].unique()), "all"], columns=roles).fillna(wording.NOTHING)
         blocks.append(Block(data.titles[model], "Layer", cells.rename(columns=ROLE_TITLES)))
@@ -29,7 +32,8 @@ def outliers(data: Measurements) -> Table:
         "Each cell: values below the lower edge | values above the upper edge of the Marchenko-Pastur bulk whose scale "
         "is fitted to the median singular value. Asymptotic edges: one random matrix in four has a value outside. "
         "The table of randomness counts with calibrated bounds, beyond which at random few matrices have any.",
-        "A square matrix has a lower edge of zero, so nothing can lie below it.",
+        "A square matrix has a lower edge of zero, so nothing can lie below it. Values below the rounding floor do not "
+        f"count; a matrix that has too many of them has no law ({wording.NOTHING}).",
     ]
     if (data.bulk["expert"] > 0).any():
         notes.append("Layers with experts: sums over all experts.")
@@ -65,7 +69,8 @@ def share_outside(data: Measurements) -> Table:
         f"At random: the mean of the model's random control ({wording.NOTHING}: no control was configured). Below a "
         f"square matrix's lower edge of zero there can be nothing ({wording.NOTHING}).",
         "Below the floor: values smaller than the rounding errors of the storage format alone can make "
-        "(rounding_std (√n_out + √n_in)).",
+        "(rounding_std (√n_out + √n_in)), or arithmetic in float32 (2⁻²³ √n times the largest value). They are in no "
+        "other share; a matrix that has too many of them has no law, and is in no mean.",
     ]
     return Table(
         "share_outside", "Share of singular values beyond the asymptotic edges", shares, blocks, notes, data.notices

@@ -43,8 +43,8 @@ RASTER_FROM = 3000
 def spectrum(axes: Axes, matrix: CloseUp) -> None:
     """Draw a histogram whose bins end at the calibrated bounds, the law of the noise, its edges, and the outliers."""
     axes.set_yticks([])
-    if matrix.scale == 0:
-        _note(axes, ["all entries are zero"])
+    if not matrix.scale > 0:
+        _note(axes, ["no law:", matrix.bulk["why"]] if matrix.bulk["why"] else ["all entries are zero"])
         return
     values, bins = matrix.singular_values / matrix.scale, _bins(matrix)
     lower, upper = matrix.in_units("bound_lower"), matrix.in_units("bound_upper")
@@ -58,7 +58,8 @@ def spectrum(axes: Axes, matrix: CloseUp) -> None:
         for side in ("lower", "upper"):
             if matrix.bulk[f"{name}_{side}"] > 0:
                 axes.axvline(matrix.in_units(f"{name}_{side}"), 0, 0.64, color=style.INK, zorder=4, **line)
-    marked = values[((values < lower) | (values > upper)) & (values <= limit(matrix))]
+    told = values >= matrix.in_units("rounding_floor")
+    marked = values[told & ((values < lower) | (values > upper)) & (values <= limit(matrix))]
     axes.plot(marked, np.zeros(len(marked)), color=style.OUTSIDE, clip_on=False, **TICKS)
     axes.set_ylim(0, 1.55 * max(heights.max(), noise_law(matrix)[1].max()))
     _note(axes, _counts(matrix, values))
@@ -81,7 +82,7 @@ def noise_law(matrix: CloseUp) -> tuple[np.ndarray, np.ndarray]:
 
 def limit(matrix: CloseUp) -> float:
     """Return up to where a spectrum is drawn, in units of its scale; a few far values do not squeeze it."""
-    if matrix.scale == 0:
+    if not matrix.scale > 0:
         return 1.0
     upper = max(matrix.in_units("bound_upper"), matrix.in_units("edge_upper"))
     return float(np.clip(1.05 * matrix.singular_values.max() / matrix.scale, 1.25 * upper, BEYOND * upper))
@@ -107,7 +108,8 @@ def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
     axes.axhspan(low, high, color=style.NULL, linewidth=0, zorder=0)
     axes.axhline(0.5, color=style.MUTED, linewidth=0.5, zorder=1)
     above, below = int(matrix.bulk["n_above_bound"]), int(matrix.bulk["n_below_bound"])
-    for first, last in ((0, above), (n_values - below, n_values)):
+    n_told = n_values - int(matrix.bulk["n_below_floor"])
+    for first, last in ((0, above), (n_told - below, n_told)):
         if last > first:
             axes.fill_between([first - 0.5, last - 0.5], RUG_TOP - 2 * RUG_STEP, 0, color=BEYOND_BOUNDS, linewidth=0)
     as_image = n_values >= RASTER_FROM
@@ -119,8 +121,8 @@ def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
         height = np.full(len(told), RUG_TOP - RUG_STEP * place)
         axes.plot(told, height, "|", color=colour, markersize=3.6, markeredgewidth=0.5, rasterized=as_image)
         notes.append(f"{len(told):,} {side}")
-    for rank in (matrix.boundaries[0] - 0.5, n_values - matrix.boundaries[1] - 0.5):
-        if 0 <= rank <= n_values - 1:
+    for rank in (matrix.boundaries[0] - 0.5, n_told - matrix.boundaries[1] - 0.5):
+        if 0 <= rank <= n_told - 1:
             axes.axvline(rank, 0, 0.88, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
     axes.set_ylim(RUG_TOP - 2 * RUG_STEP, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])

@@ -21,11 +21,11 @@ def by_role(data: Measurements) -> pd.DataFrame:
     -------
     DataFrame
         One row per model and role, roles in the order in which they are shown:
-        n_matrices and n_values; values beyond the asymptotic edges (n_above,
+        n_matrices, n_with_law and n_values; values beyond the asymptotic edges (n_above,
         n_below), beyond the calibrated bounds (n_above_bound, n_below_bound) and
         beyond the bounds of noise with the matrix's variance profile
         (n_above_profile, n_below_profile); share_bulk_fits (of matrices whose
-        bulk has a p-value of at least the level); n_left, n_right (vectors) with
+        bulk has a p-value of at least the level, those without a law left out); n_left, n_right (vectors) with
         n_left_nonrandom, n_right_nonrandom, n_left_localised, n_right_localised;
         n_heads, n_head_pairs (of a head and a vector) and
         n_head_pairs_concentrated (in which the vector concentrates in the head);
@@ -33,12 +33,13 @@ def by_role(data: Measurements) -> pd.DataFrame:
         the level) and brody (mean). A share or mean of nothing is NaN.
     """
     outside = [f"n_{side}{kind}" for kind in ("", "_bound", "_profile") for side in ("above", "below")]
-    bulk = data.bulk.assign(fits=data.bulk["bulk_p_value"] >= data.bulk["level"])
+    bulk = data.bulk.assign(fits=(data.bulk["bulk_p_value"] >= data.bulk["level"]).where(data.bulk["why"] == ""))
     found = bulk.groupby(GROUP).agg(
         n_matrices=("expert", "size"),
+        n_with_law=("why", lambda why: int((why == "").sum())),
         n_values=("n_values", "sum"),
         **{name: (name, "sum") for name in outside},
-        share_bulk_fits=("fits", "mean"),
+        share_bulk_fits=("fits", lambda fits: fits.astype(float).mean()),
     )
     joined = found.join(_vectors(data.vector_counts)).join(_heads(data.head_tests)).join(_levels(data.levels, bulk))
     counts = [name for name in joined.columns if name.startswith("n_")]

@@ -36,8 +36,10 @@ def randomness(data: Measurements) -> Table:
     level = 100 * float(data.bulk["level"].iloc[0])
     notes = [
         BESIDE,
-        "Values: numbers of singular values in all matrices of the role. Asymptotic edges: of the Marchenko-Pastur law "
-        "fitted to the median; one random matrix in four has a value outside. Calibrated bounds: of noise of this size "
+        "Values: numbers of singular values in all matrices of the role; those below the rounding floor are in no "
+        f"other line, nor are matrices that have too many of them for a law ({NOTHING}: all of them). Asymptotic "
+        "edges: of the Marchenko-Pastur law fitted to the median; one random matrix in four has a value outside. "
+        "Calibrated bounds: of noise of this size "
         f"(Tracy-Widom and hard-edge laws), its scale fitted without the outliers; {level:g} % of random matrices have "
         "any value beyond either bound. Where outliers are many they widen the fit to the median, and the calibrated "
         "bounds lie inside the asymptotic edges. Profile bounds: the same for noise whose rows and columns have the "
@@ -123,18 +125,22 @@ def _count(name: str) -> Callable[[Mapping[Any, Any]], str]:
     return lambda row: f"{int(row[name]):,}"
 
 
+def _outside(name: str) -> Callable[[Mapping[Any, Any]], str]:
+    return lambda row: f"{int(row[name]):,}" if row["n_with_law"] else NOTHING
+
+
 def _mean_of(name: str) -> Callable[[Mapping[Any, Any]], str]:
     return lambda row: _number(row[name])
 
 
 _QUANTITIES: dict[str, Callable[[Mapping[Any, Any]], str]] = {
     "Values": _count("n_values"),
-    "Above the asymptotic edge": _count("n_above"),
-    "Above the calibrated bound": _count("n_above_bound"),
-    "Above the profile bound": _count("n_above_profile"),
-    "Below the asymptotic edge": _count("n_below"),
-    "Below the calibrated bound": _count("n_below_bound"),
-    "Below the profile bound": _count("n_below_profile"),
+    "Above the asymptotic edge": _outside("n_above"),
+    "Above the calibrated bound": _outside("n_above_bound"),
+    "Above the profile bound": _outside("n_above_profile"),
+    "Below the asymptotic edge": _outside("n_below"),
+    "Below the calibrated bound": _outside("n_below_bound"),
+    "Below the profile bound": _outside("n_below_profile"),
     "Bulk fits, % of matrices": lambda row: percent(row["share_bulk_fits"]),
     "Non-random left vectors, %": _share("n_left_nonrandom", "n_left"),
     "Non-random right vectors, %": _share("n_right_nonrandom", "n_right"),

@@ -24,7 +24,7 @@ class Panel:
         (n_out, n_in).
     singular_values : ndarray of shape (n_values,)
     scale, edge_lower, edge_upper, rounding_floor : float
-        As in ``contracts.BULK``.
+        As in ``contracts.BULK``; all but the last NaN where there is no law.
     overlaps : DataFrame, optional
         The matrix's rows of ``contracts.OVERLAPS``.
     control : Panel, optional
@@ -48,7 +48,7 @@ class Panel:
 
     def rescaled(self, scale: float = 1.0) -> "Panel":
         """Return the same matrix multiplied so that it has this scale: then bulks of one shape have equal edges."""
-        if self.scale == 0:
+        if not (self.scale > 0 and scale > 0):
             return self
         factor = scale / self.scale
         lengths = {name: getattr(self, name) * factor for name in ("edge_lower", "edge_upper", "rounding_floor")}

@@ -15,7 +15,7 @@ from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
 from weightspectra.report.spectra import panels
 from weightspectra.report.spectra.panels import Panel, densities, tiled_bins
-from weightspectra.spectra.law.marchenko_pastur import density
+from weightspectra.spectra.law.marchenko_pastur import count_outside, density
 
 N_COLUMNS = 4
 BELOW_THE_AXIS = 3
@@ -23,6 +23,9 @@ BELOW_THE_AXIS = 3
 
 RASTER_FROM = 1500
 """Points per panel from which on they are stored as an image, so that an SVG file stays small."""
+
+N_PLAIN_BINS = 30
+"""Bins of a spectrum that has no law whose edges could divide it."""
 
 VISIBLE_FLOOR = 0.02
 """A rounding floor is drawn if it is at least this share of the upper edge; a lower one would be a hair line."""
@@ -128,7 +131,9 @@ def _draw_spectrum(axes: Axes, panel: Panel, note: str = "") -> None:
             axes.stairs(heights, bins, color=style.RANDOM, linewidth=0.6, baseline=None)
         axes.plot(*_law(panel), color=style.INK)
         axes.set_ylim(0, 1.3 * _height(panel))
-    marked = values[panel.outside(values) & (values <= _limit(panel))]
+    elif len(known := values[values >= panel.rounding_floor]) and panel.scale != 0:
+        axes.hist(known, list(np.linspace(0, _limit(panel), N_PLAIN_BINS + 1)), color=style.BULK)
+    marked = values[panel.outside(values) & (values >= panel.rounding_floor) & (values <= _limit(panel))]
     ticks: dict[str, Any] = {"marker": BELOW_THE_AXIS, "markersize": 3, "markeredgewidth": 0.6, "linestyle": "none"}
     axes.plot(marked, np.zeros(len(marked)), color=style.OUTSIDE, clip_on=False, **ticks)
     _draw_floor(axes, panel)
@@ -175,10 +180,14 @@ def _draw_floor(axes: Axes, panel: Panel) -> None:
 def _annotate(axes: Axes, panel: Panel, note: str) -> None:
     """Count in words what lies outside the bulk, and what lies outside the frame."""
     values = panel.singular_values
-    n_below, n_above = int((values < panel.edge_lower).sum()), int((values > panel.edge_upper).sum())
+    n_lost = int(((values < panel.rounding_floor) | (values == 0)).sum())
+    n_below, n_above = count_outside(values, panel.edge_lower, panel.edge_upper, n_lost)
     beyond = values[values > _limit(panel)]
     lines = [note] if note else []
-    lines.append(f"{n_below:,} below, {n_above:,} above" if panel.edge_lower > 0 else f"{n_above:,} above")
+    if np.isnan(panel.scale):
+        lines.append(f"no law: {n_lost:,} of {len(values):,} lost in rounding")
+    else:
+        lines.append(f"{n_below:,} below, {n_above:,} above" if panel.edge_lower > 0 else f"{n_above:,} above")
     if len(beyond):
         lines.append(f"{len(beyond):,} beyond, up to {values.max():.3g}")
     axes.text(
@@ -213,7 +222,7 @@ def _law(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 def _limit(panel: Panel) -> float:
     """Return up to where a spectrum is drawn: all of it, unless a few values would squeeze the rest."""
     largest = float(panel.singular_values.max(initial=0.0))
-    if panel.edge_upper == 0:
+    if not panel.edge_upper > 0:
         return largest * 1.05 or 1.0
     return float(np.clip(1.05 * largest, 1.3 * panel.edge_upper, BEYOND * panel.edge_upper))
 

@@ -20,17 +20,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
-from scipy.special import jv
 
-from weightspectra.spectra.law import tracy_widom
+from weightspectra.spectra.law import hard_edge, tracy_widom
 from weightspectra.spectra.law.goodness import bulk_distance
 from weightspectra.spectra.law.marchenko_pastur import count_outside
 from weightspectra.spectra.law.noise_scale import LOWER_HALF, entry_std_by_trimming
-
-HARD_EDGE_UP_TO = 40
-"""Excess of the long over the short side up to which the smallest values obey the hard edge's law."""
 
 MISFIT = 6
 """Levels by which noise is never displaced from its law: their number times
@@ -42,7 +37,6 @@ Outliers = tuple[int, int]
 Fitted = TypeVar("Fitted")
 
 MAX_ROUNDS = 50
-N_NODES = 48
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,11 @@ class NoiseBounds:
     bound_lower, bound_upper : float
         Noise alone has a value below, or above, with probability level / 2 each.
     n_below, n_above : int
-        Values beyond the bounds.
+        Values beyond the bounds, those below the rounding floor left out.
     p_below, p_above : ndarray of shape (n_values,)
         For each singular value, in the order given: the probability that the
         smallest value of the noise is smaller, or the largest larger. These
-        p-values are family-wise: they need no correction within the matrix.
+        p-values are family-wise: they need no correction within the matrix. NaN below the rounding floor.
     """
 
     noise_std: float
@@ -78,7 +72,7 @@ class NoiseBounds:
     p_above: np.ndarray
 
 
-def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.05) -> NoiseBounds:
+def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.05, n_lost: int = 0) -> NoiseBounds:
     """Separate a spectrum into noise and outliers at both ends.
 
     Parameters
@@ -89,6 +83,8 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
         Shape of the matrix.
     level : float
         Probability that a matrix of noise alone has any outlier; half of it at each end.
+    n_lost : int
+        Of the values, those below the rounding floor: less than half. They are no outliers, and have no p-values.
 
     Notes
     -----
@@ -97,7 +93,8 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
     are left and the outliers are counted against it, until the counts repeat. A
     direction above the bulk takes one row and one column from the noise matrix; one
     below it is a direction of the short side in which the noise is weaker, and
-    takes one from the short side alone.
+    takes one from the short side alone. So does a value lost in rounding that lies
+    below the bound; above it, it may be the noise's own, whose ranks it keeps.
 
     When more than a quarter of the values are spikes, the bulk that they widen can
     swallow them all. Where the fit is this bad, it begins once more from the scale
@@ -115,23 +112,25 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int, *, level: float = 0.0
     """
     values = np.asarray(singular_values, dtype=np.float64)
     long_side, short_side = max(n_out, n_in), min(n_out, n_in)
-    found = _settle(values, long_side, short_side, level, (0, 0))
+    found = _settle(values, long_side, short_side, level, (0, 0), n_lost)
     if found.misfit * found.shape[1] > MISFIT:
-        scale = entry_std_by_trimming(values, long_side, short_side, LOWER_HALF)
+        scale = entry_std_by_trimming(values, long_side, short_side, LOWER_HALF, n_lost)
         start = count_outside(values, *bounds(scale, long_side, short_side, level))
-        other = _settle(values, long_side, short_side, level, start) if sum(start) < short_side else found
+        some_left = max(start[0], n_lost) + start[1] < short_side
+        other = _settle(values, long_side, short_side, level, start, n_lost) if some_left else found
         found = min(found, other, key=lambda one: one.misfit)
     n_below, n_above = found.outliers
+    kept = np.where(np.arange(values.size) < values.size - n_lost, values, np.nan)
     return NoiseBounds(
         found.noise_std,
         found.shape[1],
         found.converged,
         *found.bounds,
-        n_below,
+        max(n_below - n_lost, 0),
         n_above,
         # Without noise, everything that is there is structure.
-        p_below=p_below(values, found.noise_std, *found.shape) if found.noise_std > 0 else np.ones_like(values),
-        p_above=p_above(values, found.noise_std, *found.shape) if found.noise_std > 0 else (values == 0).astype(float),
+        p_below=p_below(kept, found.noise_std, *found.shape) if found.noise_std > 0 else np.ones_like(values),
+        p_above=p_above(kept, found.noise_std, *found.shape) if found.noise_std > 0 else (values == 0).astype(float),
     )
 
 
@@ -146,23 +145,30 @@ class _Fixed(NamedTuple):
     misfit: float
 
 
-def _settle(values: np.ndarray, long_side: int, short_side: int, level: float, outliers: Outliers) -> _Fixed:
+def _settle(
+    values: np.ndarray, long_side: int, short_side: int, level: float, outliers: Outliers, n_lost: int
+) -> _Fixed:
     """Fit scale and outliers in turn, from these outliers on."""
 
     def fit_without(below: int, above: int) -> tuple[Outliers, tuple[np.ndarray, float, tuple[float, float]]]:
         inside = values[above : short_side - below]
-        noise_std = entry_std_by_trimming(inside, long_side - above, inside.size)
+        lost = max(n_lost - below, 0)
+        noise_std = entry_std_by_trimming(inside, long_side - above, inside.size, n_lost=lost)
         limits = bounds(noise_std, long_side - above, inside.size, level)
         return count_outside(values, *limits), (inside, noise_std, limits)
 
-    left_out, found, (inside, noise_std, limits) = settle(fit_without, short_side, outliers)
+    left_out, found, (inside, noise_std, limits) = settle(fit_without, short_side, outliers, n_lost)
     shape = long_side - left_out[1], inside.size
-    misfit = bulk_distance(inside, *shape, noise_std) if noise_std > 0 else 0.0
+    lost = max(n_lost - left_out[0], 0)
+    misfit = bulk_distance(inside, *shape, noise_std, lost) if noise_std > 0 else 0.0
     return _Fixed(noise_std, shape, limits, found, found == left_out, misfit)
 
 
 def settle(
-    fit_without: Callable[[int, int], tuple[Outliers, Fitted]], n_values: int, outliers: Outliers = (0, 0)
+    fit_without: Callable[[int, int], tuple[Outliers, Fitted]],
+    n_values: int,
+    outliers: Outliers = (0, 0),
+    n_lost: int = 0,
 ) -> tuple[Outliers, Outliers, Fitted]:
     """Fit noise and count outliers in turn, until the counts agree or begin to repeat.
 
@@ -175,6 +181,8 @@ def settle(
         Singular values in all; when as many are outside, there is nothing left to fit.
     outliers : tuple of int
         The numbers to begin with.
+    n_lost : int
+        Of the values, those below the rounding floor, to which nothing can be fitted either.
 
     Returns
     -------
@@ -187,7 +195,7 @@ def settle(
     while True:
         seen.add(outliers)
         found, fitted = fit_without(*outliers)
-        if found in seen or len(seen) == MAX_ROUNDS or sum(found) >= n_values:
+        if found in seen or len(seen) == MAX_ROUNDS or max(found[0], n_lost) + found[1] >= n_values:
             return outliers, found, fitted
         outliers = found
 
@@ -216,40 +224,11 @@ def p_above(singular_values: ArrayLike, noise_std: float, long_side: int, short_
 def p_below(singular_values: ArrayLike, noise_std: float, long_side: int, short_side: int) -> np.ndarray:
     """Return the probability that the smallest singular value of noise is below each of the given ones."""
     squares = (np.asarray(singular_values, dtype=np.float64) / noise_std) ** 2
-    if long_side - short_side > HARD_EDGE_UP_TO:
+    if long_side - short_side > hard_edge.UP_TO:
         centre, width = _lower_law(long_side, short_side)
         with np.errstate(divide="ignore"):
             return tracy_widom.survival((centre - np.log(squares)) / width)
-    return hard_edge_probability(squares * _hard_edge_unit(long_side, short_side), long_side - short_side)
-
-
-def hard_edge_probability(points: ArrayLike, excess: int) -> np.ndarray:
-    """Return the probability that the smallest level at a hard edge lies below each point.
-
-    Parameters
-    ----------
-    points : array
-        In the hard edge's own unit: (sqrt(long_side) + sqrt(short_side))**2 times the squared singular value of a
-        matrix whose entries have variance one.
-    excess : int
-        long_side - short_side of the noise matrix.
-
-    Notes
-    -----
-    1 - det(1 - K) with K(x, y) = sqrt(s) / 2 * J_a(sqrt(s x y)) on (0, 1), where a is the excess. For a square matrix
-    this is 1 - exp(-s / 8 - sqrt(s) / 2), which is Edelman's law.
-    """
-    s = np.asarray(points, dtype=np.float64)
-    if excess == 0:
-        return -np.expm1(-s / 8 - np.sqrt(s) / 2)
-    table = _hard_edge_table(excess)
-    first, last = table.x[0], table.x[-1]
-    with np.errstate(divide="ignore"):
-        roots = 0.5 * np.log(s)
-    # Far below the table the probability is a power of s, which the table's first slope continues.
-    beyond = np.minimum(roots - first, 0) * float(table(first, 1))
-    with np.errstate(under="ignore"):
-        return np.where(roots > last, 1.0, np.minimum(np.exp(table(np.clip(roots, first, last)) + beyond), 1.0))
+    return hard_edge.probability(squares * hard_edge.unit(long_side, short_side), long_side - short_side)
 
 
 def _upper_law(long_side: int, short_side: int) -> tuple[float, float]:
@@ -269,31 +248,9 @@ def _lower_law(long_side: int, short_side: int) -> tuple[float, float]:
 def _lower_bound(long_side: int, short_side: int, probability: float) -> float:
     """Return what the smallest singular value of unit noise is below with this probability."""
     excess = long_side - short_side
-    if excess > HARD_EDGE_UP_TO:
+    if excess > hard_edge.UP_TO:
         centre, width = _lower_law(long_side, short_side)
         return float(np.exp((centre - width * tracy_widom.quantile(1 - probability)) / 2))
-    unit = _hard_edge_unit(long_side, short_side)
-    root = brentq(lambda r: float(hard_edge_probability(r**2, excess)) - probability, 0, 4.0 * (excess + 4))
+    unit = hard_edge.unit(long_side, short_side)
+    root = brentq(lambda r: float(hard_edge.probability(r**2, excess)) - probability, 0, 4.0 * (excess + 4))
     return float(root / np.sqrt(unit))
-
-
-def _hard_edge_unit(long_side: int, short_side: int) -> float:
-    """Return what turns squared singular values of unit noise into the hard edge's unit.
-
-    The textbook's 4 * short_side would do for square matrices only; this choice puts the edge of slightly longer ones
-    where it is.
-    """
-    return (long_side**0.5 + short_side**0.5) ** 2
-
-
-@lru_cache(maxsize=HARD_EDGE_UP_TO + 1)
-def _hard_edge_table(excess: int) -> PchipInterpolator:
-    """Tabulate the logarithm of the probability over the logarithm of sqrt(s)."""
-    roots = np.linspace(np.log(0.05), np.log(2.0 * excess + 14), 320)
-    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
-    x, halves = (nodes + 1) / 2, np.sqrt(weights / 2)
-    s = np.exp(2 * roots)[:, None, None]
-    kernels = np.sqrt(s) / 2 * jv(excess, np.sqrt(s * x[:, None] * x)) * halves[:, None] * halves
-    survival = np.log1p(-np.minimum(np.linalg.eigvalsh(kernels), 1 - 1e-16)).sum(axis=1)
-    known = -np.expm1(survival)
-    return PchipInterpolator(roots, np.log(np.minimum(known, 1.0)))

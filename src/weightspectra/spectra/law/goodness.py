@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from weightspectra.spectra.law import marchenko_pastur
 
 
-def bulk_distance(noise_values: ArrayLike, long_side: int, short_side: int, noise_std: float) -> float:
+def bulk_distance(noise_values: ArrayLike, long_side: int, short_side: int, noise_std: float, n_lost: int = 0) -> float:
     """Return the Kolmogorov-Smirnov distance of singular values to the Marchenko-Pastur law.
 
     Parameters
@@ -17,6 +17,8 @@ def bulk_distance(noise_values: ArrayLike, long_side: int, short_side: int, nois
         Shape of the noise matrix.
     noise_std : float
         Standard deviation of its entries.
+    n_lost : int
+        Of the values, those below the rounding floor: how many there are counts, where they lie does not.
 
     Notes
     -----
@@ -28,5 +30,5 @@ def bulk_distance(noise_values: ArrayLike, long_side: int, short_side: int, nois
     values = np.sort(np.asarray(noise_values, dtype=np.float64))
     n = values.size
     probabilities = marchenko_pastur.cdf(values, long_side / short_side, noise_std * long_side**0.5)
-    ranks = np.arange(n)
+    probabilities, ranks = probabilities[n_lost:], np.arange(n)[n_lost:]
     return float(max((probabilities - ranks / n).max(), ((ranks + 1) / n - probabilities).max()))

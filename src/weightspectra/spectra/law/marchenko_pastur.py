@@ -33,7 +33,7 @@ class Bulk:
     edge_lower, edge_upper : float
         The asymptotic edges.
     n_values, n_below, n_above : int
-        Singular values in all, below the lower edge, and above the upper one.
+        Singular values in all, below the lower edge (those below the rounding floor left out), and above the upper one.
     """
 
     aspect_ratio: float
@@ -46,7 +46,7 @@ class Bulk:
     n_above: int
 
 
-def fit(singular_values: ArrayLike, n_out: int, n_in: int) -> Bulk:
+def fit(singular_values: ArrayLike, n_out: int, n_in: int, n_lost: int = 0) -> Bulk:
     """Fit the law by its median and count the values outside its asymptotic edges.
 
     Parameters
@@ -55,6 +55,8 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int) -> Bulk:
         All of them, in any order.
     n_out, n_in : int
         Shape of the matrix.
+    n_lost : int
+        Of them, those below the rounding floor: less than half. They are in their ranks, and counted nowhere.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def fit(singular_values: ArrayLike, n_out: int, n_in: int) -> Bulk:
     values = np.asarray(singular_values, dtype=np.float64)
     entry_std = entry_std_by_median(values, n_out, n_in)
     lower, upper = edges(entry_std, n_out, n_in)
-    n_below, n_above = count_outside(values, lower, upper)
+    n_below, n_above = count_outside(values, lower, upper, n_lost)
     scale = entry_std * max(n_out, n_in) ** 0.5
     return Bulk(aspect_ratio(n_out, n_in), entry_std, scale, lower, upper, values.size, n_below, n_above)
 
@@ -102,10 +104,13 @@ def edges(entry_std: float, n_out: int, n_in: int) -> tuple[float, float]:
     return entry_std * (long**0.5 - short**0.5), entry_std * (long**0.5 + short**0.5)
 
 
-def count_outside(singular_values: ArrayLike, lower: float, upper: float) -> tuple[int, int]:
-    """Return how many values are below ``lower`` and how many are above ``upper``; an edge itself is inside."""
+def count_outside(singular_values: ArrayLike, lower: float, upper: float, n_lost: int = 0) -> tuple[int, int]:
+    """Return how many values are below ``lower`` and how many are above ``upper``; an edge itself is inside.
+
+    The ``n_lost`` smallest, those below the rounding floor, do not count.
+    """
     values = np.asarray(singular_values)
-    return int(np.count_nonzero(values < lower)), int(np.count_nonzero(values > upper))
+    return max(int(np.count_nonzero(values < lower)) - n_lost, 0), int(np.count_nonzero(values > upper))
 
 
 def density(singular_values: ArrayLike, aspect_ratio: float, scale: float = 1.0) -> np.ndarray:

@@ -33,7 +33,11 @@ def initial_entry_std(n_out: int, n_in: int) -> float:
 
 
 def entry_std_by_trimming(
-    noise_values: ArrayLike, long_side: int, short_side: int, quantiles: tuple[float, float] = CENTRAL
+    noise_values: ArrayLike,
+    long_side: int,
+    short_side: int,
+    quantiles: tuple[float, float] = CENTRAL,
+    n_lost: int = 0,
 ) -> float:
     """Estimate the noise entries' standard deviation from the central part of the squared singular values.
 
@@ -45,6 +49,8 @@ def entry_std_by_trimming(
         Shape of the noise matrix.
     quantiles : tuple of float
         Between which the part lies; by default eight tenths of the values.
+    n_lost : int
+        Of the values, those below the rounding floor: the part begins above them.
 
     Raises
     ------
@@ -61,15 +67,16 @@ def entry_std_by_trimming(
     squares = np.sort(np.asarray(noise_values, dtype=np.float64)) ** 2
     if squares.shape != (short_side,):
         raise ValueError(f"expected {short_side} singular values, found an array of shape {squares.shape}")
-    first, last = central_ranks(short_side, quantiles)
+    first, last = central_ranks(short_side, quantiles, n_lost)
     expected = central_mean(long_side / short_side, first / short_side, last / short_side)
     return float(np.sqrt(squares[first:last].mean() / (long_side * expected)))
 
 
-def central_ranks(n_values: int, quantiles: tuple[float, float] = CENTRAL) -> tuple[int, int]:
-    """Return the first rank of the central part of ascending values, and the one after its last."""
+def central_ranks(n_values: int, quantiles: tuple[float, float] = CENTRAL, n_lost: int = 0) -> tuple[int, int]:
+    """Return the first rank of the central part of ascending values, none of the lost, and the one after its last."""
     first, last = (round(quantile * n_values) for quantile in quantiles)
-    return (first, last) if last > first else (0, n_values)
+    first = max(first, n_lost)
+    return (first, last) if last > first else (n_lost, n_values)
 
 
 @lru_cache(maxsize=4096)
