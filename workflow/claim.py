@@ -35,7 +35,7 @@ class Claim:
         try:
             _check_clock(workflow.dag)
             if workflow.touch:
-                _check_touched(workflow.dag)
+                _check_touched(workflow)
             self._lock.take()
         except UserError as error:
             raise SystemExit(f"error: {error}") from None
@@ -59,9 +59,10 @@ def _check_clock(dag: Any) -> None:
         )
 
 
-def _check_touched(dag: Any) -> None:
+def _check_touched(workflow: Any) -> None:
     """Refuse ``--touch`` where it would call new what was made with other settings or code: a report would show it."""
-    others = [job for job in dag.needrun_jobs() if dag.reason(job).params_changed]
+    # Not the reasons of the plan, which name settings only where files alone give no reason.
+    others = [job for job in workflow.dag.needrun_jobs() if workflow.persistence.params_changed(job)]
     if others:
         more = f" (and what {len(others) - 1} more jobs made)" if len(others) > 1 else ""
         raise UserError(

@@ -169,7 +169,7 @@ class Plan:
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
-        return {name: entry[name] for name in ("source", "allow_pickle", "trust_remote_code")}
+        return {name: entry[name] for name in ("source", "architecture", "allow_pickle", "trust_remote_code")}
 
     def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
         """Return what will be asked of a model: refused at once, if it cannot be.

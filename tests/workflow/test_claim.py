@@ -11,8 +11,8 @@ from claim import Claim
 def planned(*inputs, changed=False, touch=False):
     """A workflow of one job that reads these files."""
     job = SimpleNamespace(input=list(map(str, inputs)), output=["results/bulk/mine.parquet"])
-    dag = SimpleNamespace(needrun_jobs=lambda: [job], reason=lambda _: SimpleNamespace(params_changed=changed))
-    return SimpleNamespace(dag=dag, touch=touch)
+    dag, recorded = SimpleNamespace(needrun_jobs=lambda: [job]), SimpleNamespace(params_changed=lambda _: changed)
+    return SimpleNamespace(dag=dag, persistence=recorded, touch=touch)
 
 
 @pytest.fixture

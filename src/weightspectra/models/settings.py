@@ -87,6 +87,8 @@ class Model(Section):
     fused_split: Literal["interleaved", "thirds"] = "interleaved"
     """How a fused query_key_value matrix of the GPT-NeoX kind is cut. "interleaved" (per head) is right; "thirds"
     repeats what the paper may have done."""
+    architecture: str | None = None
+    """The `model_type` of a config.json that names none, as those of 2019 do: "bert", for example."""
     allow_pickle: bool = False
     """Accept .bin checkpoints, loaded with weights_only=True. Safetensors need no such trust."""
     trust_remote_code: bool = False

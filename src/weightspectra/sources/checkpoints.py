@@ -27,6 +27,7 @@ STORAGE: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "I64": np.dtype("<i8"),
     "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
     "U8": np.dtype("u1"),
     "I8": np.dtype("i1"),
     "BOOL": np.dtype("?"),
@@ -80,9 +81,11 @@ def config(folder: StrPath) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (FileNotFoundError, ValueError, RecursionError) as error:
-        raise DamagedCheckpointError(f"{path}: no readable model configuration ({error})") from error
+        raise DamagedCheckpointError(f"{path}: no readable model configuration ({error})", path) from error
     if not isinstance(found, dict):
-        raise DamagedCheckpointError(f"{path}: it holds a {type(found).__name__}, and not a model's configuration")
+        raise DamagedCheckpointError(
+            f"{path}: it holds a {type(found).__name__}, and not a model's configuration", path
+        )
     return found
 
 
@@ -103,15 +106,26 @@ def tensors(folder: StrPath) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
     for path, assigned in _files(Path(folder)).items():
         if not path.is_file():
-            raise DamagedCheckpointError(f"{path}: this shard of the checkpoint is missing")
+            raise DamagedCheckpointError(f"{path}: this shard of the checkpoint is missing", path)
         held = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
         for name in held if assigned is None else assigned:
             if name not in held:
                 raise DamagedCheckpointError(
                     f"{path}: the index assigns '{name}' to this shard, which does not hold it; the files are not of "
-                    "one checkpoint"
+                    "one checkpoint",
+                    path,
                 )
             found[name] = held[name]
+    return found
+
+
+def stale(folder: StrPath) -> list[str]:
+    """Return the tensors that lie in a shard to which the index does not assign them; another reader may take them."""
+    found = []
+    for path, assigned in _files(Path(folder)).items():
+        if assigned is not None:
+            held = read_header(path)[0] if path.suffix == ".safetensors" else _pickled(path)
+            found += sorted(held.keys() - set(assigned))
     return found
 
 
@@ -134,7 +148,9 @@ def assignments(index: Path) -> dict[str, list[str]]:
         places = json.loads(index.read_text())["weight_map"]
         strange = {str(shard) for shard in places.values() if not isinstance(shard, str)}
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise DamagedCheckpointError(f"{index}: not an index of shards ({type(error).__name__}: {error})") from error
+        raise DamagedCheckpointError(
+            f"{index}: not an index of shards ({type(error).__name__}: {error})", index
+        ) from error
     strange |= {str(shard) for shard in places.values() if "/" in str(shard) or str(shard).startswith(".")}
     if strange:
         raise UserError(f"{index}: '{min(strange)}' is not a plain file name; the index is not to be trusted")

@@ -46,6 +46,13 @@ def checkpoint(names: Collection[str], where: str, *, allow_pickle: bool = False
     UserError
         When there is no ``config.json``, no weights, or only pickled ones.
     """
+    if "adapter_config.json" in names:
+        beside = any(name in names for name in (*SAFETENSORS, *PICKLES))
+        cure = "take adapter_config.json away if the weights are merged or another model's" if beside else ""
+        raise UserError(
+            f"{where}: it holds an adapter (adapter_config.json), which transformers puts on another model; merge the "
+            f"two (peft: merge_and_unload(), then save_pretrained) and take the result{', or ' * beside}{cure}"
+        )
     if "config.json" not in names:
         raise UserError(f"{where}: no config.json; expected a folder as save_pretrained writes it")
     found = next((name for name in SAFETENSORS if name in names), None)

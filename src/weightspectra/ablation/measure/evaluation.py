@@ -91,11 +91,9 @@ def evaluate(
                 measured = untouched["measurements"]
             else:
                 # Of the untouched model, no block has changed: it may leave states for every cut to come.
-                untouched_before = first_layer(cut) if cut.n_removed else n_layers
-                measured = _measure(subject.model, metrics, untouched_before)
+                measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
         _check_finite(cut, measured, label)
-        record = {"cut": cut.label, **change._asdict(), "measurements": measured}
-        records[cut.label] = journal.append(record)
+        records[cut.label] = journal.append({"cut": cut.label, **change._asdict(), "measurements": measured})
     labels = [cut.label for cut in planned]
     check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
     return _rows(planned, [records[known] for known in labels], label, seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.order import Order, Origin
+from weightspectra.sources import folders
 from weightspectra.sources.packages import fetch_package, unpack_package
 
 
@@ -35,9 +36,20 @@ def take_from_folder(order: Order) -> Origin:
     if not source.is_dir():
         found = "is a file" if source.is_file() else "does not exist"
         raise UserError(f"the folder {order.spec} {found}; expected a folder as save_pretrained writes it")
-    for name in order.wanted(source, order.spec):
+    try:
+        names = order.wanted(source, order.spec)
+    except UserError as error:
+        inner = sorted(path.parent.name for path in source.glob("*/config.json") if _holds_weights(path.parent))
+        if not inner or _holds_weights(source):
+            raise
+        raise UserError(f"{error}; models lie in its folders: {', '.join(inner)}") from error
+    for name in names:
         (order.staging / name).symlink_to((source / name).resolve())
     return Origin("path", source.resolve().name)
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (*folders.SAFETENSORS, *folders.PICKLES))
 
 
 def take_from_package(order: Order) -> Origin:

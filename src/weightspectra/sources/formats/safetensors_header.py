@@ -71,7 +71,7 @@ def read_header(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
 
 
 def _fault(path: Path, found: str) -> DamagedCheckpointError:
-    return DamagedCheckpointError(f"{path}: {found}")
+    return DamagedCheckpointError(f"{path}: {found}", path)
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
