@@ -70,6 +70,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     plan.claim.make(workflow.dag)
+    plan.print_doubts()
 
 
 onerror:

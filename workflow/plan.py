@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from snakemake.io import expand, temp
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
 from weightspectra.conclusions.told import TOLD
-from weightspectra.config import artifacts, needs
+from weightspectra.config import artifacts, doubts, needs
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
@@ -225,6 +226,11 @@ class Plan:
     def kept(self) -> list[str]:
         """Every file to keep."""
         return artifacts.kept(self.settings)
+
+    def print_doubts(self) -> None:
+        """Warn of what of the configuration is allowed and can tell nothing."""
+        for doubt in doubts.found(self.settings):
+            print(f"warning: {doubt}", file=sys.stderr)
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""
