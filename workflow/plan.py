@@ -154,7 +154,8 @@ class Plan:
         folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
         patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),) if folder else ()
         own = sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob))
-        return own or needs.original(self.settings, wildcards.model)
+        made_from = own or needs.original(self.settings, wildcards.model)
+        return [*made_from, *needs.tokenizer(self.settings, wildcards.model)]
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes."""
@@ -167,7 +168,8 @@ class Plan:
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
-        return {name: entry[name] for name in ("source", "allow_pickle", "trust_remote_code")}
+        decisive = ("source", "allow_pickle", "trust_remote_code", *(["tokenizer"] if "tokenizer" in entry else []))
+        return {name: entry[name] for name in decisive}
 
     def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
         """Return what will be asked of a model: refused at once, if it cannot be.

@@ -12,6 +12,7 @@ from weightspectra.base.progress import track
 from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
+from weightspectra.models.fetching.tokenizers import replace_tokenizer
 from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
 
@@ -42,6 +43,7 @@ def fetch(
     *,
     seed: int | None,
     made_from: Path | None = None,
+    tokenizer_from: Path | None = None,
     check: Check = lambda config: None,
 ) -> SourceFacts:
     """Fill a folder with a model's weights, configuration and tokenizer.
@@ -56,6 +58,8 @@ def fetch(
         Where the files will stand.
     name, entry, seed, made_from, check
         As in an ``Order``.
+    tokenizer_from : path, optional
+        Folder of the model whose tokenizer this one has.
 
     Raises
     ------
@@ -67,6 +71,8 @@ def fetch(
             origin = filled(Order(name, entry, staging, seed, made_from, check))
             config = checkpoints.config(staging)
             check(config)
+            if entry.tokenizer:
+                replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except UserError as error:
         raise UserError(f"model '{name}': {error}") from error

@@ -122,7 +122,7 @@ def describe(row: pd.Series) -> str:
     """Say in words what the untouched model of this row scores."""
     scored = scored_in(row["metric"])
     text = f"{row['n_scored']:,} {scored}" if scored else ""
-    units = f"{wording.count(row['n_units'], row['unit'])}{windows_in_words(row)}"
+    units = f"{wording.count(row['n_units'], row['unit'])}{windows_in_words(row.to_dict())}"
     return told_untouched(row["metric"], row["value"], row["standard_error"], units, text)
 
 
