@@ -8,7 +8,7 @@ LOCK := envs/requirements.txt
 READY := .venv/ready-$(firstword $(shell cksum < $(LOCK)))
 BIN := .venv/bin
 
-.PHONY: help run smoke test test-all check test-slurm docs clean
+.PHONY: help run smoke verify test test-all check test-slurm docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F '|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ run: $(READY)  ## analyse CONFIG (default: config/config.yaml) and show the find
 
 smoke: CONFIG = config/smoke.yaml
 smoke: run  ## the same on a miniature, in minutes
+
+verify: $(READY)  ## read every byte of CONFIG's results again, the sources too, and say what is damaged
+	@$(BIN)/python workflow/verify.py $(CONFIG)
 
 test: $(READY)  ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup --durations 15

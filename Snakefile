@@ -69,7 +69,8 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    plan.claim.make(workflow.dag)
+    plan.claim.make(workflow)
+    plan.hash_anew()
     plan.print_doubts()
 
 

@@ -55,13 +55,18 @@ def finished(root: Path, config: str, folder: Path) -> Callable[[], object]:
     """Make a folder in which every job seems to have run; return what plans it."""
     folder.mkdir()
     snakemake = partial(run, root, config, folder)
-    for line in snakemake("--summary").splitlines():
+    touch_listed(folder, snakemake("--summary"))
+    snakemake("--touch", "--forceall")
+    return partial(snakemake, "--dry-run")
+
+
+def touch_listed(folder: Path, summary: str) -> None:
+    """Make every artifact that ``snakemake --summary`` lists, empty."""
+    for line in summary.splitlines():
         if line.startswith("results/"):
             artifact = folder / line.split("\t")[0]
             artifact.parent.mkdir(parents=True, exist_ok=True)
             artifact.touch()
-    snakemake("--touch", "--forceall")
-    return partial(snakemake, "--dry-run")
 
 
 def run(root: Path, config: str, folder: Path, *options: str) -> str:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from weightspectra.birth.task import characters  # noqa: E402 (the package need not be installed)
+from weightspectra.sources import plain_text  # noqa: E402
 
 TABLE = ROOT / "config" / "published" / "tiny_shakespeare.csv"
 COMMENT = """\
@@ -27,7 +28,7 @@ A row: a character's code point, its count, and how often each of the code point
 
 def table_of(content: bytes) -> str:
     """Return the table of counts of a file, as it is kept."""
-    text = characters.decode(content)
+    text = plain_text.with_line_feeds(plain_text.decode(content))
     comment = COMMENT.format(n_characters=len(text), sha256=hashlib.sha256(content).hexdigest())
     return characters.to_csv(characters.count(text), comment)
 

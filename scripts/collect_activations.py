@@ -1,19 +1,18 @@
 """Run a model over text and collect the second moments of what its linear layers read."""
 
-from pathlib import Path
-
 from weightspectra import contracts
 from weightspectra.activations import collection, windows
 from weightspectra.activations.settings import Observe
 from weightspectra.activations.unknown import unknown_share
 from weightspectra.base import job, progress
 from weightspectra.models import devices, live, loading, weights
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Cut the text before the model is loaded; observe the layers of this part only."""
     observe, trust = Observe.model_validate(smk.params.observe), smk.params.remote_code
-    folder, device = Path(smk.input.source).with_suffix(""), devices.device(smk.params.device)
+    folder, device = fetched.opened(smk.input.source), devices.device(smk.params.device)
     corpus = contracts.CORPUS.read(smk.input.corpus).query("part == 'observe'")
     texts = dict(zip(corpus["document"], corpus["text"], strict=True))
     tokenizer = loading.load_tokenizer(folder, trust_remote_code=trust)

@@ -9,13 +9,13 @@ from weightspectra.ablation.measure import evaluation, subject
 from weightspectra.ablation.settings import Experiment
 from weightspectra.base import job
 from weightspectra.models import devices, loading, requests
-from weightspectra.sources import checkpoints
+from weightspectra.sources import checkpoints, fetched
 
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; load it once; write one row per cut and metric."""
     names, wanted, seed = dict(smk.wildcards.items()), Experiment.model_validate(smk.params.experiment), smk.params.seed
-    folder = Path(smk.input.source).with_suffix("")
+    folder = fetched.opened(smk.input.source)
     config, trust = checkpoints.config(folder), {"trust_remote_code": smk.params.remote_code}
     requests.check_request(config, {"metrics": subject.names_of_metrics(wanted)})
     tables = planning.tables_of_model(smk.input.spectra, smk.input.bulk, smk.input.information)

@@ -1,7 +1,6 @@
 """Write one model after one cut as a checkpoint, with a card of what was removed and what it cost."""
 
 import json
-from pathlib import Path
 
 import torch
 
@@ -10,16 +9,16 @@ from weightspectra.ablation.choose import labels, planning
 from weightspectra.ablation.edit import whitening
 from weightspectra.ablation.export import card, exporting
 from weightspectra.ablation.settings import Experiment
-from weightspectra.base import atomic, job
+from weightspectra.base import atomic, checksums, job
 from weightspectra.models import devices, live, loading
-from weightspectra.sources import checkpoints
+from weightspectra.sources import checkpoints, fetched
 
 
 def main(smk):
     """Find the cut before the model is loaded; apply it as the evaluation did; write a folder, whole or not at all."""
     names = {name: smk.wildcards[name] for name in ("model", "experiment")}
     wanted = Experiment.model_validate(smk.params.experiment)
-    source = Path(smk.input.source).with_suffix("")
+    source = fetched.opened(smk.input.source)
     config, evaluations = checkpoints.config(source), contracts.EVALUATIONS.read(smk.input.evaluations)
     tables = planning.tables_of_model(smk.input.spectra, smk.input.bulk, smk.input.information)
     known = {"config": config, "model": names["model"], "seed": smk.params.seed}
@@ -34,6 +33,7 @@ def main(smk):
         exported = exporting.write_checkpoint(model, matrices, cut, stored, source, folder)
         (folder / "README.md").write_text(card.card(cut, exported, evaluations, **names, head=head, provenance=stamp))
         (folder / "provenance.json").write_text(json.dumps(stamp, indent=1, sort_keys=True) + "\n")
+        checksums.write_sums((path for path in folder.rglob("*") if path.is_file()), folder / "checksums.sha256")
 
 
 if __name__ == "__main__":

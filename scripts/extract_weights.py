@@ -1,15 +1,14 @@
 """Cut the weight matrices out of one part of a checkpoint, into rows of float32."""
 
-from pathlib import Path
-
 from weightspectra import contracts
 from weightspectra.base import job, progress
 from weightspectra.models import weights
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Store one matrix after the other, and their descriptions at the end."""
-    folder, model = Path(smk.input[0]).with_suffix(""), smk.wildcards.model
+    folder, model = fetched.opened(smk.input[0]), smk.wildcards.model
     stored = weights.matrices(folder, part=smk.wildcards.part, fused_split=smk.params.fused_split)
     stamp = job.stamp(smk)
     with contracts.WEIGHTS.matrix_writer(smk.output.weights, stamp) as writer:

@@ -1,5 +1,7 @@
 """Fetch or draw a corpus of documents, and divide them into the part to observe and the part to evaluate on."""
 
+import sys
+
 from weightspectra import contracts
 from weightspectra.base import job, seeds
 from weightspectra.birth.settings import TaskData
@@ -13,9 +15,11 @@ def main(smk):
     """Fetch or draw, divide."""
     corpus, entry = smk.wildcards.corpus, Corpus.model_validate(smk.params.entry)
     documents, origin = drawn(smk, entry.source.birth) if entry.source.birth else fetched(entry)
-    parts = corpora.divide(documents, observe=entry.observe, evaluate=entry.evaluate)
+    parts, n_left_out = corpora.divide(documents, observe=entry.observe, evaluate=entry.evaluate)
+    if n_left_out:
+        print(f"{n_left_out} documents to observe are left out: others to evaluate hold the same text", file=sys.stderr)
     rows = corpora.rows(corpus, parts)
-    origin["sha256"] = corpora.corpus_digest(parts)
+    origin |= {"sha256": corpora.corpus_digest(parts), "left_out": n_left_out}
     contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources={f"corpus:{corpus}": origin}))
 
 

@@ -7,13 +7,14 @@ from weightspectra import contracts
 from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks.task_files import prepare
 from weightspectra.base import job, provenance
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Write the task's files and their table."""
     table, entry = Path(smk.output[0]), Task.model_validate(smk.params.entry)
     examples = contracts.EXAMPLES.read(smk.input.data_set) if smk.input.data_set else None
-    tokenizer = Path(smk.input.tokenizer[0]).with_suffix("") if smk.input.tokenizer else None
+    tokenizer = fetched.opened(smk.input.tokenizer[0]) if smk.input.tokenizer else None
     rows = prepare(table.stem, entry, table.with_suffix(""), examples=examples, tokenizer=tokenizer)
     names = ", ".join(dict.fromkeys(row["data"] for row in rows))
     made = {"kind": "task", "name": names, "revision": f"lm-eval {version('lm_eval')}"}

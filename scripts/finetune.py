@@ -1,7 +1,5 @@
 """Fine-tune a classifier on one model, with deciles of its singular values removed before, after, or not at all."""
 
-from pathlib import Path
-
 from weightspectra import contracts
 from weightspectra.ablation.edit.truncation import Stored
 from weightspectra.activations import windows
@@ -9,13 +7,14 @@ from weightspectra.base import job, seeds
 from weightspectra.finetuning import classification, runs
 from weightspectra.finetuning.settings import Finetuning
 from weightspectra.models import devices, live, loading
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Choose and tokenise the examples before the model is loaded; load it once; write one row per run and epoch."""
     names = {"model": smk.wildcards.model, "finetuning": smk.wildcards.finetuning}
     wanted = Finetuning.model_validate(smk.params.finetuning)
-    folder = Path(smk.input.source).with_suffix("")
+    folder = fetched.opened(smk.input.source)
     device, trust = devices.device(smk.params.device), {"trust_remote_code": smk.params.remote_code}
     tokenizer, table = loading.load_tokenizer(folder, **trust), contracts.EXAMPLES.read(smk.input.data_set)
     examples = []

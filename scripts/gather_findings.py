@@ -1,7 +1,7 @@
 """Gather the conclusions of all subjects into one table, and write them for other programs."""
 
 from weightspectra import contracts
-from weightspectra.base import job
+from weightspectra.base import checksums, job
 from weightspectra.base.atomic import replace_file
 from weightspectra.conclusions import numbers
 
@@ -12,6 +12,7 @@ def main(smk):
     contracts.FINDINGS.write(rows, smk.output.table, job.stamp(smk))
     with replace_file(smk.output.numbers) as stream:
         stream.write(numbers.to_json(rows).encode())
+    checksums.write_sums([smk.output.numbers], smk.output.sha256)
 
 
 if __name__ == "__main__":

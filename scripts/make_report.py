@@ -1,6 +1,6 @@
 """Writes the report's page and, for terminals, its findings."""
 
-from weightspectra.base import job
+from weightspectra.base import checksums, job
 from weightspectra.report.kit import layout
 from weightspectra.report.kit.exhibit import Named
 
@@ -19,6 +19,7 @@ def main(smk):
         named=Named(**smk.params.named),
         configuration=smk.params.config,
     )
+    checksums.write_sums([smk.output.page, smk.output.findings], smk.output.sha256)
 
 
 if __name__ == "__main__":

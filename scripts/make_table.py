@@ -1,6 +1,6 @@
 """Writes one table as CSV, Markdown and LaTeX, and what the page shows of it."""
 
-from weightspectra.base import job
+from weightspectra.base import checksums, job
 from weightspectra.base.atomic import replace_file
 from weightspectra.report.kit import writers
 from weightspectra.report.kit.exhibit import Named, maker_of
@@ -16,6 +16,7 @@ def main(smk):
     for form, write in FORMS.items():
         with replace_file(getattr(smk.output, form)) as stream:
             stream.write(write(table).encode())
+    checksums.write_sums([getattr(smk.output, form) for form in FORMS], smk.output.sha256)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Predict what removing each decile of each matrix does to a model, and name the directions that surprise."""
 
-from pathlib import Path
-
 import torch
 
 from weightspectra import contracts
@@ -10,13 +8,13 @@ from weightspectra.base import job, seeds
 from weightspectra.damage import directions, next_tokens, prediction, sensitivity
 from weightspectra.damage.settings import Predict
 from weightspectra.models import devices, live, loading, requests
-from weightspectra.sources import checkpoints
+from weightspectra.sources import checkpoints, fetched
 
 
 def main(smk):
     """Refuse what cannot work before the model is loaded; run it once forward, and backward with each probe."""
     names, wanted = dict(smk.wildcards.items()), Predict.model_validate(smk.params.predict)
-    folder, trust = Path(smk.input.source).with_suffix(""), {"trust_remote_code": smk.params.remote_code}
+    folder, trust = fetched.opened(smk.input.source), {"trust_remote_code": smk.params.remote_code}
     requests.check_request(checkpoints.config(folder), {"metrics": ["predict"]})
     texts = contracts.CORPUS.read(smk.input.corpus).query("part == 'observe'")[["document", "text"]]
     tokenizer, device = loading.load_tokenizer(folder, **trust), devices.device(smk.params.device)

@@ -1,7 +1,5 @@
 """Test the singular vectors of one part of a model for randomness: whole, and head by head."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from weightspectra import contracts
@@ -9,13 +7,13 @@ from weightspectra.base import job, progress
 from weightspectra.models import attention, devices
 from weightspectra.randomness.directions import heads, vector_tests
 from weightspectra.randomness.noise import nulls
-from weightspectra.sources import checkpoints
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Write one row per singular vector of either side, and one per attention head; long sides are recomputed."""
     model, device = smk.wildcards.model, devices.device(smk.params.device)
-    counts = attention.head_counts(checkpoints.config(Path(smk.input.source).with_suffix("")))
+    counts = attention.head_counts(fetched.config_of(smk.input.source))
     weights, vectors = contracts.WEIGHTS.matrices(smk.input.weights), contracts.VECTORS.matrices(smk.input.vectors)
     spectra = contracts.SPECTRA.read(smk.input.spectra).set_index(contracts.KEY_COLUMNS)
     draws = nulls.tables(contracts.NULLS.read(smk.input.nulls))

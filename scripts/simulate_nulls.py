@@ -1,18 +1,16 @@
 """Simulate noise of the shapes of a model's matrices."""
 
-from pathlib import Path
-
 from weightspectra import contracts
 from weightspectra.base import job
 from weightspectra.models import attention
 from weightspectra.randomness.noise import nulls
-from weightspectra.sources import checkpoints
+from weightspectra.sources import fetched
 
 
 def main(smk):
     """Write the tables of all shapes, going on after those that an earlier, interrupted job has finished."""
     matrices = contracts.MATRICES.read(smk.input.matrices, columns=["role", "n_out", "n_in"])
-    config = checkpoints.config(Path(smk.input.source).with_suffix(""))
+    config = fetched.config_of(smk.input.source)
     head_sizes = attention.head_sizes(config, matrices.itertuples(index=False, name=None))
     shapes = nulls.shapes(zip(matrices["n_out"], matrices["n_in"], strict=True), head_sizes)
     stamp = job.stamp(smk)

@@ -1,4 +1,4 @@
-"""What a run makes sure of before its first job: that it alone writes to its results, and that its clock is right."""
+"""What a run makes sure of before its first job: that it alone writes to its results, and that they are its own."""
 
 import time
 from datetime import datetime
@@ -25,10 +25,17 @@ class Claim:
     def __init__(self, results: Path):
         self._lock = Lock(results / ".lock", str(results))
 
-    def make(self, dag: Any) -> None:
-        """Refuse to run while another run writes to the same folder, or on files from the future."""
+    def make(self, workflow: Any) -> None:
+        """Refuse to run while another run writes to the same folder, on files from the future, or to call old ones new.
+
+        Parameters
+        ----------
+        workflow : snakemake.workflow.Workflow
+        """
         try:
-            _check_clock(dag)
+            _check_clock(workflow.dag)
+            if workflow.touch:
+                _check_touched(workflow)
             self._lock.take()
         except UserError as error:
             raise SystemExit(f"error: {error}") from None
@@ -49,4 +56,16 @@ def _check_clock(dag: Any) -> None:
         raise UserError(
             f"{ahead[0]}{others}: changed on {changed:%Y-%m-%d %H:%M:%S}, which is in the future: set the machine's "
             f"clock if that is wrong, or else run: touch {ahead[0]}"
+        )
+
+
+def _check_touched(workflow: Any) -> None:
+    """Refuse ``--touch`` where it would call new what was made with other settings or code: a report would show it."""
+    # Not the reasons of the plan, which name settings only where files alone give no reason.
+    others = [job for job in workflow.dag.needrun_jobs() if workflow.persistence.params_changed(job)]
+    if others:
+        more = f" (and what {len(others) - 1} more jobs made)" if len(others) > 1 else ""
+        raise UserError(
+            f"{others[0].output[0]}{more}: made with another configuration or code than this one, which --touch would "
+            "hide; run without --touch"
         )

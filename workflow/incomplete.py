@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from weightspectra.base import checksums
 from weightspectra.config import artifacts
 from weightspectra.config.configuration import Configuration
 
@@ -41,6 +42,7 @@ def write_report(workflow: Any, settings: Configuration) -> None:
         missing={_name(path): _reason(workflow, makers[path]) for path in absent},
         **shown,
     )
+    checksums.write_sums([job.output.page, job.output.findings], job.output.sha256)
     for path in job.output:
         os.utime(path, (0, 0))
 

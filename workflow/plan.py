@@ -9,12 +9,14 @@ from typing import Any
 
 from claim import Claim
 from findings import findings, results_of
+from given import Given
 from presented import Presented
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand, temp
 
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
+from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import TOLD
 from weightspectra.config import artifacts, doubts, needs
 from weightspectra.config.messages import ConfigurationError
@@ -22,6 +24,7 @@ from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
 from weightspectra.models.fetching.kinds import KINDS
 from weightspectra.sources import checkpoints
+from weightspectra.sources.fetched import Hashes
 
 Wildcards = Any
 
@@ -63,6 +66,7 @@ class Plan:
         self.digests = Digests(self.root / "scripts", Path(".snakemake") / "digests-of-code.json")
         self.presented = Presented(self.settings, config, self.root, self.digests)
         self.claim = Claim(results_of(config))
+        self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
         self.conclusions = artifacts.conclusions(self.settings)
@@ -95,7 +99,10 @@ class Plan:
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
-        place = place_of(checkpoints.config(folder)) if (folder / "config.json").is_file() else None
+        try:
+            place = place_of(checkpoints.config(folder))
+        except UserError:  # not fetched yet, or damaged: then the job that reads it says so
+            return ""
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -122,7 +129,7 @@ class Plan:
         """Return what a task is made from: a data set or a tokenizer of this configuration, and the user's files.
 
         Parquet files of the user's are left out, since jobs read the footers of theirs
-        and delete those that are corrupt: a change in one calls for ``--forcerun``.
+        and delete those that are corrupt: :meth:`Given.task_tables` sees changes in them.
         """
         entry = self.settings.tasks[wildcards.task]
         own = [Path(entry.file).parent.glob(glob) for glob in ("*.yaml", "*.py") if entry.file]
@@ -150,11 +157,7 @@ class Plan:
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
-        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        folder = spec if kind == "path" else spec.get("path") if kind == "gguf" else None
-        patterns = ("*.json", "*.safetensors", "*.bin") if kind == "path" else (spec.get("file"),) if folder else ()
-        own = sorted(str(path) for glob in patterns for path in Path(folder).expanduser().glob(glob))
-        made_from = own or needs.original(self.settings, wildcards.model)
+        made_from = self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
         return [*made_from, *needs.tokenizer(self.settings, wildcards.model)]
 
     def nulls_of(self, wildcards: Wildcards) -> str:
@@ -168,8 +171,8 @@ class Plan:
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
-        decisive = ("source", "allow_pickle", "trust_remote_code", *(["tokenizer"] if "tokenizer" in entry else []))
-        return {name: entry[name] for name in decisive}
+        names = ("source", "architecture", "allow_pickle", "trust_remote_code")
+        return {name: entry[name] for name in (*names, *(["tokenizer"] if "tokenizer" in entry else []))}
 
     def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
         """Return what will be asked of a model: refused at once, if it cannot be.
@@ -228,6 +231,10 @@ class Plan:
     def kept(self) -> list[str]:
         """Every file to keep."""
         return artifacts.kept(self.settings)
+
+    def hash_anew(self) -> None:
+        """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
+        Hashes().forget()
 
     def print_doubts(self) -> None:
         """Warn of what of the configuration is allowed and can tell nothing."""

@@ -90,8 +90,19 @@ class Presented:
         """Return how to read an exhibit."""
         return (self.root / "workflow" / "report" / f"{self._kind(wildcards).kind}.rst").read_text().strip()
 
+    def title(self, _: Wildcards) -> str:
+        """Return the report's title; of a parameter that is no function, Snakemake takes braces for wildcards."""
+        return self.settings.report.title
+
     def labels(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the columns under which Snakemake's own report lists an exhibit."""
+        """Return the columns under which Snakemake's own report lists an exhibit.
+
+        Snakemake takes braces in them for wildcards, unless something stands in between that is no letter: here what
+        nobody sees.
+        """
+        return {name: label.replace("{", "{\N{WORD JOINER}") for name, label in self._labels(wildcards).items()}
+
+    def _labels(self, wildcards: Wildcards) -> dict[str, str]:
         entry = self.entry(wildcards)
         if "table" in wildcards.keys():  # noqa: SIM118
             return {"table": entry["kind"].replace("_", " ")}

@@ -1,5 +1,7 @@
 """Seals: a footer that changed after it was sealed is found out."""
 
+import hashlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +20,7 @@ def write(path, metadata):
 
 def test_a_sealed_file_is_intact_until_its_footer_changes(tmp_path):
     path = tmp_path / "t.parquet"
-    write(path, {seals.KEY: seals.BLANK, "unit": "metres"})
+    write(path, {**seals.PLACES, "unit": "metres"})
     assert seals.is_intact(path) is True
     assert pq.read_table(path).column("a").to_pylist() == [1, 2]
     path.write_bytes(path.read_bytes().replace(b"metres", b"litres"))
@@ -26,8 +28,42 @@ def test_a_sealed_file_is_intact_until_its_footer_changes(tmp_path):
     assert pq.read_metadata(path).metadata[b"unit"] == b"litres"  # Parquet itself did not notice
 
 
+def test_a_flipped_bit_in_any_byte_of_a_sealed_file_is_found(tmp_path):
+    path = tmp_path / "t.parquet"
+    write(path, seals.PLACES)
+    assert seals.fault(path) == ""
+    whole = path.read_bytes()
+    silent = 0
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        assert seals.fault(path), at
+        silent += seals.is_intact(path) is True
+    assert silent == len(whole) - len(footer_of(whole)) - 8 + 4  # the body, and the letters at the end
+    path.write_bytes(whole[: len(whole) // 2])
+    assert seals.fault(path)
+
+
+def test_what_an_earlier_version_wrote_says_so(tmp_path):
+    path = tmp_path / "t.parquet"
+    write(path, seals.PLACES)
+    old = path.read_bytes().replace(b"body_sha256", b"body_sha257").replace(find_seal(path), b"0" * 64)
+    path.write_bytes(old.replace(b"0" * 64, hashlib.sha256(footer_of(old)).hexdigest().encode()))
+    assert seals.is_intact(path)
+    assert seals.fault(path) == "its footer holds no checksum of what lies before it: an earlier version wrote it"
+
+
+def footer_of(content):
+    return content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+
+
+def find_seal(path):
+    return pq.read_metadata(path).metadata[seals.KEY.encode()]
+
+
 def test_a_file_without_place_for_a_seal_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected footer_sha256"):
+    with pytest.raises(ValueError, match="expected body_sha256"):
         write(tmp_path / "t.parquet", {"unit": "metres"})
 
 

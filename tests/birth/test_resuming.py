@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from weightspectra.base.errors import UserError
 from weightspectra.birth.model.bigram_config import BigramConfig
 from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import TaskData, Training
@@ -121,3 +122,18 @@ def test_a_checkpoint_comes_back_from_its_rows():
     for mine, other in zip(snapshot_at(rows, 6)[1:], made[1:], strict=True):
         assert mine.keys() == other.keys()
         assert all(np.array_equal(mine[name], other[name]) for name in mine)
+
+
+@pytest.mark.parametrize(("lost", "said"), [("checkpoints", "missing: 4"), ("iterations", "missing: 2, 3")])
+def test_what_is_kept_in_the_end_is_all_that_was_asked(tmp_path, monkeypatch, lost, said):
+    add = Kept.add
+
+    def forgetful(kept, rows, learning, iteration):
+        if iteration == 4 and lost == "iterations":
+            learning = []
+        if iteration != 4 or lost != "checkpoints":
+            add(kept, rows, learning, iteration)
+
+    monkeypatch.setattr(Kept, "add", forgetful)
+    with pytest.raises(UserError, match=rf"^train toy, seed 4: {lost}: expected \d, found \d \({said}\)"):
+        trained(tmp_path / "run")

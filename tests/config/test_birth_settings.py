@@ -5,29 +5,17 @@ import itertools
 
 import pytest
 import yaml
-from configurations import complete
+from configurations import BIRTHS, complete
 
 from weightspectra.birth.model.parameters import WEIGHTS, trained_parameters
 from weightspectra.birth.settings import OF_KIND, OF_OPTIMISER, Transformer
 from weightspectra.birth.task import characters
 from weightspectra.config.messages import ConfigurationError
 
-BASE = yaml.safe_load("""
-models:
-  last: {title: Trained, source: {birth: {birth: base, seed: 0, iteration: 400}}, parts: 2}
-  middle: {source: {birth: {birth: base, seed: 0, iteration: 100}}}
-  first: {source: {birth: {birth: base, seed: 0, iteration: 0}}}
-  other: {source: {birth: {birth: base, seed: 1, iteration: 0}}}
-births:
-  base: {title: Base, seeds: [0, 1, 3], training: {frozen_until: {layers.0.attention.key.weight: 90}}}
-  wide: {like: base, model: {dimension: 256}}
-  full: {like: base, model: {kind: full}, training: {frozen_until: {}}}
-""")
-
 
 def with_values(**values):
     """Return the base with values replaced or added; a path's steps are joined by two underscores."""
-    config = copy.deepcopy(BASE)
+    config = copy.deepcopy(BIRTHS)
     for path, value in values.items():
         *folders, name = path.split("__")
         place = config
@@ -116,7 +104,7 @@ def test_what_depends_on_the_kind_or_the_optimiser_is_not_inherited_by_another()
     ],
 )
 def test_what_cannot_be_inherited_is_one_line(entries, line):
-    [found] = refused({"models": BASE["models"], "births": yaml.safe_load(entries)})
+    [found] = refused({"models": BIRTHS["models"], "births": yaml.safe_load(entries)})
     assert line in found
 
 

@@ -52,11 +52,6 @@ def with_value(path, value):
         ("cut", 3, "cut: found 3, expected string. The cut that `snakemake export` writes"),
         ("cut", 3, "Write it in quotes."),
         ("device", None, "device: found nothing; give it a value, or leave the key out"),
-        (
-            "report/title",
-            "spectra {2026}",
-            "report/title: 'spectra {2026}' does not match '^[^{}]*$'. Title of the report",
-        ),
         ("models/yes\n", {"source": {"path": "x"}}, "models: 'yes\\n' does not match '^[A-Za-z0-9]"),
         ("models", {}, "models: found nothing, expected at least one entry"),
         ("models/my bert", {"source": {"path": "x"}}, "models: 'my bert' does not match '^[A-Za-z0-9]"),

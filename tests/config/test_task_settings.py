@@ -3,24 +3,13 @@
 import copy
 
 import pytest
-import yaml
-from configurations import complete
+from configurations import TASKS, complete
 
 from weightspectra.config.messages import ConfigurationError
 
-BASE = yaml.safe_load("""
-models:
-  one: {source: {path: /models/one}}
-data_sets:
-  films: {source: {path: films.tsv}}
-tasks:
-  films: {data_set: films, prompt: "{text}\\nIt is"}
-  long: {name: ruler, tokenizer: one, metadata: {max_seq_lengths: [4096]}}
-""")
-
 
 def refused(task, **changes) -> str:
-    config = copy.deepcopy(BASE)
+    config = copy.deepcopy(TASKS)
     config["tasks"][task].update(changes)
     config["tasks"][task] = {key: value for key, value in config["tasks"][task].items() if value is not None}
     with pytest.raises(ConfigurationError) as refusal:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from toy_classifier import plan, subject
 
+from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
 from weightspectra.base.seeds import seeded
 from weightspectra.finetuning import runs
@@ -159,3 +160,19 @@ def test_a_decoder_is_fine_tuned_alike(tiny_llama, tmp_path):
     _, rows = done(tiny_llama, tmp_path, plan([11], epochs=1, deciles=[1]))
     assert [row["order"] for row in rows] == ["none", "remove_last", "remove_first"]
     assert all(np.isfinite(row["loss"]) for row in rows)
+
+
+def test_a_journal_that_lacks_an_epoch_is_no_result(tiny_bert, tmp_path, finished):
+    whole = Journal(tmp_path / "journal", "k")
+    for run in planned(*plan()):
+        rows = [row for row in finished if row["seed"] == run.number and run.decile == first_decile(row)]
+        whole.append({"decile": run.decile, "number": run.number, "rows": rows[: -1 if run.decile == 10 else None]})
+    with pytest.raises(
+        UserError, match=r"^toy: scores: expected 16, found 15 \(missing: \('remove_first', 10, 0, 2\)\); not"
+    ):
+        done(tiny_bert, tmp_path)
+
+
+def first_decile(row):
+    """Return the decile that a row's run removed first."""
+    return row["decile"] if row["order"] == "remove_first" else 0

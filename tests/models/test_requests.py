@@ -20,7 +20,6 @@ def test_configuration_without_a_depth_is_refused():
         ({}, {"layers": [0, 2]}, "layer 2: this llama model has layers 0 to 1"),
         ({"model_type": "roberta"}, {"metrics": ["perplexity"]}, "model type 'roberta' is an encoder"),
         ({"architectures": ["LlamaModel"]}, {"metrics": ["perplexity"]}, r"found \['LlamaModel'\]"),
-        ({"quantization_config": {"quant_method": "gptq"}}, {}, r"the checkpoint is quantised \(gptq\)"),
         ({"architectures": None}, {"metrics": ["perplexity"]}, r"found \[\]"),
         ({"model_type": "bert"}, {"metrics": ["tasks"]}, "'tasks' needs a model that predicts the next token"),
         (

@@ -220,7 +220,7 @@ def test_damage_is_named(tmp_path):
     with pytest.raises(UserError, match=r"found neither model\.safetensors nor pytorch_model\.bin"):
         weights.matrices(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"no pickle at all")
-    with pytest.raises(UserError, match=r"pytorch_model\.bin: damaged, or more than plain tensors"):
+    with pytest.raises(UserError, match=r"pytorch_model\.bin: no file of PyTorch, or more than plain tensors"):
         weights.matrices(tmp_path)
     torch.save({"weight": torch.ones(2, 2), "code": Path}, tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"more than plain tensors .*; use safetensors files"):

@@ -68,7 +68,7 @@ def write_inputs(folder, model):
     from weightspectra.models import live
 
     sources = {"sources": {"tiny": {"revision": "r"}}}
-    contracts.SOURCES.write([{"model": "tiny", "path": "x", "n_bytes": 1, "sha256": "0"}], folder / "tiny.parquet", {})
+    contracts.SOURCES.write([], folder / "tiny.parquet", {})
     texts = [("observe", "old", "never scored"), *(("evaluate", f"speech {i}", TEXT * (i + 1)) for i in range(4))]
     rows = [{"corpus": "prose", "part": part, "document": name, "text": text} for part, name, text in texts]
     contracts.CORPUS.write(rows, folder / "corpus.parquet", sources)

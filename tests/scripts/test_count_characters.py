@@ -40,7 +40,7 @@ def test_counts_that_come_with_the_workflow_are_read(tmp_path):
     ("content", "changes", "message"),
     [
         (b"", {}, "births/small/data: text.txt: the text holds 0 characters"),
-        (b"\xff\xfe", {}, "births/small/data: text.txt: byte 0xff at position 0 is not UTF-8"),
+        (b"\xff\xfe", {}, "births/small/data: text.txt: found UTF-16, expected plain text in UTF-8"),
         (
             b"abab",
             {},

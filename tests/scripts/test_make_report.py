@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from fake_run import LLAMA, FakeModel, decile_experiment, frames, task_evaluation
 from plan import Plan
+from snakemake.io import apply_wildcards
 from snakemake.iocontainers import Wildcards
 
 from weightspectra import contracts
@@ -26,7 +27,7 @@ from weightspectra.report.kit.exhibit import Named
 from weightspectra.report.kit.measurements import KEY, Measurements
 
 ROOT = Path(make_table.__file__).resolve().parents[1]
-TABLE, FIGURE = ("csv", "md", "tex", "json"), ("svg", "png", "json")
+TABLE, FIGURE = ("csv", "md", "tex", "json", "sha256"), ("svg", "png", "json", "sha256")
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
 BORN = ["births", "locator", "knockouts", "memories"]
 CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
@@ -136,7 +137,8 @@ def conclude_all(plan, place):
         job = {"rule": "conclude", "wildcards": wildcards, "params": Listed({"told": plan.told(wildcards)})}
         read = Listed({name: [place(path) for path in paths] for name, paths in files.items()})
         conclude.main(SimpleNamespace(**job, input=read, output=[drawn[-1]]))
-    gathered = Listed({"table": place("<results>/findings.parquet"), "numbers": place("<results>/numbers.json")})
+    names = {"table": "findings.parquet", "numbers": "numbers.json", "sha256": "numbers.sha256"}
+    gathered = Listed({output: place(f"<results>/{name}") for output, name in names.items()})
     job = {"rule": "gather_findings", "params": Listed({}), "input": drawn, "output": gathered}
     gather_findings.main(SimpleNamespace(**job))
 
@@ -160,7 +162,8 @@ def present(plan, place):
     shown = plan.presented
     exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in shown.figures]
     outputs = {exhibit: made(plan, place, *exhibit) for exhibit in exhibits}
-    page = Listed({"page": place("<results>/report.html"), "findings": place("<results>/findings.md")})
+    names = {"page": "report.html", "findings": "findings.md", "sha256": "report.sha256"}
+    page = Listed({output: place(f"<results>/{name}") for output, name in names.items()})
     parts = {
         **{kind: [place(path) for path in paths] for kind, paths in shown.measurements.items()},
         **{
@@ -171,6 +174,27 @@ def present(plan, place):
     params = SimpleNamespace(title=plan.config["report"]["title"], named=shown.named_in_report, config=plan.config)
     make_report.main(SimpleNamespace(input=Listed(parts), output=page, params=params))
     return {path: Path(path).read_bytes() for files in (*outputs.values(), page) for path in files}
+
+
+HOSTILE = r"5$ and {6}$ of $\frac{ \$ %_#^~ {wildcards} <b>|"
+
+
+def test_titles_show_as_they_are(run):
+    _, place, _ = run
+    config = deepcopy(CONFIG)
+    config["models"]["trained"]["title"] = config["births"]["small"]["title"] = HOSTILE
+    plan = Plan(config, root=str(ROOT))
+    told = []
+    for name, entry in plan.presented.figures.items():
+        if entry["kind"] in ("spectra", "controls", "birth_timeline"):
+            told.append(json.loads(Path(made(plan, place, "figure", name).json).read_text())["title"])
+    assert len(told) >= 3
+    assert all(HOSTILE in title for title in told), told
+    labels = [plan.presented.labels(Wildcards(fromdict={"figure": name})) for name in plan.presented.figures]
+    shown = {
+        apply_wildcards(label, {}).replace("\N{WORD JOINER}", "") for of_one in labels for label in of_one.values()
+    }
+    assert HOSTILE in shown
 
 
 def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):

@@ -1,7 +1,8 @@
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.corpora import corpus_digest, cut_documents, divide
+from weightspectra.sources import corpora
+from weightspectra.sources.corpora import corpus_digest, cut_documents
 from weightspectra.sources.settings import Selection
 
 SPEECHES = {f"{year}-Someone-{i}.txt": f"speech {i} of {year}" for year in (1899, 1900, 1979, 1980) for i in (1, 2)}
@@ -19,6 +20,11 @@ WIKITEXT = """before
 """
 
 
+def divide(documents, **selections):
+    """Return the parts alone."""
+    return corpora.divide(documents, **selections).parts
+
+
 def names(documents):
     return [document.name for document in documents]
 
@@ -30,7 +36,7 @@ def test_a_file_is_one_document():
 
 
 def test_paragraphs_stand_between_blank_lines():
-    documents = cut_documents({"a.txt": "\n\none\nstill one\n\n \n\ntwo\n", "b.txt": "three"}, "paragraph")
+    documents = cut_documents({"a.txt": "\n\none\nstill one\n\n \u00a0\n\ntwo\n", "b.txt": "three"}, "paragraph")
     assert [document.text for document in documents] == ["one\nstill one", "two", "three"]
     assert names(documents) == ["a.txt#00000", "a.txt#00001", "b.txt#00000"]
     assert [document.origin for document in documents] == ["a.txt", "a.txt", "b.txt"]
@@ -106,13 +112,27 @@ def test_a_document_in_both_parts_is_refused():
         )
 
 
-def test_the_same_text_under_two_names_is_refused_if_it_is_no_phrase():
-    texts = {"a1.txt": "word " * 400, "b1.txt": "Thank you.", "a2.txt": "word " * 400, "b2.txt": "Thank you."}
+SAME = {
+    "long": ("word " * 400, "word " * 400),
+    "short": ("Thank you.", "Thank you."),
+    "capitals": ("Thank you.", "THANK YOU."),
+    "spaces": ("Thank you all.\nNow", " Thank\tyou\u00a0all.  Now "),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_the_same_text_under_two_names_is_in_one_part_only(kind):
+    one, other = SAME[kind]
+    texts = {"a1.txt": one, "b1.txt": "only here", "c1.txt": other, "a2.txt": other, "b2.txt": "only there"}
     ways = {"observe": Selection(files="*1.txt"), "evaluate": Selection(files="*2.txt")}
-    with pytest.raises(UserError, match=r"'a1\.txt' \(observe\) and 'a2\.txt' \(evaluate\) hold the same text"):
-        divide(cut_documents(texts, "file"), **ways)
-    texts["a2.txt"] += "and more"
-    divide(cut_documents(texts, "file"), **ways)
+    parts, n_left_out = corpora.divide(cut_documents(texts, "file"), **ways)
+    assert names(parts["observe"]) == ["b1.txt"]
+    assert names(parts["evaluate"]) == ["a2.txt", "b2.txt"]
+    assert n_left_out == 2
+    texts |= {"a2.txt": f"{other} and more"}
+    assert corpora.divide(cut_documents(texts, "file"), **ways).n_left_out == 0
+    with pytest.raises(UserError, match="observe: each of its 1 documents is the same as one to evaluate"):
+        divide(cut_documents({"a1.txt": one, "a2.txt": other}, "file"), **ways)
 
 
 def test_a_part_without_documents_says_what_the_names_look_like():

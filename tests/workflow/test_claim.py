@@ -8,9 +8,11 @@ import pytest
 from claim import Claim
 
 
-def planned(*inputs):
-    """A plan of one job that reads these files."""
-    return SimpleNamespace(needrun_jobs=lambda: [SimpleNamespace(input=list(map(str, inputs)))])
+def planned(*inputs, changed=False, touch=False):
+    """A workflow of one job that reads these files."""
+    job = SimpleNamespace(input=list(map(str, inputs)), output=["results/bulk/mine.parquet"])
+    dag, recorded = SimpleNamespace(needrun_jobs=lambda: [job]), SimpleNamespace(params_changed=lambda _: changed)
+    return SimpleNamespace(dag=dag, persistence=recorded, touch=touch)
 
 
 @pytest.fixture
@@ -48,3 +50,16 @@ def test_a_second_claim_is_refused_until_the_first_one_ends(text, tmp_path):
     first.end()
     second.make(planned(text))
     second.end()
+
+
+def test_touch_does_not_call_new_what_was_made_with_other_settings(text, tmp_path):
+    claim = Claim(tmp_path / "results")
+    said = (
+        "^error: results/bulk/mine.parquet: made with another configuration or code than this one, which --touch would"
+    )
+    with pytest.raises(SystemExit, match=said):
+        claim.make(planned(text, changed=True, touch=True))
+    claim.make(planned(text, touch=True))
+    claim.end()
+    claim.make(planned(text, changed=True))
+    claim.end()

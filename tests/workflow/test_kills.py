@@ -93,10 +93,6 @@ def jobs_of(snakemake):
             command = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if (
-            session == snakemake
-            and command[0].endswith(b"python3")
-            and any(b"/scripts/tmp" in word for word in command)
-        ):
+        if session == snakemake and b"python" in command[0] and any(b"/scripts/tmp" in word for word in command):
             found.append(int(folder.name))
     return found

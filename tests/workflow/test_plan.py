@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from configurations import with_value
-from snake import ROOT, copy_workflow, plan, run, seem_finished, write_config
+from snake import ROOT, copy_workflow, plan, planned, run, seem_finished, write_config
 
 from weightspectra.base.locks import Lock
 
@@ -104,45 +104,105 @@ def finished(tmp_path_factory):
 
 
 def replanned(finished, config):
-    """Return the rules that this configuration makes run again in the finished folder."""
+    """Return the rules that this configuration makes run again in the finished folder, and what their jobs do."""
     path = write_config(finished / "changed.yaml", config)
-    return set(plan(finished, "--configfile", path, root=finished / "workflow copy"))
+    counts, jobs = planned(finished, "--configfile", path, root=finished / "workflow copy")
+    return set(counts), {shortened(job) for job in jobs}
+
+
+def shortened(job):
+    """Leave of what a job says its verb and what of the configuration it is of: ``"Evaluate llama deciles"``."""
+    verb, *words = re.findall(r"\w+", job)
+    return " ".join([verb, *(word for word in words if word in NAMES)])
+
+
+NAMES = {"bert", "llama", "llama_random", "text", "deciles", "outside", "new"}
+EACH_MODEL = ("bert", "llama", "llama_random")
 
 
 def test_a_finished_run_has_nothing_left_to_do(finished):
-    assert replanned(finished, CONFIG) == set()
+    assert replanned(finished, CONFIG) == (set(), set())
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "rules"),
+    ("path", "value", "rules", "jobs"),
     [
-        ("report/title", "Mine", {"make_report", "all"}),
-        ("models/bert/title", "BERT", DRAWN),
-        ("observe/n_tokens", 99, {"collect_activations", "measure_overlap", *PRESENTATION}),
-        ("observe/models", ["bert"], PRESENTATION),
-        ("experiments/deciles/n_windows", 99, {"evaluate_cuts", *PRESENTATION}),
-        ("experiments/outside/cuts", [{"remove": {"deciles": [2]}}], {"evaluate_cuts", *PRESENTATION}),
-        ("models/bert/parts", 3, EVERYTHING - {"fetch_model", "fetch_corpus", "evaluate_cuts"}),
+        ("report/title", "Mine", {"make_report", "all"}, {}),
+        ("models/bert/title", "BERT", DRAWN, {}),
+        (
+            "observe/n_tokens",
+            99,
+            {"collect_activations", "measure_overlap", *PRESENTATION},
+            {"Run": ["bert text", "llama text"], "Compare": ["bert text", "llama text"]},
+        ),
+        ("observe/models", ["bert"], PRESENTATION, {}),
+        ("experiments/deciles/n_windows", 99, {"evaluate_cuts", *PRESENTATION}, {"Evaluate": ["llama deciles"]}),
+        (
+            "experiments/outside/cuts",
+            [{"remove": {"deciles": [2]}}],
+            {"evaluate_cuts", *PRESENTATION},
+            {"Evaluate": ["llama outside"]},
+        ),
+        (
+            "models/bert/parts",
+            3,
+            EVERYTHING - {"fetch_model", "fetch_corpus", "evaluate_cuts"},
+            {
+                **dict.fromkeys(("Cut", "Decompose", "Simulate", "Fit", "Unfold", "Test", "Map"), ("bert",)),
+                **dict.fromkeys(("Run", "Compare"), ("bert text",)),
+            },
+        ),
         (
             "corpora/text/documents",
             "paragraph",
             {"fetch_corpus", "collect_activations", "measure_overlap", "evaluate_cuts", *PRESENTATION},
+            {"Fetch": ["text"], "Evaluate": ["llama deciles", "llama outside"]},
         ),
-        ("models/new", {"source": {"path": "/models/new"}}, OF_ONE_MODEL),
-        ("seed", 2, {*OF_ONE_MODEL, "evaluate_cuts"}),
-        ("randomness/level", 0.1, {*OF_BULK, "score_vectors", "evaluate_cuts", *PRESENTATION}),
-        ("randomness/window", 9, {"score_vectors", "map_information", *PRESENTATION}),
-        ("randomness/n_permutations", 39, {"permute_entries", *OF_BULK, "evaluate_cuts", *PRESENTATION}),
-        ("report/matrices", [{"model": "bert", "layer": 0, "role": "up"}], {"make_figure", "make_report", "all"}),
+        (
+            "models/new",
+            {"source": {"path": "/models/new"}},
+            OF_ONE_MODEL,
+            dict.fromkeys(("Fetch", "Cut", "Decompose", "Simulate", "Fit", "Unfold", "Test", "Map"), ("new",)),
+        ),
+        (
+            "seed",
+            2,
+            {*OF_ONE_MODEL, "evaluate_cuts"},
+            {
+                **dict.fromkeys(("Fetch", "Cut", "Decompose"), ("llama_random",)),
+                "Simulate": ["bert", "llama"],
+                **dict.fromkeys(("Unfold", "Test"), EACH_MODEL),
+                "Evaluate": ["llama deciles", "llama outside"],
+            },
+        ),
+        (
+            "randomness/level",
+            0.1,
+            {*OF_BULK, "score_vectors", "evaluate_cuts", *PRESENTATION},
+            {"Evaluate": ["llama outside"], **dict.fromkeys(("Fit", "Test", "Map"), EACH_MODEL)},
+        ),
+        ("randomness/window", 9, {"score_vectors", "map_information", *PRESENTATION}, {"Test": EACH_MODEL}),
+        (
+            "randomness/n_permutations",
+            39,
+            {"permute_entries", *OF_BULK, "evaluate_cuts", *PRESENTATION},
+            {"Evaluate": ["llama outside"], "Shuffle": EACH_MODEL},
+        ),
+        ("report/matrices", [{"model": "bert", "layer": 0, "role": "up"}], {"make_figure", "make_report", "all"}, {}),
         (
             "experiments/new",
             {"models": ["llama"], "corpus": "text", "cuts": [{"remove": {"deciles": [1]}, "layers": [0]}]},
             {"evaluate_cuts", *PRESENTATION},
+            {"Evaluate": ["llama new"]},
         ),
     ],
 )
-def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value, rules, finished):
-    assert replanned(finished, changed(path, value)) == rules
+def test_a_changed_value_re_runs_what_depends_on_it_and_nothing_else(path, value, rules, jobs, finished):
+    """Of some rules, whose verbs ``jobs`` names, only the jobs that it concerns."""
+    found, said = replanned(finished, changed(path, value))
+    assert found == rules
+    expected = {f"{verb} {names}" for verb, several in jobs.items() for names in several}
+    assert {job for job in said if job.partition(" ")[0] in jobs} == expected
 
 
 @pytest.mark.parametrize(
@@ -159,13 +219,13 @@ def test_edited_code_re_runs_what_it_computes_and_edited_words_nothing(module, o
     assert old in original
     try:
         path.write_text(original.replace(old, new))
-        assert replanned(finished, CONFIG) == rules
+        assert replanned(finished, CONFIG)[0] == rules
     finally:
         path.write_text(original)
 
 
 def test_weights_that_are_no_longer_kept_are_not_made_again(finished):
-    assert replanned(finished, CONFIG | {"keep_weights": False}) == {"make_report", "all"}
+    assert replanned(finished, CONFIG | {"keep_weights": False})[0] == {"make_report", "all"}
 
 
 def test_two_runs_never_write_to_the_same_folder_wherever_they_run(tmp_path):

@@ -3,31 +3,11 @@
 import copy
 from types import SimpleNamespace
 
-import yaml
+from configurations import BIRTHS, TASKS
 from plan import Plan
 from snake import ROOT
 
 from weightspectra.config.needs import SHAKESPEARE
-
-TASKS = yaml.safe_load("""
-models:
-  one: {source: {path: /models/one}}
-data_sets:
-  films: {source: {path: films.tsv}}
-tasks:
-  films: {data_set: films, prompt: "{text}\\nIt is"}
-  long: {name: ruler, tokenizer: one, metadata: {max_seq_lengths: [4096]}}
-""")
-BIRTHS = yaml.safe_load("""
-models:
-  last: {title: Trained, source: {birth: {birth: base, seed: 0, iteration: 400}}, parts: 2}
-  middle: {source: {birth: {birth: base, seed: 0, iteration: 100}}}
-  first: {source: {birth: {birth: base, seed: 0, iteration: 0}}}
-  other: {source: {birth: {birth: base, seed: 1, iteration: 0}}}
-births:
-  base: {seeds: [0, 1, 3], training: {frozen_until: {layers.0.attention.key.weight: 100}}}
-  wide: {like: base, model: {dimension: 256}}
-""")
 
 
 def test_a_task_is_made_from_what_it_names(tmp_path):

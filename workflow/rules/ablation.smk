@@ -32,6 +32,7 @@ rule fetch_task:
     params:
         code=plan.code("fetch_task"),
         entry=lookup(dpath="tasks/{task}", within=config),
+        tables=plan.given.task_tables,
     message:
         "Resolve the task {wildcards.task} and fetch its data"
     script:

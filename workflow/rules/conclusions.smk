@@ -3,7 +3,8 @@
 conclude         in:  the contracts that a subject speaks of, each subject's own
                  out: findings/{subject}.parquet (contracts.FINDINGS)
 gather_findings  in:  findings/{subject}.parquet of all subjects
-                 out: findings.parquet (contracts.FINDINGS), numbers.json (the same rows, for other programs)
+                 out: findings.parquet (contracts.FINDINGS), numbers.json (the same rows, for other programs),
+                      numbers.sha256
 """
 
 
@@ -36,6 +37,7 @@ rule gather_findings:
     output:
         table="<results>/findings.parquet",
         numbers="<results>/numbers.json",
+        sha256="<results>/numbers.sha256",
     log:
         "<logs>/gather_findings.log",
     benchmark:

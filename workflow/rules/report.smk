@@ -1,8 +1,8 @@
 """Report: every table and figure, and one page that holds them.
 
-make_table   out: tables/{table}.{csv,md,tex,json}
-make_figure  out: figures/{figure}.{svg,png,json}
-make_report  out: report.html, findings.md
+make_table   out: tables/{table}.{csv,md,tex,json,sha256}
+make_figure  out: figures/{figure}.{svg,png,json,sha256}
+make_report  out: report.html, findings.md, report.sha256
 
 Each table and figure reads what it shows and nothing else; src/weightspectra/report/exhibits.py lists them.
 """
@@ -21,6 +21,7 @@ rule make_table:
         md="<results>/tables/{table}.md",
         tex="<results>/tables/{table}.tex",
         json="<results>/tables/{table}.json",
+        sha256="<results>/tables/{table}.sha256",
     log:
         "<logs>/make_table/{table}.log",
     benchmark:
@@ -54,6 +55,7 @@ rule make_figure:
         ),
         png="<results>/figures/{figure}.png",
         json="<results>/figures/{figure}.json",
+        sha256="<results>/figures/{figure}.sha256",
     log:
         "<logs>/make_figure/{figure}.log",
     benchmark:
@@ -91,6 +93,7 @@ rule make_report:
             labels={"page": "findings, figures, tables, provenance"},
         ),
         findings="<results>/findings.md",
+        sha256="<results>/report.sha256",
     log:
         "<logs>/make_report.log",
     benchmark:
@@ -103,7 +106,7 @@ rule make_report:
     params:
         code=plan.code("make_report"),
         named=plan.presented.named_in_report,
-        title=lookup(dpath="report/title", within=config),
+        title=plan.presented.title,
         config=config,
     message:
         "Write the report"

@@ -29,6 +29,7 @@ rule fetch_corpus:
         entry=lookup(dpath="corpora/{corpus}", within=config),
         data=plan.corpus_task,
         seed=plan.corpus_seed,
+        given=plan.given.texts,
     message:
         "Fetch the corpus {wildcards.corpus} and divide it into its two parts"
     script:
@@ -49,6 +50,7 @@ rule fetch_data_set:
         code=plan.code("fetch_data_set"),
         seed=config["seed"],
         entry=lookup(dpath="data_sets/{data_set}", within=config),
+        given=plan.given.tables,
     message:
         "Fetch the labelled texts {wildcards.data_set} and divide them into training and test"
     script:

@@ -133,6 +133,9 @@ class Task(Section):
     """Ask only the first so many documents."""
     metadata: dict[str, Any] | None = None
     """What the task's own file takes from outside (RULER: max_seq_lengths, for example)."""
+    allow_code: bool = False
+    """Run the Python functions that a task file of your own names (`!function`). Only for authors you trust; those that
+    lm-eval brings need no such trust."""
     run_generated_code: bool = False
     """Let the task run the programs that the model writes (HumanEval), on this machine and with your rights. Only in a
     sandbox."""

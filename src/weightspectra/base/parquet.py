@@ -51,7 +51,7 @@ def parquet_writer(stream: BinaryIO, schema: pa.Schema, **options: Any) -> Itera
     """Open a stream for writing Parquet with checksums; seal it at the end."""
     plain = {"compression": "none", "use_dictionary": False}
     with pq.ParquetWriter(stream, schema, write_page_checksum=True, **{**plain, **options}) as writer:
-        writer.add_key_value_metadata({seals.KEY: seals.BLANK})
+        writer.add_key_value_metadata(seals.PLACES)
         yield writer
     seals.seal(stream)
 

@@ -4,6 +4,9 @@ The contents of pages carry checksums. The footer (column names, offsets, counts
 bit there can swap columns in silence. A seal is the footer's own SHA-256, kept in the footer: it is computed with zeros
 in its place, so that the file stays an ordinary Parquet file. The headers of pages say how many values they hold, and
 a flipped bit there can shorten a list; the sealed footer knows the right number.
+
+The footer also holds the SHA-256 of all that lies before it. Readers do not compute that: pages carry checksums, and
+not all of them are read. Who wants to know of every bit asks for :func:`fault`.
 """
 
 import hashlib
@@ -19,19 +22,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = "footer_sha256"
+BODY = "body_sha256"
 BLANK = "0" * 64
+PLACES = {KEY: BLANK, BODY: BLANK}
+"""Metadata that a file must be written with to be sealed."""
+
+_MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length (4 bytes, little endian), and the letters PAR1
-_VALUE = re.compile(KEY.encode() + rb"..(.{64})", re.DOTALL)  # between them: type and length of the value
+_VALUES = {key: re.compile(key.encode() + rb"..(.{64})", re.DOTALL) for key in PLACES}
+"""Between a key and its value stand two bytes: the value's type and length."""
 
 
 def seal(stream: BinaryIO) -> None:
-    """Put the footer's checksum into a complete Parquet file that holds ``KEY: BLANK`` in its metadata."""
-    footer = _footer(stream)
-    found = _VALUE.search(footer)
-    if found is None:
-        raise ValueError(f"the file's metadata has no place for a seal: expected {KEY}: {BLANK}")
-    stream.seek(found.start(1) - len(footer) - _TAIL_BYTES, os.SEEK_END)
-    stream.write(hashlib.sha256(footer).hexdigest().encode())
+    """Put both checksums into a complete Parquet file that holds ``PLACES`` in its metadata."""
+    _put(stream, BODY, _body_sha256(stream, len(_footer(stream))))
+    _put(stream, KEY, hashlib.sha256(_footer(stream)).hexdigest())
     stream.seek(0, os.SEEK_END)
 
 
@@ -39,11 +44,26 @@ def is_intact(path: str | os.PathLike[str]) -> bool | None:
     """Return whether a file's footer is as it was sealed; None if it never was (or is no Parquet file)."""
     with Path(path).open("rb") as stream:
         footer = _footer(stream)
-    found = _VALUE.search(footer)
+    found = _VALUES[KEY].search(footer)
     if found is None:
         return None
     blank = footer[: found.start(1)] + BLANK.encode() + footer[found.end(1) :]
     return hashlib.sha256(blank).hexdigest().encode() == found[1]
+
+
+def fault(path: str | os.PathLike[str]) -> str:
+    """Return in words where a file differs from the Parquet file that was sealed; nothing if no bit does."""
+    if not is_intact(path):
+        return "its footer does not match its seal"
+    with Path(path).open("rb") as stream:
+        footer = _footer(stream)
+        promised = _VALUES[BODY].search(footer)
+        if promised is None:
+            return "its footer holds no checksum of what lies before it: an earlier version wrote it"
+        if _body_sha256(stream, len(footer)).encode() != promised[1]:
+            return "it does not match the checksum in its footer"
+        stream.seek(-len(_MAGIC), os.SEEK_END)
+        return "" if stream.read() == _MAGIC else "it does not end as a Parquet file"
 
 
 def check_counts(table: pa.Table, metadata: pq.FileMetaData, row_groups: Iterable[int]) -> pa.Table:
@@ -71,6 +91,28 @@ def _lengths(lists: pa.ChunkedArray) -> dict[int, int]:
     """Return how many lists there are of each length."""
     counts = pc.value_counts(pc.list_value_length(lists))
     return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _put(stream: BinaryIO, key: str, value: str) -> None:
+    """Put a value of 64 letters in the place that the footer has for it."""
+    footer = _footer(stream)
+    found = _VALUES[key].search(footer)
+    if found is None:
+        raise ValueError(f"the file's metadata has no place for a seal: expected {key}: {BLANK}")
+    stream.seek(found.start(1) - len(footer) - _TAIL_BYTES, os.SEEK_END)
+    stream.write(value.encode())
+
+
+def _body_sha256(stream: BinaryIO, footer_bytes: int) -> str:
+    """Return the SHA-256 of all that lies before a file's footer."""
+    left = stream.seek(0, os.SEEK_END) - footer_bytes - _TAIL_BYTES
+    stream.seek(0)
+    found = hashlib.sha256()
+    while left > 0:
+        piece = stream.read(min(left, 1 << 24))
+        found.update(piece)
+        left -= len(piece)
+    return found.hexdigest()
 
 
 def _footer(stream: BinaryIO) -> bytes:

@@ -134,9 +134,6 @@ Name = Annotated[
 ]
 """What an entry is called: it becomes part of file names."""
 
-Title = Annotated[str, Field(pattern=r"^[^{}]*$")]
-"""What is shown for a name. Snakemake takes braces in its labels for wildcards."""
-
 Place = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser()) if path.startswith("~") else path)]
 """A path on this machine; ``~`` is the home folder."""
 

@@ -17,7 +17,6 @@ from weightspectra.base.settings import (
     PositiveNumber,
     Reference,
     Section,
-    Title,
 )
 
 Defaults = Mapping[str, Mapping[str, Any]]
@@ -152,8 +151,8 @@ class Probing(Section):
 class Birth(Section):
     """One transformer, trained on the bigram task of arXiv 2306.00802 with each of several seeds."""
 
-    title: Title | None = None
-    """How tables and figures call it (default: its name); without braces."""
+    title: str | None = None
+    """How tables and figures call it (default: its name)."""
     like: Annotated[str | None, Reference("birth")] = None
     """Another birth; whatever is not given here is as there, but for the title and what belongs to another kind of
     model or another optimiser than this one's. Lists and frozen_until are inherited whole."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from weightspectra.base.errors import UserError
 from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import HEADS, Config, count
-from weightspectra.sources.checkpoints import REFETCH
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
 
 SIDES = {"query": "left", "key": "left", "value": "left", "attention_output": "right"}
 """From a role to the side on which its heads lie: where they write, or where their results are read.
@@ -57,9 +56,9 @@ def head_sizes(config: Config, matrices: Iterable[tuple[str, int, int]]) -> set[
             n_components = n_out if SIDES[role] == "left" else n_in
             size, rest = divmod(n_components, counts[role])
             if rest:
-                raise UserError(
+                raise DamagedCheckpointError(
                     f"config.json: {counts[role]} heads, but a matrix '{role}' of shape ({n_out}, {n_in}) has "
-                    f"{n_components} components to divide among them; correct it, or {REFETCH}"
+                    f"{n_components} components to divide among them"
                 )
             sizes.add(size)
     return sizes

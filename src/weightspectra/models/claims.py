@@ -8,7 +8,7 @@ from weightspectra.contracts import ROLES, MatrixKey
 from weightspectra.models.families.family import Family
 from weightspectra.models.families.registry import GUIDE, family_of
 from weightspectra.models.layouts import Config, Fused, Slot, equal_parts
-from weightspectra.sources.checkpoints import REFETCH
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
 
 _EXPERT = re.compile(r"(?<=\.experts\.)\d+(?=\.)")
 
@@ -103,8 +103,8 @@ def _check_complete(family: Family, config: Config, found: Iterable[MatrixKey], 
     if present != expected:
         lacking = [str(MatrixKey(*pair)) for pair in sorted(expected - present)]
         extra = [str(MatrixKey(*pair)) for pair in sorted(present - expected)]
-        raise UserError(
+        raise DamagedCheckpointError(
             f"the checkpoint does not fit its config.json ({family.depth(config)} layers of a "
             f"{family.model_type} model): {len(lacking)} matrices are missing ({', '.join(lacking[:3]) or 'none'}), "
-            f"{len(extra)} are too many ({', '.join(extra[:3]) or 'none'}); {REFETCH}"
+            f"{len(extra)} are too many ({', '.join(extra[:3]) or 'none'})"
         )

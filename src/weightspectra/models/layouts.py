@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weightspectra.base.errors import UserError
-from weightspectra.sources.checkpoints import REFETCH
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
 
 Config = Mapping[str, Any]
 """The content of a model's ``config.json``."""
@@ -82,7 +81,7 @@ def count(config: Config, *names: str) -> int:
     for name in names:
         if config.get(name) is not None:
             return int(config[name])
-    raise UserError(f"config.json lacks '{names[0]}'; complete it, or {REFETCH}")
+    raise DamagedCheckpointError(f"config.json lacks '{names[0]}'")
 
 
 def _runs(lengths: Iterable[int]) -> list[slice]:

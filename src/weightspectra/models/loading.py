@@ -14,7 +14,7 @@ from transformers.utils import logging
 from weightspectra.base.errors import UserError
 from weightspectra.models.families.registry import FAMILIES
 from weightspectra.sources import checkpoints
-from weightspectra.sources.checkpoints import REFETCH
+from weightspectra.sources.formats.damaged import REFETCH
 
 UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""

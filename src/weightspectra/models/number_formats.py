@@ -37,6 +37,17 @@ FORMATS = {"BF16": BFLOAT16, "F16": FLOAT16, "F32": FLOAT32, "F64": FLOAT32}
 """By the name in safetensors. float64 is rounded to float32 when it is read, so that is its precision here."""
 
 
+def _of_e4m3(bits: int) -> float:
+    """Return an 8-bit float with 4 bits of exponent (Micikevicius et al., FP8 Formats for Deep Learning, 2022)."""
+    sign, exponent, fraction = -1.0 if bits & 128 else 1.0, bits >> 3 & 15, bits & 7
+    if bits & 127 == 127:
+        return float("nan")
+    return sign * (fraction * 2.0**-9 if exponent == 0 else (8 + fraction) * 2.0 ** (exponent - 10))
+
+
+_E4M3 = np.array([_of_e4m3(bits) for bits in range(256)], dtype=np.float32)
+
+
 def to_float32(stored: np.ndarray, name: str) -> np.ndarray:
     """Return stored numbers as float32, exactly except for float64.
 
@@ -44,8 +55,12 @@ def to_float32(stored: np.ndarray, name: str) -> np.ndarray:
     ----------
     stored : ndarray
         As mapped from the file; bfloat16 as its bits in uint16.
-    name : {'BF16', 'F16', 'F32', 'F64'}
+    name : {'BF16', 'F16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2', 'I8'}
     """
+    if name == "F8_E4M3":
+        return _E4M3[stored]
+    if name == "F8_E5M2":
+        return (stored.astype(np.uint16) << 8).view(np.float16).astype(np.float32)
     if name == "BF16":
         bits = stored.astype(np.uint32)
         bits <<= 16
@@ -87,12 +102,17 @@ def rounding_std(values: np.ndarray, stored: NumberFormat) -> float:
     """
     total = 0.0
     for block in _blocks(values):
-        significands, exponents = np.frexp(block)
-        exponents[significands == 0] = stored.min_exponent
-        np.maximum(exponents, stored.min_exponent, out=exponents)
-        spacings = np.ldexp(1.0, exponents - stored.significand_bits)
-        total += float(spacings @ spacings)
+        steps = spacings(block, stored)
+        total += float(steps @ steps)
     return float(np.sqrt(total / values.size / 12))
+
+
+def spacings(values: np.ndarray, stored: NumberFormat) -> np.ndarray:
+    """Return the distance to the next number of a format, at each value; float64."""
+    significands, exponents = np.frexp(values)
+    exponents[significands == 0] = stored.min_exponent
+    np.maximum(exponents, stored.min_exponent, out=exponents)
+    return np.ldexp(1.0, exponents - stored.significand_bits)
 
 
 def moments(matrix: np.ndarray) -> dict[str, Any]:

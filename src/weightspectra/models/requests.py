@@ -28,16 +28,10 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
     Raises
     ------
     UserError
-        For a role or layer that the model lacks, for a metric of the other kind
-        of model or that needs a head which the checkpoint lacks, and for
-        quantised checkpoints.
+        For a role or layer that the model lacks, and for a metric of the other kind
+        of model or that needs a head which the checkpoint lacks.
     """
     family = family_of(config)
-    if config.get("quantization_config"):
-        raise UserError(
-            f"the checkpoint is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}), so "
-            "its tensors are not the weights; take the original, or dequantise it and save it as bfloat16"
-        )
     held = {role for _, role in family.places(config)}
     for role in requested.get("roles", ()):
         if role not in held:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from weightspectra.base.settings import Choice, Natural, Place, Reference, Section, Title
+from weightspectra.base.settings import Choice, Natural, Place, Reference, Section
 from weightspectra.sources.settings import Package, PackageFolder
 
 Role = Literal["query", "key", "value", "attention_output", "up", "gate", "down"]
@@ -90,14 +90,16 @@ class TokenizerSource(Choice):
 class Model(Section):
     """One model."""
 
-    title: Title | None = None
-    """How tables and figures call it (default: its name); without braces."""
+    title: str | None = None
+    """How tables and figures call it (default: its name)."""
     source: ModelSource
     parts: Annotated[int, Field(ge=1, le=99)] = 1
     """Into how many jobs of whole blocks the heavy stages are divided."""
     fused_split: Literal["interleaved", "thirds"] = "interleaved"
     """How a fused query_key_value matrix of the GPT-NeoX kind is cut. "interleaved" (per head) is right; "thirds"
     repeats what the paper may have done."""
+    architecture: str | None = None
+    """The `model_type` of a config.json that names none, as those of 2019 do: "bert", for example."""
     allow_pickle: bool = False
     """Accept .bin checkpoints, loaded with weights_only=True. Safetensors need no such trust."""
     tokenizer: TokenizerSource | None = None

@@ -9,11 +9,12 @@ import numpy as np
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import claims, number_formats
+from weightspectra.models import claims, number_formats, quantised
 from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import Slot
 from weightspectra.sources import checkpoints
-from weightspectra.sources.checkpoints import REFETCH, StoredTensor
+from weightspectra.sources.checkpoints import StoredTensor
+from weightspectra.sources.formats.damaged import REFETCH
 
 BLOCK_BYTES = 1 << 25
 """Bytes of a checkpoint mapped at a time."""
@@ -119,6 +120,7 @@ def matrices(
     """
     config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
     family = family_of(config)
+    quantised.refuse_unread(set(tensors))
     _check_readable({name: tensor for name, tensor in tensors.items() if family.block.search(name)})
     slots = claims.claim(config, {name: tensor.shape for name, tensor in tensors.items()}, fused_split)
     layers = layers_of_part(family.depth(config), part)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weightspectra.base.settings import Name, Natural, Place, Reference, Section, Several, SomeNames, Title
+from weightspectra.base.settings import Name, Natural, Place, Reference, Section, Several, SomeNames
 from weightspectra.birth.settings import follows
 from weightspectra.models.settings import Role
 
@@ -49,8 +49,8 @@ class ShownMatrix(Section):
 class Report(Section):
     """How the results are presented."""
 
-    title: Title = "Singular values of transformer weights"
-    """Title of the report; without braces."""
+    title: str = "Singular values of transformer weights"
+    """Title of the report."""
     published: Several[Place] = ()
     """YAML files of published numbers to put beside what is found, in the form of config/published/; paths are relative
     to the Snakefile's folder."""

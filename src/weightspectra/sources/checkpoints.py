@@ -8,8 +8,6 @@ costs the matrix and no deep-learning library is imported; they are written like
 import json
 import math
 import os
-import pickle
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,8 @@ import numpy as np
 
 from weightspectra.base.atomic import replace_file
 from weightspectra.base.errors import UserError
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
+from weightspectra.sources.formats.safetensors_header import Entry, read_header
 
 STORAGE: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
@@ -27,15 +27,17 @@ STORAGE: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "I64": np.dtype("<i8"),
     "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
     "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
     "BOOL": np.dtype("?"),
+    "F8_E4M3": np.dtype("u1"),
+    "F8_E5M2": np.dtype("u1"),
 }
-"""NumPy type of each number format that can be read; bfloat16 comes as its 16 bits. Weights are of the first four."""
+"""NumPy type of each number format that can be read; bfloat16 and 8-bit floats come as their bits."""
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 INDEX_SUFFIX = ".index.json"
-
-REFETCH = "remove the model's folder and the manifest beside it, and run again to fetch it anew"
 
 StrPath = str | os.PathLike[str]
 
@@ -77,9 +79,14 @@ def config(folder: StrPath) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"{path}: no readable model configuration ({error}); {REFETCH}") from error
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError, RecursionError) as error:
+        raise DamagedCheckpointError(f"{path}: no readable model configuration ({error})", path) from error
+    if not isinstance(found, dict):
+        raise DamagedCheckpointError(
+            f"{path}: it holds a {type(found).__name__}, and not a model's configuration", path
+        )
+    return found
 
 
 def tensors(folder: StrPath) -> dict[str, StoredTensor]:
@@ -97,11 +104,67 @@ def tensors(folder: StrPath) -> dict[str, StoredTensor]:
         When there is no checkpoint, a shard is missing or a file is truncated.
     """
     found: dict[str, StoredTensor] = {}
-    for path in _files(Path(folder)):
+    for path, assigned in _files(Path(folder)).items():
         if not path.is_file():
-            raise UserError(f"{path}: this shard of the checkpoint is missing; {REFETCH}")
-        found.update(_safetensors(path) if path.suffix == ".safetensors" else _pickle(path))
+            raise DamagedCheckpointError(f"{path}: this shard of the checkpoint is missing", path)
+        held = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+        for name in held if assigned is None else assigned:
+            if name not in held:
+                raise DamagedCheckpointError(
+                    f"{path}: the index assigns '{name}' to this shard, which does not hold it; the files are not of "
+                    "one checkpoint",
+                    path,
+                )
+            found[name] = held[name]
     return found
+
+
+def stale(folder: StrPath) -> list[str]:
+    """Return the tensors that lie in a shard to which the index does not assign them; another reader may take them."""
+    found = []
+    for path, assigned in _files(Path(folder)).items():
+        if assigned is not None:
+            held = read_header(path)[0] if path.suffix == ".safetensors" else _pickled(path)
+            found += sorted(held.keys() - set(assigned))
+    return found
+
+
+def assignments(index: Path) -> dict[str, list[str]]:
+    """Return the shards of a checkpoint, and which tensors its index assigns to each.
+
+    Parameters
+    ----------
+    index : path
+        Ends in ``.safetensors.index.json`` or ``.bin.index.json``.
+
+    Raises
+    ------
+    UserError
+        When it is no index, leads out of its folder, or names a file of another
+        kind than itself: an index of safetensors that names a pickle would have it
+        opened unasked.
+    """
+    try:
+        places = json.loads(index.read_text())["weight_map"]
+        strange = {str(shard) for shard in places.values() if not isinstance(shard, str)}
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise DamagedCheckpointError(
+            f"{index}: not an index of shards ({type(error).__name__}: {error})", index
+        ) from error
+    strange |= {str(shard) for shard in places.values() if "/" in str(shard) or str(shard).startswith(".")}
+    if strange:
+        raise UserError(f"{index}: '{min(strange)}' is not a plain file name; the index is not to be trusted")
+    kind = Path(index.name.removesuffix(INDEX_SUFFIX)).suffix
+    other = sorted({shard for shard in places.values() if not shard.endswith(kind)})
+    if other:
+        raise UserError(
+            f"{index}: it names '{other[0]}', which is no {kind} file; the index is not to be trusted, so "
+            "nothing was opened"
+        )
+    shards: dict[str, list[str]] = {shard: [] for shard in sorted(set(places.values()))}
+    for name, shard in places.items():
+        shards[shard].append(name)
+    return shards
 
 
 def write_safetensors(
@@ -143,70 +206,57 @@ def write_safetensors(
             stream.write(np.ascontiguousarray(array, dtype=STORAGE[number_format]).reshape(-1).data)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> dict[Path, list[str] | None]:
+    """Return the files with weights, each with the tensors to take of it; None for all."""
     for name in SINGLE:
         if (folder / name).is_file():
-            return [folder / name]
+            return {folder / name: None}
         index = folder / f"{name}{INDEX_SUFFIX}"
         if index.is_file():
-            return [folder / shard for shard in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
-    raise UserError(f"{folder}: found neither {' nor '.join(SINGLE)} nor an index of shards; {REFETCH}")
+            return {folder / shard: held for shard, held in assignments(index).items()}
+    raise DamagedCheckpointError(f"{folder}: found neither {' nor '.join(SINGLE)} nor an index of shards")
 
 
 def _safetensors(path: Path) -> dict[str, StoredTensor]:
-    n_bytes = path.stat().st_size
-    with open(path, "rb") as stream:
-        start = 8 + int.from_bytes(stream.read(8), "little")
-        try:
-            header = json.loads(stream.read(start - 8)) if start <= n_bytes else None
-        except ValueError:
-            header = None
-    entries = header or {}
-    metadata = entries.pop("__metadata__", {})
-    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    if header is None or start + end > n_bytes:
-        raise UserError(f"{path}: truncated or damaged safetensors file of {n_bytes:,} bytes; {REFETCH}")
-    rounding = json.loads(metadata.get("rounding_std", "{}"))
-    quantisation = metadata.get("quantisation")
+    entries, metadata = read_header(path)
+    rounding, formats = _notes(path, metadata, "rounding_std"), _notes(path, metadata, "formats")
     return {
         name: StoredTensor(
-            format=entry["dtype"],
-            shape=tuple(entry["shape"]),
+            format=entry.format,
+            shape=entry.shape,
             file=path,
-            array=_mapper(path, entry, start),
-            quantisation=quantisation if name in rounding else None,
-            rounding_std=rounding.get(name),
+            array=_mapper(path, entry),
+            quantisation=formats.get(name, metadata.get("quantisation")) if name in rounding else None,
+            rounding_std=math.nan if name in rounding and rounding[name] is None else rounding.get(name),
         )
         for name, entry in entries.items()
     }
 
 
-def _mapper(path: Path, entry: Mapping[str, Any], start: int) -> Callable[[], np.ndarray]:
-    def open_map() -> np.ndarray:
-        storage, offset = STORAGE[entry["dtype"]], start + entry["data_offsets"][0]
-        return np.memmap(path, storage, mode="r", offset=offset, shape=tuple(entry["shape"]))
-
-    return open_map
-
-
-def _pickle(path: Path) -> dict[str, StoredTensor]:
-    import torch
-
-    formats = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
-    formats |= {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
-    try:
-        # Files from before PyTorch 1.6 are no zip archives, and cannot be mapped.
-        state = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: damaged, or more than plain tensors ({reason}); use safetensors files") from error
-
-    def mapper(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
-        bits = tensor.detach().view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor.detach()
-        return bits.numpy
+def _pickled(path: Path) -> dict[str, StoredTensor]:
+    from weightspectra.sources.formats import pickles  # which imports PyTorch
 
     return {
-        name: StoredTensor(formats.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape), path, mapper(tensor))
-        for name, tensor in state.items()
-        if isinstance(tensor, torch.Tensor)
+        name: StoredTensor(number_format, shape, path, array)
+        for name, (number_format, shape, array) in pickles.tensors(path).items()
     }
+
+
+def _notes(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    """Return what this program's own converters note of each tensor in a file's header."""
+    try:
+        notes = json.loads(metadata.get(key, "{}"))
+    except (ValueError, RecursionError):
+        notes = None
+    if not isinstance(notes, dict):
+        raise DamagedCheckpointError(f"{path}: '{key}' in its header's metadata is no mapping of tensors")
+    return notes
+
+
+def _mapper(path: Path, entry: Entry) -> Callable[[], np.ndarray]:
+    def open_map() -> np.ndarray:
+        if not math.prod(entry.shape):
+            return np.empty(entry.shape, STORAGE[entry.format])  # no byte can be mapped
+        return np.memmap(path, STORAGE[entry.format], mode="r", offset=entry.offset, shape=entry.shape)
+
+    return open_map

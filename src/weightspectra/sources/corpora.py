@@ -2,23 +2,22 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.settings import Selection
 from weightspectra.sources.texts import words_digest
 
-PARTS = ("observe", "evaluate")
+Item = TypeVar("Item")
 
-LARGE = 1000
-"""Characters from which on two equal texts are one document and no coincidence."""
+PARTS = ("observe", "evaluate")
 
 _ARTICLE = re.compile(r"^ *= (?!=)(.*[^=\s]) = *$", re.MULTILINE)
 """A heading of the first level as in WikiText; ``= = Section = =`` is one of the second."""
 
-_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
+_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 class Document(NamedTuple):
@@ -27,6 +26,13 @@ class Document(NamedTuple):
     name: str
     origin: str
     text: str
+
+
+class Division(NamedTuple, Generic[Item]):
+    """The parts of a collection of texts, and how many were left out because another part holds the same text."""
+
+    parts: Mapping[str, Sequence[Item]]
+    n_left_out: int
 
 
 def cut_documents(texts: Mapping[str, str], unit: str) -> list[Document]:
@@ -60,7 +66,7 @@ def cut_documents(texts: Mapping[str, str], unit: str) -> list[Document]:
     return documents
 
 
-def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selection) -> dict[str, list[Document]]:
+def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selection) -> Division[Document]:
     """Choose the documents of both parts.
 
     Parameters
@@ -71,13 +77,14 @@ def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selec
 
     Returns
     -------
-    dict
-        ``observe`` and ``evaluate``, both in the order of the documents.
+    Division
+        ``observe`` and ``evaluate``, both in the order of the documents. What is the same as a document to evaluate,
+        but for capitals and white space, is left out of ``observe``, however short it is.
 
     Raises
     ------
     UserError
-        When a part has no document, or a document (or its text) is in both.
+        When a part has no document, or a document is in both.
     """
     chosen = {}
     for part, selection in zip(PARTS, (observe, evaluate), strict=True):
@@ -89,7 +96,25 @@ def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selec
                 f"there are {len(documents)}, called {_some([document.origin for document in documents])}"
             )
     _check_disjoint(chosen)
-    return chosen
+    observed, evaluated = chosen.values()
+    kept = not_among(observed, evaluated, key=lambda document: sameness(document.text))
+    if not kept:
+        raise UserError(
+            f"observe: each of its {len(observed)} documents is the same as one to evaluate, but for capitals and "
+            "white space; choose others"
+        )
+    return Division({"observe": kept, "evaluate": evaluated}, len(observed) - len(kept))
+
+
+def sameness(text: str) -> str:
+    """Return what two texts have in common that differ in capitals and white space alone."""
+    return " ".join(text.split()).casefold()
+
+
+def not_among(items: Iterable[Item], others: Iterable[Item], key: Callable[[Item], Any]) -> list[Item]:
+    """Return the items that are the same as none of the others by a key."""
+    taken = {key(other) for other in others}
+    return [item for item in items if key(item) not in taken]
 
 
 def rows(corpus: str, parts: Mapping[str, Sequence[Document]]) -> list[dict[str, str]]:
@@ -147,10 +172,6 @@ _WAYS: dict[str, Callable[[Sequence[Document], Any], list[Document]]] = {
 
 
 def _check_disjoint(chosen: Mapping[str, Sequence[Document]]) -> None:
-    """Refuse a document in both parts, under one name or two.
-
-    Short documents may repeat by chance ("Thank you."); equal texts count only where they are large.
-    """
     names = {document.name for document in chosen["observe"]}
     twice = [document.name for document in chosen["evaluate"] if document.name in names]
     if twice:
@@ -158,13 +179,6 @@ def _check_disjoint(chosen: Mapping[str, Sequence[Document]]) -> None:
             f"{len(twice)} documents are in both parts, for example '{twice[0]}'; "
             "make the selections under 'observe' and 'evaluate' disjoint"
         )
-    texts = {document.text: document.name for document in chosen["observe"] if len(document.text) >= LARGE}
-    for document in chosen["evaluate"]:
-        if document.text in texts:
-            raise UserError(
-                f"'{texts[document.text]}' (observe) and '{document.name}' (evaluate) hold the same text; "
-                "no document may be in both parts: leave one out"
-            )
 
 
 def _some(names: Sequence[str], shown: int = 3) -> str:

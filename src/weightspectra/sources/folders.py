@@ -1,13 +1,13 @@
 """Which files make up a model's folder, and whether they are all there and whole."""
 
 import fnmatch
-import json
-import zipfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import checkpoints
+from weightspectra.sources.formats import pickles
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
 
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -22,6 +22,11 @@ def companions(names: Iterable[str], *, code: bool = False) -> list[str]:
     patterns = (*_COMPANIONS, "*.py") if code else _COMPANIONS
     chosen = {name for name in names for pattern in patterns if fnmatch.fnmatch(name, pattern)}
     return sorted(name for name in chosen if "/" not in name and not name.endswith(".index.json"))
+
+
+def of_weights(names: Iterable[str]) -> list[str]:
+    """Choose what may hold weights, or say where they are."""
+    return sorted(name for name in names if name.endswith((".safetensors", ".bin", checkpoints.INDEX_SUFFIX)))
 
 
 def checkpoint(names: Collection[str], where: str, *, allow_pickle: bool = False) -> str:
@@ -41,6 +46,13 @@ def checkpoint(names: Collection[str], where: str, *, allow_pickle: bool = False
     UserError
         When there is no ``config.json``, no weights, or only pickled ones.
     """
+    if "adapter_config.json" in names:
+        beside = any(name in names for name in (*SAFETENSORS, *PICKLES))
+        cure = "take adapter_config.json away if the weights are merged or another model's" if beside else ""
+        raise UserError(
+            f"{where}: it holds an adapter (adapter_config.json), which transformers puts on another model; merge the "
+            f"two (peft: merge_and_unload(), then save_pretrained) and take the result{', or ' * beside}{cure}"
+        )
     if "config.json" not in names:
         raise UserError(f"{where}: no config.json; expected a folder as save_pretrained writes it")
     found = next((name for name in SAFETENSORS if name in names), None)
@@ -61,15 +73,7 @@ def weight_files(checkpoint_name: str, folder: Path) -> list[str]:
     """Return the files with weights: the one checkpoint, or the index and the shards that it names."""
     if not checkpoint_name.endswith(".index.json"):
         return [checkpoint_name]
-    path = folder / checkpoint_name
-    try:
-        shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: not an index of shards ({error}); fetch or copy it again") from error
-    strange = [shard for shard in shards if "/" in shard or shard.startswith(".")]
-    if strange:
-        raise UserError(f"{path}: '{strange[0]}' is not a plain file name; the index is not to be trusted")
-    return [checkpoint_name, *shards]
+    return [checkpoint_name, *checkpoints.assignments(folder / checkpoint_name)]
 
 
 def check_weights(folder: Path, names: Iterable[str], where: str) -> None:
@@ -95,24 +99,23 @@ def check_weights(folder: Path, names: Iterable[str], where: str) -> None:
             f"{where}: incomplete: {len(missing)} of {len(names)} files are missing, the first is {missing[0]}; "
             "fetch or copy them again"
         )
-    for name in names:
-        path = folder / name
-        if name.endswith(".bin") and not zipfile.is_zipfile(path):
-            raise UserError(
-                f"{where}: {name} is truncated, or pickled in the way before PyTorch 1.6; fetch it again, or convert "
-                "it to safetensors"
-            )
-    if any(name.endswith(".safetensors") for name in names):
-        try:
-            held = checkpoints.tensors(folder)
-        except UserError as error:
-            # Its own cure speaks of a fetched folder; here the fault is in what is to be fetched.
-            fault = str(error).partition("; ")[0].replace(str(folder), where)
-            raise UserError(f"{fault}; fetch or copy it again") from error
-        for index in (name for name in names if name.endswith(".index.json")):
-            lost = sorted(json.loads((folder / index).read_text())["weight_map"].keys() - held.keys())
-            if lost:
-                raise UserError(
-                    f"{where}: no shard holds {lost[0]}, which {index} lists; the files are not of one checkpoint: "
-                    "fetch or copy them again"
-                )
+    for name in (name for name in names if name.endswith(".bin")):
+        _check_pickle(folder / name, where)
+    try:
+        # The end of a zip archive shows that a pickle is whole; what is older has to be read for that.
+        if not all(pickles.is_whole_archive(folder / name) for name in names if not name.endswith(".index.json")):
+            checkpoints.tensors(folder)
+    except UserError as error:
+        # The cure of damage speaks of a fetched folder; here the fault is in what is to be fetched.
+        found = f"{error.fault}; fetch or copy it again" if isinstance(error, DamagedCheckpointError) else str(error)
+        raise UserError(found.replace(str(folder), where)) from error
+
+
+def _check_pickle(path: Path, where: str) -> None:
+    """Refuse a file that PyTorch cannot have written whole; tells one that was cut off from one that is only old."""
+    if pickles.is_whole_archive(path) or pickles.is_old(path):
+        return
+    with open(path, "rb") as stream:
+        begun = stream.read(2) == b"PK"
+    found = "is truncated: it begins as PyTorch writes, but has no end" if begun else "is no checkpoint of PyTorch"
+    raise UserError(f"{where}: {path.name} {found}; fetch or copy it again, or take safetensors files")

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import checkpoints, folders
+from weightspectra.sources.hub_cache import is_whole
 from weightspectra.sources.transfer import Transfer
 
 ANSWER_SECONDS = 3.0
@@ -185,7 +186,7 @@ def _cached(repo: str, revision: str, allow_pickle: bool) -> Path | None:
         folders.check_weights(folder, folders.weight_files(checkpoint, folder), repo)
     except (UserError, HFValidationError):
         return None
-    return folder if set(folders.TOKENIZER) & set(names) else None
+    return folder if set(folders.TOKENIZER) & set(names) and is_whole(folder) else None
 
 
 def _reporting(label: str) -> type[tqdm]:

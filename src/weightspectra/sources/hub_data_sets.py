@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
 from weightspectra.sources.hub import ANSWER_SECONDS, within
+from weightspectra.sources.hub_cache import check_blobs, is_whole
 
 
 def fetch_data_set(repo: str, revision: str) -> Path:
@@ -56,9 +57,11 @@ def fetch_data_set(repo: str, revision: str) -> Path:
         for number, name in enumerate(track(names, len(names), f"download {repo}", "files")):
             at = str(info.sha) if number else revision
             hf_hub_download(repo, name, repo_type="dataset", revision=at)
-        return Path(snapshot_download(repo, repo_type="dataset", revision=info.sha, local_files_only=True))
+        folder = Path(snapshot_download(repo, repo_type="dataset", revision=info.sha, local_files_only=True))
     except (OSError, httpx2.TransportError) as error:
         raise UserError(f"{where}: the download broke off ({error}); run again: finished files are kept") from error
+    check_blobs(path for path in folder.rglob("*") if path.is_file())
+    return folder
 
 
 def read_splits(folder: Path, name: str | None, column: str, wanted: Sequence[str] = ()) -> dict[str, str]:
@@ -145,10 +148,11 @@ def _cached(repo: str, revision: str, where: str, reason: Exception) -> Path:
             f"{where} is not in the cache, and {constants.ENDPOINT} cannot be reached; where there is a network, run: "
             f"hf download {repo} --repo-type dataset --revision {revision}"
         ) from error
-    if any(folder.parents[1].glob("blobs/*.incomplete")):
+    if any(folder.parents[1].glob("blobs/*.incomplete")) or not is_whole(folder):
         raise UserError(
             f"{where}: its download broke off, and {constants.ENDPOINT} cannot be reached; connect and run again"
         ) from reason
+    check_blobs(path for path in folder.rglob("*") if path.is_file())
     print(
         f"{constants.ENDPOINT} cannot be reached; commit {folder.name} of {repo} is taken from the cache",
         file=sys.stderr,

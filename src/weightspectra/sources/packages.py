@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -46,7 +46,7 @@ def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -
     sha256 : str
         SHA-256 of the archive. It also chooses between the archives of one
         version, and pip compares it before it opens a source archive; of that,
-        no ``setup.py`` is run (:mod:`weightspectra.sources.archive_backend`).
+        no code is run (:mod:`weightspectra.sources.archive_backend`).
     cache : path, optional
         Where archives are kept (default :func:`package_cache`).
 
@@ -158,6 +158,9 @@ def _download(requirement: str, sha256: str, home: Path) -> Path:
         if result.returncode or len(files) != 1:
             raise UserError(_spell_failure(requirement, sha256, result.stdout + result.stderr))
         home.mkdir(exist_ok=True)
+        if files[0].suffix != ".whl":
+            said = "this is a source archive, and no wheel: it is unpacked only, and none of its code is run"
+            print(f"{requirement}: {said}", file=sys.stderr)
         return files[0].replace(home / files[0].name)
 
 
@@ -170,11 +173,13 @@ def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str
         "--no-build-isolation",
     ]  # so that a source archive meets the backend in setuptools' place
     command += ["--requirement", str(staging / "requirement"), "--dest", str(staging / "archive")]
-    backend = staging / "backend" / "setuptools"
-    backend.mkdir(parents=True)
-    shutil.copy(archive_backend.__file__, backend / "build_meta.py")
-    (backend / "__init__.py").touch()
-    modules = os.pathsep.join([str(backend.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    shims = staging / "backend"
+    for place in ("setuptools/__init__.py", "setuptools/build_meta.py", "sitecustomize.py"):
+        (shims / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(archive_backend.__file__, shims / place)
+    # A part that is no whole path would stand for the folder of the archive, whose modules would then be imported.
+    own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(path).is_absolute()]
+    modules = os.pathsep.join([str(shims), *own])
     environment = {**os.environ, "TMPDIR": str(staging), "PYTHONPATH": modules}
     said, complained = staging / "stdout", staging / "stderr"
     with open(said, "w") as out, open(complained, "w") as err:
@@ -198,11 +203,10 @@ def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str
 def _size(folder: Path) -> int:
     """Return the bytes in a folder that another process may be changing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
+    for parent, _, names in os.walk(folder):  # passes over folders that are gone before it has read them
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).stat().st_size
     return total
 
 

@@ -56,7 +56,7 @@ class CorpusSource(Choice):
     package: PackageFolder | None = None
     """Text files inside a package of the Python package index."""
     path: Place | None = None
-    """A text file or a folder of text files on this machine."""
+    """A text file, or a folder of text files (.txt), on this machine. Of JSON lines (.jsonl) the field text is read."""
     hub: TextRows | None = None
     birth: TaskSequences | None = None
 
@@ -79,11 +79,11 @@ class Corpus(Section):
 
     source: CorpusSource
     documents: Literal["file", "paragraph", "article"] = "file"
-    """What one document is: a whole file, a paragraph (text between blank lines), or an article that begins with a line
-    "= Title =", as in WikiText. Rows of a hub data set are joined by lines first. Each sequence of a birth is one
-    document in any case."""
+    """What one document is: a whole file (of JSON lines, a line), a paragraph (text between blank lines), or an article
+    that begins with a line "= Title =", as in WikiText. Rows of a hub data set are joined by lines first. Each sequence
+    of a birth is one document in any case."""
     observe: Selection
-    """The documents on which models are observed."""
+    """The documents on which models are observed; those that are the same as one to evaluate are left out."""
     evaluate: Selection
     """The documents on which models are scored."""
 

@@ -1,14 +1,24 @@
 """Where texts come from: files on this machine, packages of the Python package index, data sets of the hub."""
 
 import hashlib
+import json
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources import given, plain_text
 from weightspectra.sources.packages import fetch_package, unpack_package
 from weightspectra.sources.settings import CorpusSource
+
+TEXT = ".txt"
+JSON_LINES = (".jsonl", ".ndjson")
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+
+FIELD = "text"
+"""The field of JSON lines that holds the text."""
 
 
 class Texts(NamedTuple):
@@ -33,7 +43,7 @@ def fetch_texts(source: CorpusSource, splits: Sequence[str] = ()) -> Texts:
     Raises
     ------
     UserError
-        When the source does not exist, cannot be reached, or holds no UTF-8 text.
+        When the source does not exist, cannot be reached, or holds what is no plain text in UTF-8.
     """
     if source.path:
         path = Path(source.path)
@@ -53,41 +63,80 @@ def fetch_texts(source: CorpusSource, splits: Sequence[str] = ()) -> Texts:
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Read one text file, or all ``.txt`` files in a folder and the folders in it.
+    """Read a text file or JSON lines, or all of them in a folder and the folders in it.
 
     Parameters
     ----------
     path : path
+        A file that ends in ``.jsonl``, ``.ndjson`` or ``.json`` holds one JSON object a line, whose field ``text`` is
+        one text; any other is one text. Of a folder, the ``.txt`` files are read, or the JSON lines if there are none.
 
     Returns
     -------
     dict from str to str
-        From the file's name, relative to the folder, to its text; sorted.
+        From the file's name, relative to the folder (and the number of the line), to its text; sorted.
 
     Raises
     ------
     UserError
-        When there is no such file, no ``.txt`` file, or one is not UTF-8.
+        When there is no such file, or one is no plain text in UTF-8, or a table.
     """
-    if path.is_file():
-        return {path.name: _read_utf8(path)}
-    if not path.is_dir():
-        raise UserError(f"{path}: no such text file or folder; correct the corpus' 'source'")
-    files = sorted(file for file in path.rglob("*.txt") if file.is_file())
+    files = given_texts(path)
+    if not files and path.is_dir():
+        wanted = f"{TEXT} files or {' and '.join(JSON_LINES)} files"
+        raise UserError(f"{path}: expected {wanted} in this folder, found {given.endings(path)}")
     if not files:
-        found = ", ".join(sorted({file.suffix or file.name for file in path.rglob("*") if file.is_file()})) or "nothing"
-        raise UserError(f"{path}: expected .txt files in this folder, found {found}")
-    return {file.relative_to(path).as_posix(): _read_utf8(file) for file in files}
+        raise UserError(f"{path}: no such text file or folder; correct the corpus' 'source'")
+    found: dict[str, str] = {}
+    for file in files:
+        name = file.name if file == path else file.relative_to(path).as_posix()
+        try:
+            found |= _texts_of(file, name)
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from error
+    blank = [name for name, text in found.items() if not text.strip()]
+    if blank:
+        print(f"{path}: {len(blank)} of {len(found)} texts are empty, and left out, as {blank[0]}", file=sys.stderr)
+    return found
 
 
-def _read_utf8(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+def given_texts(path: Path) -> list[Path]:
+    """Return the files that :func:`read_texts` reads."""
+    return given.files(path, (TEXT,)) or given.files(path, JSON_LINES)
+
+
+def _texts_of(file: Path, name: str) -> dict[str, str]:
+    ending = file.suffix.lower()
+    if ending in TABLES:
+        raise UserError(f"a table ({ending}) is no prose; write its text column to {TEXT} files or JSON lines")
+    text = plain_text.with_line_feeds(plain_text.decode(file.read_bytes()))
+    if ending in (*JSON_LINES, ".json"):
+        lines = [(number, line) for number, line in enumerate(text.split("\n")) if line.strip()]
+        return {f"{name}#{number:06d}": _text_of(line, number + 1) for number, line in lines}
+    if _object(text.partition("\n")[0]):
+        raise UserError(f"its first line is a JSON object, and no prose; rename it to {file.stem}{JSON_LINES[0]}")
+    return {name: text}
+
+
+def _text_of(line: str, number: int) -> str:
+    found = _object(line)
+    text = found.get(FIELD)
+    if not isinstance(text, str) or "\0" in text:
+        keys = f"an object with {', '.join(found)}" if found else "none"
         raise UserError(
-            f"{path}: byte {error.object[error.start]:#04x} at position {error.start:,} is not UTF-8; convert the "
-            f"file, for example with: iconv -f latin1 -t utf-8 {path.name} > {path.stem}-utf8.txt"
-        ) from error
+            f"line {number}: expected a JSON object whose field '{FIELD}' is a text without NUL, found {keys}; "
+            f"bring it into that form, for example with: jq -c '.[] | {{{FIELD}: .content}}'"
+        )
+    return text
+
+
+def _object(line: str) -> dict[str, Any]:
+    """Return the JSON object that a line holds; an empty one if it holds none."""
+    try:
+        found = json.loads(line) if line.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
 
 
 def words_digest(records: Iterable[Iterable[str]]) -> str:

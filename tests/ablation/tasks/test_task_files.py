@@ -11,6 +11,7 @@ import yaml
 
 from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks import task_building, task_data, task_files
+from weightspectra.ablation.tasks.task_code import own_functions
 from weightspectra.ablation.tasks.task_index import BUILT_IN, built_in_names, expand
 from weightspectra.base.errors import UserError
 
@@ -124,10 +125,13 @@ def test_built_in_tasks_run_over_a_local_copy_of_their_data(tmp_path, unreachabl
 
 def test_the_same_data_give_the_same_files(tmp_path):
     file = write_task(tmp_path / "own")
-    digests = {task_files.prepare("mine", Task(file=str(file)), tmp_path / out)[0]["sha256"] for out in ("a", "b")}
+    digests = {
+        task_files.prepare("mine", Task(allow_code=True, file=str(file)), tmp_path / out)[0]["sha256"]
+        for out in ("a", "b")
+    }
     assert len(digests) == 1
     write_rows(tmp_path / "own", "rows", [{"q": "is 1 odd", "a": 0}] * 8)
-    assert task_files.prepare("mine", Task(file=str(file)), tmp_path / "c")[0]["sha256"] not in digests
+    assert task_files.prepare("mine", Task(allow_code=True, file=str(file)), tmp_path / "c")[0]["sha256"] not in digests
 
 
 def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
@@ -137,7 +141,7 @@ def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
     file.write_text("include: ../base/base.yaml\ntask: mine\ndescription: 'Answer. '\n")
     # as lm-eval has it, data files are looked for from the working folder or beside the task that is asked
     shutil.copy(base.parent / "rows.jsonl", file.parent)
-    [row] = task_files.prepare("mine", Task(file=str(file)), tmp_path / "out")
+    [row] = task_files.prepare("mine", Task(allow_code=True, file=str(file)), tmp_path / "out")
     shutil.rmtree(tmp_path / "own")
     task, settings = task_files.load(tmp_path / "out", row["file"], row["sha256"])
     assert task.doc_to_text(task.eval_docs[0]) == "Q: is 0 even?\nA:"
@@ -145,7 +149,7 @@ def test_a_task_of_ones_own_keeps_its_helpers_and_its_data(tmp_path):
 
 
 def test_a_changed_copy_is_named(tmp_path):
-    [row] = task_files.prepare("mine", Task(file=str(write_task(tmp_path / "own"))), tmp_path / "out")
+    [row] = task_files.prepare("mine", Task(allow_code=True, file=str(write_task(tmp_path / "own"))), tmp_path / "out")
     for file in ("own/helper.py", "data/mine/test.arrow", row["file"]):
         before = (tmp_path / "out" / file).read_bytes()
         (tmp_path / "out" / file).write_bytes(before + b"\n")
@@ -170,7 +174,7 @@ def test_a_broken_task_file_is_refused_in_a_line(tmp_path, content, message):
     file = tmp_path / "broken.yaml"
     file.write_text(content)
     with pytest.raises(UserError, match=message):
-        task_files.prepare("broken", Task(file=str(file)), tmp_path / "out")
+        task_files.prepare("broken", Task(allow_code=True, file=str(file)), tmp_path / "out")
     assert not list(tmp_path.glob(".*partial"))
 
 
@@ -184,7 +188,9 @@ def test_a_group_of_ones_own_overrides_its_tasks_and_says_how_to_average(tmp_pat
         "aggregate_metric_list": averages,
     }
     (tmp_path / "own" / "group.yaml").write_text(yaml.safe_dump(group))
-    rows = task_files.prepare("both", Task(file=str(tmp_path / "own" / "group.yaml")), tmp_path / "out")
+    rows = task_files.prepare(
+        "both", Task(allow_code=True, file=str(tmp_path / "own" / "group.yaml")), tmp_path / "out"
+    )
     loaded = [task_files.load(tmp_path / "out", row["file"], row["sha256"]) for row in rows]
     assert [task.config.num_fewshot for task, _ in loaded] == [2, 0]
     assert all(settings["averages"] == {"acc": False} for _, settings in loaded)
@@ -194,7 +200,7 @@ def test_a_program_of_the_model_is_not_run_unless_the_configuration_says_so(tmp_
     file = write_task(tmp_path / "own", unsafe_code=True)
     (tmp_path / "own" / "helper.py").write_text("raise SystemExit('imported')\n")
     with pytest.raises(UserError, match="tasks/coding/run_generated_code: true"):
-        task_files.prepare("coding", Task(file=str(file)), tmp_path / "out")
+        task_files.prepare("coding", Task(allow_code=True, file=str(file)), tmp_path / "out")
     with pytest.raises(UserError, match="humaneval runs programs that the model writes"):
         task_files.prepare("coding", Task(name="humaneval"), tmp_path / "out")
     monkeypatch.setenv("HF_ALLOW_CODE_EVAL", "1")
@@ -237,7 +243,7 @@ def test_made_up_texts_are_kept_as_they_were_made(tmp_path):
     )
     with file.open("a") as stream:
         stream.write("custom_dataset: !function maker.make\n")
-    entry = Task(file=str(file), metadata={"lengths": [7, 9]})
+    entry = Task(allow_code=True, file=str(file), metadata={"lengths": [7, 9]})
     rows = [task_files.prepare("made", entry, tmp_path / out, tokenizer=tmp_path / "t")[0] for out in ("a", "b")]
     task, settings = task_files.load(tmp_path / "a", rows[0]["file"], rows[0]["sha256"])
     assert [question.split()[1:] for question in task.eval_docs["q"]] == [
@@ -254,9 +260,11 @@ def test_a_tokenizer_is_a_model_of_the_configuration(tmp_path):
     with file.open("a") as stream:
         stream.write("custom_dataset: !function maker.make\n")
     with pytest.raises(UserError, match=r"No tokenizer provided; set tasks/made/tokenizer to a model"):
-        task_files.prepare("made", Task(file=str(file)), tmp_path / "out")
+        task_files.prepare("made", Task(allow_code=True, file=str(file)), tmp_path / "out")
     with pytest.raises(UserError, match=r"name a tokenizer in tasks/made/tokenizer, not in metadata"):
-        task_files.prepare("made", Task(file=str(file), metadata={"tokenizer": "some/model"}), tmp_path / "out")
+        task_files.prepare(
+            "made", Task(allow_code=True, file=str(file), metadata={"tokenizer": "some/model"}), tmp_path / "out"
+        )
 
 
 def test_ruler_is_refused_with_the_packages_that_it_lacks(tmp_path, unreachable):
@@ -279,3 +287,23 @@ def test_rows_come_back_with_their_types(tmp_path):
     [back] = task_data.stored_splits(tmp_path / "data", stored).values()
     assert back.features == features
     assert back.to_list() == [{"label": 1, "parts": [3]}, {"label": 1, "parts": [1, 2]}]
+
+
+def test_python_code_of_a_task_file_runs_with_permission_only(tmp_path):
+    file = write_task(tmp_path / "own")
+    (tmp_path / "own" / "helper.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w')\ndef question(doc):\n    return ''\n"
+    )
+    including = tmp_path / "own" / "second.yaml"
+    including.write_text("include: mine.yaml\ntask: second\n")
+    for refused in (file, including):
+        message = r"names Python code to be run \(helper\.question\).*tasks/mine/allow_code: true"
+        with pytest.raises(UserError, match=message):
+            task_files.prepare("mine", Task(file=str(refused)), tmp_path / "out")
+    assert not (tmp_path / "ran").exists()
+    task_files.prepare("mine", Task(file=str(file), allow_code=True), tmp_path / "out")
+    assert (tmp_path / "ran").exists()
+
+
+def test_what_lm_eval_brings_needs_no_permission():
+    assert own_functions(BUILT_IN / "ruler" / "niah_single_1.yaml") == []

@@ -89,7 +89,7 @@ def write_task(folder, name, rows, **changed):
 
 
 def asked(tmp_path, name, entry, tokenizer, **made_from):
-    rows = task_files.prepare(name, Task(**entry), tmp_path / "tasks" / name, **made_from)
+    rows = task_files.prepare(name, Task(**{"allow_code": True, **entry}), tmp_path / "tasks" / name, **made_from)
     return Tasks(name, load_tasks(tmp_path / "tasks" / name, rows), tokenizer, batch_size=4)
 
 
@@ -409,3 +409,13 @@ def test_perplexities_are_ratios():
         found = item_scores(items, aggregation)
         assert found.statistic == statistic
         assert paired.estimate(*found) == pytest.approx(aggregation(items), rel=1e-14)
+
+
+def test_templates_of_a_task_reach_nothing_but_the_document(tmp_path, model_and_tokenizer):
+    _, tokenizer = model_and_tokenizer
+    reaching = "{{ q.__class__.__mro__[1].__subclasses__() }}"
+    file = write_task(tmp_path / "own", "reaching", [{"q": "a b", "a": 0}], doc_to_text=reaching)
+    with pytest.raises(
+        UserError, match="reaching cannot be built: SecurityError: access to attribute '__class__' of 'str'"
+    ):
+        asked(tmp_path, "reaching", {"file": str(file), "allow_code": False}, tokenizer)

@@ -79,7 +79,7 @@ def evaluate(
     Raises
     ------
     UserError
-        When the untouched model gives a value that is not a finite number, or a cut lacks its row.
+        When the untouched model gives a value that is not a finite number, or a cut is missing in the end.
     """
     planned = [NOTHING, *cuts]
     records = {record["cut"]: record for record in journal.rows}
@@ -94,16 +94,14 @@ def evaluate(
                 measured = untouched["measurements"]
             else:
                 # Of the untouched model, no block has changed: it may leave states for every cut to come.
-                untouched_before = first_layer(cut) if cut.n_removed else n_layers
-                measured = _measure(subject.model, metrics, untouched_before)
+                measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
         _check_finite(cut, measured, label)
         if cut is NOTHING:
             _say_what_can_be_told(measured, label)
-        record = {"cut": cut.label, **change._asdict(), "measurements": measured}
-        records[cut.label] = journal.append(record)
-    rows = _rows(planned, [records[cut.label] for cut in planned], label, seed)
-    check_complete(f"{label}: cuts", dict.fromkeys(row["cut"] for row in rows), [cut.label for cut in planned])
-    return rows
+        records[cut.label] = journal.append({"cut": cut.label, **change._asdict(), "measurements": measured})
+    labels = [cut.label for cut in planned]
+    check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
+    return _rows(planned, [records[known] for known in labels], label, seed)
 
 
 def first_layer(cut: PlannedCut) -> int:

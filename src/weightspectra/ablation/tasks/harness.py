@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import Any
 
 import datasets
+import lm_eval.utils
 import torch
+from jinja2 import Environment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import resolve_max_length
@@ -21,6 +24,18 @@ from weightspectra.base.progress import duration, is_due
 
 SEED = DEFAULT_OTHER_SEED
 """The seed with which lm-eval draws worked examples by default, so that prompts are those of published numbers."""
+
+
+def _sandboxed(environment: Environment) -> Environment:
+    """Return an environment of templates in which those of a task file can format documents, and reach nothing else."""
+    sandbox = ImmutableSandboxedEnvironment(
+        loader=environment.loader, undefined=environment.undefined, keep_trailing_newline=True
+    )
+    sandbox.filters.update(environment.filters)
+    return sandbox
+
+
+lm_eval.utils.env = _sandboxed(lm_eval.utils.env)
 
 
 class LiveModel(HFLM):

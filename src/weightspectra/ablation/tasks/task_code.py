@@ -34,26 +34,48 @@ def keep_code(file: Path, staging: Path) -> tuple[str, dict[str, str]]:
     return names[file.resolve()], {name: file_sha256(path) for path, name in names.items()}
 
 
+def own_functions(file: Path) -> list[str]:
+    """Return the Python functions that a task file, or one that it includes, names and lm-eval does not bring.
+
+    Reads only; none of them is imported.
+    """
+    return list(dict.fromkeys(named for path, named in _named(file) if BUILT_IN not in path.resolve().parents))
+
+
 def _closure(file: Path) -> list[Path]:
     """Return a task file, what it includes and the modules that it names, each once."""
-    modules: list[str] = []
+    modules = [path for path, _ in _named(file) if path.exists()]
+    return list(dict.fromkeys([*_files(file), *modules]))
+
+
+def _files(file: Path) -> list[Path]:
+    """Return a task file and what it includes."""
+    included = _content(file)[0].get("include", [])
+    inner = [file.parent / path for path in (included if isinstance(included, list) else [included])]
+    return [file, *(found for path in inner for found in _files(path))]
+
+
+def _named(file: Path) -> list[tuple[Path, str]]:
+    """Return each function that a task file or one that it includes names, after the module that would be imported."""
+    return [
+        (path.parent / f"{name.rpartition('.')[0].replace('.', '/')}.py", name)
+        for path in _files(file)
+        for name in _content(path)[1]
+    ]
+
+
+def _content(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of a task file, and the functions that it names."""
+    functions: list[str] = []
 
     class Loader(yaml.SafeLoader):
         pass
 
     def note(loader: Loader, node: Any) -> None:
-        modules.append(loader.construct_scalar(node))
+        functions.append(loader.construct_scalar(node))
 
     Loader.add_constructor("!function", note)
-    content = yaml.load(file.read_text(), Loader=Loader)
-    included = content.get("include", [])
-    found = [file]
-    for path in included if isinstance(included, list) else [included]:
-        found += _closure(file.parent / path)
-    for module in modules:
-        path = file.parent / f"{module.rpartition('.')[0].replace('.', '/')}.py"
-        found += [path] if path.exists() else []
-    return list(dict.fromkeys(found))
+    return yaml.load(file.read_text(), Loader=Loader), functions
 
 
 def located(name: str, folder: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
+from jinja2 import TemplateError
 from lm_eval.api.task import ConfigurableTask, Task
 
 from weightspectra.ablation.settings import Task as Entry
@@ -14,8 +15,9 @@ from weightspectra.ablation.tasks import task_data
 from weightspectra.ablation.tasks.choices import choice_rows, write_choice_task
 from weightspectra.ablation.tasks.harness import SEED, quiet_lm_eval
 from weightspectra.ablation.tasks.task_building import build, generated_code, needed_splits
-from weightspectra.ablation.tasks.task_code import keep_code, located
+from weightspectra.ablation.tasks.task_code import keep_code, located, own_functions
 from weightspectra.ablation.tasks.task_index import Expansion, Leaf, expand, expand_file, runs_generated_code
+from weightspectra.ablation.tasks.task_record import recorded
 from weightspectra.base.atomic import replace_folder
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
@@ -30,6 +32,7 @@ UNBUILDABLE = (
     RuntimeError,
     TypeError,
     ValueError,
+    TemplateError,
     yaml.YAMLError,
 )
 """What the code of a task may raise when its file, its data or a package that it wants is not as it expects."""
@@ -77,14 +80,15 @@ def prepare(
     ------
     UserError
         When the task is not known, its data cannot be had, it cannot be built,
-        or it runs programs that the model writes without being allowed to.
+        or it runs functions of its own, or programs that the model writes, without
+        being allowed to.
     """
     if {"tokenizer", "pretrained", "model"} & (entry.metadata or {}).keys():
         raise UserError(f"task '{name}': name a tokenizer in tasks/{name}/tokenizer, not in metadata")
     try:
         with replace_folder(folder) as staging, quiet_lm_eval():
             expansion = _expand(name, entry, staging, examples)
-            _refuse_generated_code(name, entry, expansion)
+            _refuse_code(name, entry, expansion)
             return [_resolve(leaf, name, entry, expansion, staging, examples, tokenizer) for leaf in expansion.leaves]
     except UserError as error:
         raise UserError(f"task '{name}': {error}") from error
@@ -104,13 +108,10 @@ def load(folder: Path, file: str, sha256: str) -> Resolved:
     UserError
         When a file is missing or changed; names it, and what makes it anew.
     """
-    _check(folder / file, sha256, folder)
-    settings = yaml.safe_load((folder / file).read_text())
-    for path, digest in settings["code"].items():
+    for path, digest in recorded(folder, file, sha256):
         _check(located(path, folder), digest, folder)
+    settings = yaml.safe_load((folder / file).read_text())
     data = folder / settings["data"]
-    for stored in settings["splits"].values():
-        _check(data / stored["file"], stored["sha256"], folder)
     with quiet_lm_eval(), generated_code(settings["run_generated_code"]):
         return Resolved(
             build(settings, folder, lambda task: task_data.stored_splits(data, settings["splits"])), settings
@@ -128,7 +129,14 @@ def _expand(name: str, entry: Entry, staging: Path, examples: pd.DataFrame | Non
     return Expansion([Leaf(name, write_choice_task(staging / "own", name, classes), {})], {})
 
 
-def _refuse_generated_code(name: str, entry: Entry, expansion: Expansion) -> None:
+def _refuse_code(name: str, entry: Entry, expansion: Expansion) -> None:
+    """Refuse code that the entry does not allow, before any of it is imported: functions, and what a model writes."""
+    functions = [function for leaf in expansion.leaves for function in own_functions(leaf.file)]
+    if functions and not entry.allow_code:
+        raise UserError(
+            f"its file names Python code to be run ({', '.join(functions[:3])}{', ...' if functions[3:] else ''}); "
+            f"if you trust its author, set tasks/{name}/allow_code: true"
+        )
     running = [leaf.name for leaf in expansion.leaves if runs_generated_code(leaf)]
     if running and not entry.run_generated_code:
         raise UserError(

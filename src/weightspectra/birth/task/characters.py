@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources import plain_text
 
 MOST_CHARACTERS = 4096
 """Distinct characters at most: counts of pairs are kept as a square table."""
@@ -85,9 +86,9 @@ def read_bigrams(content: bytes) -> Bigrams:
     Raises
     ------
     UserError
-        As :func:`decode`, :func:`count` and :func:`from_csv` do.
+        As :func:`weightspectra.sources.plain_text.decode`, :func:`count` and :func:`from_csv` do.
     """
-    text = decode(content)
+    text = plain_text.with_line_feeds(plain_text.decode(content))
     heading = next((line for line in text.splitlines() if not line.startswith("#")), "")
     return from_csv(text) if heading.startswith(HEADING) else count(text)
 
@@ -112,24 +113,6 @@ def count(text: str) -> Bigrams:
     tokens = token_of[points]
     followers = np.bincount(tokens[:-1] * n + tokens[1:], minlength=n * n).reshape(n, n)
     return Bigrams(tuple(map(chr, distinct)), occurrences[distinct], followers)
-
-
-def decode(content: bytes) -> str:
-    """Return the text of a file: UTF-8, with or without byte order mark, every line ended by one line feed.
-
-    Raises
-    ------
-    UserError
-        When a byte is no UTF-8.
-    """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"byte {content[error.start]:#04x} at position {error.start:,} is not UTF-8; "
-            "convert the text, for example with: iconv -f latin1 -t utf-8"
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def to_csv(bigrams: Bigrams, comment: str = "") -> str:

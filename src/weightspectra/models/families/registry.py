@@ -11,6 +11,7 @@ the code of no job (``base.code``), and the workflow gives each job that reads a
 model the digest of the row behind ``place_of``.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 
 from weightspectra.base.code import Target
@@ -55,6 +56,17 @@ def family_of(config: Config) -> Family:
         When no row describes its ``model_type``.
     """
     found = config.get("model_type")
+    if found is None:
+        raise UserError(
+            "config.json names no model_type, as those of 2019 do; name it in the model's entry of the configuration, "
+            f"for example architecture: bert (known: {', '.join(sorted(FAMILIES))})"
+        )
+    inner = config.get("text_config")
+    if found not in FAMILIES and isinstance(inner, Mapping) and inner.get("model_type") in FAMILIES:
+        raise UserError(
+            f"model type '{found}' is composite; its language model alone, of type '{inner['model_type']}', can be "
+            "analysed: load the whole with transformers and save that part with save_pretrained"
+        )
     if found not in FAMILIES:
         raise UserError(
             f"model type '{found}' has no row in the table of architectures; "

@@ -1,8 +1,9 @@
 """From a model's entry in the configuration to a local folder with everything that later stages read."""
 
 import hashlib
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,21 @@ from weightspectra.base.atomic import replace_folder
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
 from weightspectra.base.provenance import file_sha256
+from weightspectra.models import weights
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
+from weightspectra.models.fetching.plain import make_plain, with_architecture
 from weightspectra.models.fetching.tokenizers import replace_tokenizer
 from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
+from weightspectra.sources.formats.damaged import REFETCH, DamagedCheckpointError
+
+_CURES = {
+    "hub": "take another revision of the model, or remove it from the hub's cache and run again",
+    "path": "mend the files in its folder, or copy them again",
+    "package": "take another version of the package",
+}
+"""What cures damage in what others wrote, by the kind of source."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class SourceFacts:
         """The model's entry in the provenance of every result."""
         listed = "".join(f"{file['sha256']}  {file['path']}\n" for file in self.files)
         return {
-            **vars(self.origin),
+            **{key: value for key, value in vars(self.origin).items() if key != "changes" or value},
             "architecture": self.architecture,
             "sha256": hashlib.sha256(listed.encode()).hexdigest(),
         }
@@ -66,14 +77,26 @@ def fetch(
     UserError
         When the source cannot be had, is incomplete, or is not to be trusted.
     """
+
+    def checked(config: dict[str, Any]) -> None:
+        check(with_architecture(config, entry.architecture))
+
     try:
         with replace_folder(folder) as staging:
-            origin = filled(Order(name, entry, staging, seed, made_from, check))
+            origin = filled(Order(name, entry, staging, seed, made_from, checked))
+            if entry.source.kind in _CURES:
+                changes = make_plain(staging, entry.architecture)
+                for change in changes:
+                    print(f"{name}: {change}", file=sys.stderr)
+                origin = replace(origin, changes=changes)
             config = checkpoints.config(staging)
             check(config)
             if entry.tokenizer:
                 replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
+            weights.matrices(staging)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
+    except DamagedCheckpointError as error:
+        raise UserError(f"model '{name}': {error.fault}; {_CURES.get(entry.source.kind, REFETCH)}") from error
     except UserError as error:
         raise UserError(f"model '{name}': {error}") from error
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.order import Order, Origin
+from weightspectra.sources import folders
 from weightspectra.sources.packages import fetch_package, unpack_package
 
 
 def take_from_hub(order: Order) -> Origin:
     """Link a snapshot of a repository."""
     from weightspectra.sources.hub import fetch_snapshot
+    from weightspectra.sources.hub_cache import check_blobs
 
     spec = order.spec
     snapshot, commit = fetch_snapshot(
@@ -21,7 +23,9 @@ def take_from_hub(order: Order) -> Origin:
         code=order.entry.trust_remote_code,
         check=order.check,
     )
-    for name in order.wanted(snapshot, f"{spec.repo}@{commit}"):
+    names = list(order.wanted(snapshot, f"{spec.repo}@{commit}"))
+    check_blobs(snapshot / name for name in names)
+    for name in names:
         (order.staging / name).symlink_to((snapshot / name).resolve())
     return Origin("hub", spec.repo, commit)
 
@@ -32,9 +36,20 @@ def take_from_folder(order: Order) -> Origin:
     if not source.is_dir():
         found = "is a file" if source.is_file() else "does not exist"
         raise UserError(f"the folder {order.spec} {found}; expected a folder as save_pretrained writes it")
-    for name in order.wanted(source, order.spec):
+    try:
+        names = order.wanted(source, order.spec)
+    except UserError as error:
+        inner = sorted(path.parent.name for path in source.glob("*/config.json") if _holds_weights(path.parent))
+        if not inner or _holds_weights(source):
+            raise
+        raise UserError(f"{error}; models lie in its folders: {', '.join(inner)}") from error
+    for name in names:
         (order.staging / name).symlink_to((source / name).resolve())
     return Origin("path", source.resolve().name)
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (*folders.SAFETENSORS, *folders.PICKLES))
 
 
 def take_from_package(order: Order) -> Origin:

@@ -1,6 +1,6 @@
 """What is asked of a source, and what it says of itself."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ class Origin:
 
     ``name`` is the repository, package, folder or other model, without any
     path of this machine; ``revision`` the commit, version, hash or seed that
-    fixes its content, where there is one.
+    fixes its content, where there is one; ``changes`` says in words what of its
+    files was made another on the way.
     """
 
     kind: str
     name: str
     revision: str | None = None
     quantisation: str | None = None
+    changes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,9 @@ def compare(
 
     Notes
     -----
-    Outliers leave fewer levels than the table's spectra have. Statistics of n
-    spacings fluctuate like n**-0.5, so that before the comparison the spacing
-    distance is multiplied by (n / n_table)**0.5, and so is the gap ratio's
-    distance from its mean in the table; the standard deviation of the table's number
-    variance is divided by it.
+    Outliers leave fewer levels than the table's spectra have. Statistics of n spacings fluctuate like n**-0.5, so that
+    before the comparison the spacing distance is multiplied by (n / n_table)**0.5, and so is the gap ratio's distance
+    from its mean in the table; the standard deviation of the table's number variance is divided by it.
     """
     values = np.asarray(singular_values, dtype=np.float64)
     within = values[noise.n_above : values.size - noise.n_below]

@@ -14,6 +14,7 @@ from weightspectra.report.births.words import MATRICES, Births, missing, shown_b
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.spectra.law.spikes import transition
 
 MATRIX = "output_2"
 GREY, PALE = "#8a8a8a", "#e8a57a"
@@ -66,14 +67,14 @@ def capacity_figure(locations: pd.DataFrame, probes: pd.DataFrame, births: Birth
 
 def _with_strengths(rows: pd.DataFrame, births: Births) -> pd.DataFrame:
     """Add memories per dimension, tau, and the strengths of the change."""
-    dimension = rows["birth"].map({name: float(birth.model.dimension) for name, birth in births.items()})
+    dimension = rows["birth"].map({name: birth.model.dimension for name, birth in births.items()})
     held = [
         np.sort(np.asarray(values, dtype=float))[::-1][: max(rank, 1)]
         for values, rank in zip(rows["change_values"], rows["rank"], strict=True)
     ]
     return rows.assign(
         load=rows["n_memories"] / dimension,
-        tau=rows["entry_std"] * np.sqrt(dimension),
+        tau=[transition(std, width, width) for std, width in zip(rows["entry_std"], dimension, strict=True)],
         largest=[values[0] for values in held],
         median=[float(np.median(values)) for values in held],
         smallest=[values[-1] for values in held],

@@ -67,6 +67,28 @@ class Named:
     controls: Mapping[str, str]
     births: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def drawn(self) -> "Named":
+        """The same with titles as a figure is given them: a dollar sign in one begins no formula."""
+        return Named(
+            {name: escaped(title) for name, title in self.titles.items()},
+            self.controls,
+            {
+                name: {**birth, "title": escaped(birth["title"])} if birth.get("title") else birth
+                for name, birth in self.births.items()
+            },
+        )
+
+
+def escaped(text: str) -> str:
+    """Return text that a figure shows as it is: between bare dollar signs it would read a formula."""
+    return text.replace("$", r"\$")
+
+
+def unescaped(text: str) -> str:
+    """Return what :func:`escaped` was given."""
+    return text.replace(r"\$", "$")
+
 
 class Drawing(NamedTuple):
     """A figure, and the line that says what it shows."""

@@ -132,7 +132,7 @@ def _draw_spectrum(axes: Axes, panel: Panel, note: str = "") -> None:
         axes.plot(*_law(panel), color=style.INK)
         axes.set_ylim(0, 1.3 * _height(panel))
     elif len(known := values[values >= panel.rounding_floor]) and panel.scale != 0:
-        axes.hist(known, N_PLAIN_BINS, (0, _limit(panel)), color=style.BULK)
+        axes.hist(known, list(np.linspace(0, _limit(panel), N_PLAIN_BINS + 1)), color=style.BULK)
     marked = values[panel.outside(values) & (values >= panel.rounding_floor) & (values <= _limit(panel))]
     ticks: dict[str, Any] = {"marker": BELOW_THE_AXIS, "markersize": 3, "markeredgewidth": 0.6, "linestyle": "none"}
     axes.plot(marked, np.zeros(len(marked)), color=style.OUTSIDE, clip_on=False, **ticks)

@@ -1,8 +1,14 @@
 """From the measurements, one row per matrix or vector, to the counts that tables and findings share."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from weightspectra.contracts import ROLES
+
+TOTALS = {name: (name, "sum") for name in ("n_values", "n_below", "n_above")}
+"""What is added up over matrices."""
 
 
 def ordered_roles(names: pd.Series) -> list[str]:
@@ -25,19 +31,8 @@ def counts_by_layer(bulk: pd.DataFrame) -> pd.DataFrame:
         model, layer, role, n_matrices, n_with_law, n_values, n_below, n_above;
         roles in the order in which they are shown.
     """
-    return (
-        _in_role_order(bulk.assign(fitted=bulk["why"] == ""))
-        .groupby(["model", "layer", "role"], observed=True, sort=True)
-        .agg(
-            n_matrices=("expert", "size"),
-            n_with_law=("fitted", "sum"),
-            n_values=("n_values", "sum"),
-            n_below=("n_below", "sum"),
-            n_above=("n_above", "sum"),
-        )
-        .reset_index()
-        .astype({"role": str})
-    )
+    counts = {"n_matrices": ("expert", "size"), "n_with_law": ("fitted", "sum"), **TOTALS}
+    return _over(bulk.assign(fitted=bulk["why"] == ""), ["model", "layer", "role"], counts)
 
 
 def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
@@ -58,30 +53,21 @@ def shares_by_role(bulk: pd.DataFrame) -> pd.DataFrame:
         over matrices; 0 for a single one).
     """
     told = (bulk["n_values"] - bulk["n_below_floor"]).where(bulk["why"] == "")
-    rows = _in_role_order(bulk).assign(
+    rows = bulk.assign(
         share_below=bulk["n_below"] / told,
         share_above=bulk["n_above"] / told,
         share_below_floor=bulk["n_below_floor"] / bulk["n_values"],
     )
-    return (
-        rows.groupby(["model", "role"], observed=True, sort=True)
-        .agg(
-            n_out=("n_out", "first"),
-            n_in=("n_in", "first"),
-            n_matrices=("expert", "size"),
-            n_values=("n_values", "sum"),
-            n_below=("n_below", "sum"),
-            n_above=("n_above", "sum"),
-            n_below_floor=("n_below_floor", "sum"),
-            share_below=("share_below", "mean"),
-            sd_below=("share_below", _spread),
-            share_above=("share_above", "mean"),
-            sd_above=("share_above", _spread),
-            share_below_floor=("share_below_floor", "mean"),
-        )
-        .reset_index()
-        .astype({"role": str})
-    )
+    means = {
+        "share_below": ("share_below", "mean"),
+        "sd_below": ("share_below", _spread),
+        "share_above": ("share_above", "mean"),
+        "sd_above": ("share_above", _spread),
+        "share_below_floor": ("share_below_floor", "mean"),
+    }
+    shapes = {"n_out": ("n_out", "first"), "n_in": ("n_in", "first"), "n_matrices": ("expert", "size")}
+    totals = {**TOTALS, "n_below_floor": ("n_below_floor", "sum")}
+    return _over(rows, ["model", "role"], {**shapes, **totals, **means})
 
 
 def overlap_counts(found: pd.DataFrame) -> pd.DataFrame:
@@ -105,8 +91,11 @@ def overlap_counts(found: pd.DataFrame) -> pd.DataFrame:
     return named.join(counts).join(rows["p_value"]).reset_index(drop=True)
 
 
-def _in_role_order(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(role=pd.Categorical(rows["role"], ROLES, ordered=True))
+def _over(rows: pd.DataFrame, columns: list[str], aggregates: Mapping[str, Any]) -> pd.DataFrame:
+    """Aggregate over rows with the same values in these columns; roles in the order in which they are shown."""
+    ordered = rows.assign(role=pd.Categorical(rows["role"], ROLES, ordered=True))
+    grouped = ordered.groupby(columns, observed=True, sort=True)
+    return grouped.agg(**aggregates).reset_index().astype({"role": str})
 
 
 def _spread(shares: pd.Series) -> float:

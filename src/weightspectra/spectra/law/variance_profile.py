@@ -1,11 +1,9 @@
 """Noise of unequal variance: whether rows and columns differ, and what such noise explains.
 
-Layer norms, heads and rare inputs leave weights whose rows or columns differ in
-scale. Independent entries of this kind have a wider bulk than the
-Marchenko-Pastur law's, and against that law tens of their singular values look
-like structure. The bounds here are those of noise with the matrix's own
-profile: the variance of an entry is the product of one number for its row and
-one for its column.
+Layer norms, heads and rare inputs leave weights whose rows or columns differ in scale. Independent entries of this
+kind have a wider bulk than the Marchenko-Pastur law's, and against that law tens of their singular values look like
+structure. The bounds here are those of noise with the matrix's own profile: the variance of an entry is the product of
+one number for its row and one for its column.
 
 References
 ----------
@@ -61,8 +59,7 @@ class ProfileBounds:
     Attributes
     ----------
     noise_std : float
-        Root mean variance of the noise entries, rows and columns of zeros left
-        out, outliers left out of the fit.
+        Root mean variance of the noise entries; rows and columns of zeros, and outliers, are left out of the fit.
     edge_lower, edge_upper : float
         Where the bulk ends as the matrix grows.
     bound_lower, bound_upper : float
@@ -110,11 +107,10 @@ def homogeneity(mean_squares: ArrayLike, n_entries: int, excess_kurtosis: float)
 
     Notes
     -----
-    Independent entries of one distribution with a finite fourth moment give mean
-    squares with the variance :math:`(\kappa + 2) \sigma^4 / n_{entries}`, and the sum of
-    their squared deviations over it has the law of chi squared. When the other
-    side's variances differ, :math:`\kappa` exceeds that of an entry, and the test errs
-    towards homogeneity.
+    Independent entries of one distribution with a finite fourth moment give mean squares with the variance
+    :math:`(\kappa + 2) \sigma^4 / n_{entries}`, and the sum of their squared deviations over it has the law of chi
+    squared. When the other side's variances differ, :math:`\kappa` exceeds that of an entry: the test errs towards
+    homogeneity.
     """
     found = np.asarray(mean_squares, dtype=np.float64)
     observed = relative_variance(found)
@@ -156,10 +152,9 @@ def fit(
 
     Notes
     -----
-    Scale and outliers are found in turn as in :func:`weightspectra.spectra.law.edges.fit`,
-    and for equal variances the law is the same. What an outlier adds to the mean
-    squares of its rows and columns counts as their noise, so that structure confined
-    to few of them is explained away.
+    Scale and outliers are found in turn as in :func:`weightspectra.spectra.law.edges.fit`, and for equal variances the
+    law is the same. What an outlier adds to the mean squares of its rows and columns counts as their noise, so that
+    structure confined to few of them is explained away.
     """
     values = np.asarray(singular_values, dtype=np.float64)
     rows, columns = (np.asarray(given, dtype=np.float64) for given in (row_mean_squares, column_mean_squares))
@@ -169,11 +164,8 @@ def fit(
     if not rows.size:
         return ProfileBounds(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, Side([1.0]), Side([1.0]))
     short, long = sorted((rows / rows.mean(), columns / columns.mean()), key=len)
-    strays = chance_variances(short, long, excess_kurtosis)
-    inside = _without_chance(short, strays[0]), _without_chance(long, strays[1])
-    ends, chance = (inside, NO_CHANCE) if max(strays) > MOST_CHANCE else ((short, long), moved_by(short, long, *strays))
-    n_lost = max(n_lost - (values.size - short.size), 0)
-    values = values[: short.size]
+    inside, ends, chance = _without_strays(short, long, excess_kurtosis)
+    values, n_lost = values[: short.size], max(n_lost - (values.size - short.size), 0)
     near: dyson_bulk.Solution | None = None
 
     def fit_without(below: int, above: int) -> tuple[edges.Outliers, Any]:
@@ -188,6 +180,17 @@ def fit(
     lowest, highest = dyson.support(*at_ends)
     edge_lower, edge_upper = noise_std * (lowest / chance.lower) ** 0.5, noise_std * (highest / chance.upper) ** 0.5
     return ProfileBounds(noise_std, edge_lower, edge_upper, lower, upper, max(found[0] - n_lost, 0), found[1], *law)
+
+
+def _without_strays(
+    short: np.ndarray, long: np.ndarray, excess_kurtosis: float | None
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], Chance]:
+    """Return both sides' variances less what chance adds to them, those that hold at the ends, and what moves these."""
+    strays = chance_variances(short, long, excess_kurtosis)
+    inside = _without_chance(short, strays[0]), _without_chance(long, strays[1])
+    if max(strays) > MOST_CHANCE:
+        return inside, inside, NO_CHANCE
+    return inside, (short, long), moved_by(short, long, *strays)
 
 
 def relative_variance(values: np.ndarray) -> float:
@@ -244,14 +247,11 @@ def bounds(short: Side, long: Side, level: float, chance: Chance = NO_CHANCE) ->
 
     Notes
     -----
-    Tracy and Widom's law about the edges of the profile's bulk, in the unit that
-    their curvature gives, with the corrections for finite size of
-    :mod:`weightspectra.spectra.law.edges`. Where the matrix is square or nearly so, the law
-    of the hard edge depends on the profile through the density near zero alone;
-    the bound of homogeneous noise is scaled by it.
-
-    Measured variances know a part of the largest value's own fluctuation, that of
-    the norms of its rows and columns, which leaves less to Tracy and Widom's law.
+    Tracy and Widom's law about the edges of the profile's bulk, in the unit that their curvature gives, with the
+    corrections for finite size of :mod:`weightspectra.spectra.law.edges`. Where the matrix is square or nearly so, the
+    law of the hard edge depends on the profile through the density near zero alone; the bound of homogeneous noise is
+    scaled by it. Measured variances know a part of the largest value's own fluctuation, that of the norms of its rows
+    and columns, which leaves less to Tracy and Widom's law.
     """
     deviate = tracy_widom.quantile(1 - level / 2)
     trimmed = Side(short.variances, short.length - 0.5), Side(long.variances, long.length - 0.5)

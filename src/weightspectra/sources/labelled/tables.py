@@ -1,6 +1,7 @@
 """Tables of labelled texts in files: TSV, CSV, JSON lines and Parquet, one file or one for each split."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources import given, plain_text
 
 Row = dict[str, Any]
 
@@ -41,14 +43,14 @@ def read_tables(path: Path, columns: Sequence[str] = (), wanted: Sequence[str] =
         When there is no such file or split, no table in the folder, or one
         cannot be read.
     """
-    if path.is_file() and path.suffix not in READERS:
+    if path.is_file() and path.suffix.lower() not in READERS:
         raise UserError(f"{path}: expected a file that ends in {', '.join(READERS)}")
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_table(file, path))
+    files = given.files(path, READERS)
     if not files:
         if not path.is_dir():
             raise UserError(f"{path}: no such file or folder; correct the data set's 'source'")
-        found = ", ".join(sorted({file.suffix or file.name for file in path.rglob("*") if file.is_file()})) or "nothing"
-        raise UserError(f"{path}: expected files that end in {', '.join(READERS)} in this folder, found {found}")
+        wanted = f"files that end in {', '.join(READERS)}"
+        raise UserError(f"{path}: expected {wanted} in this folder, found {given.endings(path)}")
     splits: dict[str, list[Path]] = {}
     for file in files:
         splits.setdefault(re.sub(r"-\d{5}-of-\d{5}$", "", file.stem), []).append(file)
@@ -58,16 +60,18 @@ def read_tables(path: Path, columns: Sequence[str] = (), wanted: Sequence[str] =
     return {split: [row for file in splits[split] for row in _read(file, columns)] for split in wanted or splits}
 
 
-def _is_table(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.is_file() and file.suffix in READERS and not hidden
-
-
 def _read(file: Path, columns: Sequence[str]) -> list[Row]:
     try:
-        return READERS[file.suffix](file, columns)
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, pa.ArrowInvalid) as error:
-        raise UserError(f"{file}: not a readable {file.suffix} file in UTF-8: {str(error).splitlines()[0]}") from error
+        return READERS[file.suffix.lower()](file, columns)
+    except (csv.Error, ValueError, RecursionError, pa.ArrowInvalid) as error:
+        raise UserError(f"{file}: not a readable {file.suffix} file: {str(error).splitlines()[0]}") from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return plain_text.decode(file.read_bytes())
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
 
 
 def _read_tsv(file: Path, columns: Sequence[str]) -> list[Row]:
@@ -79,7 +83,7 @@ def _read_csv(file: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def _read_lines(file: Path, columns: Sequence[str], form: dict[str, Any]) -> list[Row]:
-    with open(file, encoding="utf-8-sig", newline="") as stream:
+    with io.StringIO(_text(file), newline="") as stream:
         lines = csv.reader(stream, **form)
         names = list(columns) or next(lines, [])
         rows = []
@@ -95,8 +99,7 @@ def _read_lines(file: Path, columns: Sequence[str], form: dict[str, Any]) -> lis
 
 
 def _read_json(file: Path, columns: Sequence[str]) -> list[Row]:
-    with open(file, encoding="utf-8-sig") as stream:
-        rows = [json.loads(line) for line in stream if line.strip()]
+    rows = [json.loads(line) for line in _text(file).split("\n") if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise UserError(f'{file}: expected one JSON object a line, like {{"text": "...", "label": 0}}')
     return rows

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.labelled import Example, Source, divide, number_classes
+from weightspectra.sources.labelled.examples import Example, Source, divide, number_classes
 
 
 def source(classes=(), **splits):
@@ -19,7 +19,7 @@ def texts(labels, *, prefix="text", groups=None):
 
 
 def part(examples, share=0.25, seed=0):
-    return divide(source(all=examples), (), share, np.random.default_rng(seed))
+    return divide(source(all=examples), (), share, np.random.default_rng(seed)).parts
 
 
 def test_the_share_holds_in_each_class():
@@ -59,10 +59,10 @@ def test_pairs_differ_where_their_second_text_does():
 
 def test_splits_of_the_source_are_kept_and_what_is_tested_is_not_learned():
     train, test = texts([0, 1, 0, 1]), texts([1, 0])
-    parts = divide(source(test=test, train=train, other=[]), (), 0.25, np.random.default_rng(0))
+    parts = divide(source(test=test, train=train, other=[]), (), 0.25, np.random.default_rng(0)).parts
     assert sorted(parts["test"]) == sorted(test)
     assert sorted(example.name for example in parts["train"]) == ["2", "3"]
-    chosen = divide(source(a=train, b=texts([0, 1], prefix="b")), ("b", "a"), 0.25, np.random.default_rng(0))
+    chosen = divide(source(a=train, b=texts([0, 1], prefix="b")), ("b", "a"), 0.25, np.random.default_rng(0)).parts
     assert (len(chosen["train"]), len(chosen["test"])) == (2, 4)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weightspectra.base.errors import UserError
+from weightspectra.sources.corpora import Division, not_among, sameness
 from weightspectra.sources.texts import words_digest
 
 SPLITS = ("train", "test")
@@ -68,7 +69,7 @@ def number_classes(source: Source, names: Sequence[str] = ()) -> dict[str, tuple
 
 def divide(
     source: Source, splits: Sequence[str], test_share: float, generator: np.random.Generator
-) -> dict[str, list[Example]]:
+) -> Division[Example]:
     """Choose the examples to learn from and those to test on.
 
     Parameters
@@ -84,7 +85,7 @@ def divide(
 
     Returns
     -------
-    dict
+    Division
         ``train`` and ``test``, each in a random order, so that the first n are a
         sample. A text in both, whatever its capitals and spaces, is left out of
         ``train``.
@@ -98,8 +99,8 @@ def divide(
         train, test = _draw(next(iter(source.splits.values())), test_share, generator)
     else:
         train, test = (source.splits[split] for split in splits or _usual_splits(list(source.splits)))
-    tested = {_sameness(example) for example in test}
-    parts = dict(zip(SPLITS, ([example for example in train if _sameness(example) not in tested], test), strict=True))
+    kept = not_among(train, test, key=_sameness)
+    parts = dict(zip(SPLITS, (kept, test), strict=True))
     classes = {example.label for example in [*train, *test]}
     for part, examples in parts.items():
         missing = classes - {example.label for example in examples}
@@ -108,9 +109,10 @@ def divide(
                 f"{part}: found {len(examples)} texts, none of class {listed(sorted(missing))}; change 'test_share' or "
                 "'splits'"
             )
-    return {
+    shuffled = {
         part: [examples[index] for index in generator.permutation(len(examples))] for part, examples in parts.items()
     }
+    return Division(shuffled, len(train) - len(kept))
 
 
 def examples_digest(parts: Mapping[str, Sequence[Example]]) -> str:
@@ -135,8 +137,7 @@ def _draw(
 
 
 def _sameness(example: Example) -> tuple[str, str]:
-    text, pair = (" ".join(words.split()).casefold() for words in (example.text, example.pair))
-    return text, pair
+    return sameness(example.text), sameness(example.pair)
 
 
 def _usual_splits(known: Sequence[str]) -> tuple[str, str]:

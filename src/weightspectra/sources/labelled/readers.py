@@ -13,8 +13,8 @@ from pathlib import Path
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.corpora import cut_documents
-from weightspectra.sources.labelled import Example, Source, listed
-from weightspectra.sources.labelled_tables import Row, read_tables
+from weightspectra.sources.labelled.examples import Example, Source, listed
+from weightspectra.sources.labelled.tables import Row, read_tables
 from weightspectra.sources.packages import fetch_package, unpack_package
 from weightspectra.sources.settings import DataSet
 from weightspectra.sources.texts import read_texts
@@ -98,6 +98,8 @@ def _from_rows(split: str, rows: Sequence[Row], entry: DataSet) -> list[Example]
         text, pair = row[entry.text], row[entry.pair] if entry.pair else ""
         if not isinstance(text, str) or not isinstance(pair, str):
             raise UserError(f"split {split}, row {number + 1}: expected text, found {text!r:.60} and {pair!r:.60}")
+        if "\0" in text + pair:
+            raise UserError(f"split {split}, row {number + 1}: a NUL is no text, found {text!r:.60}; remove it")
         if text.strip():
             label = str(row[entry.label]).strip()
             examples.append(Example(f"{split}#{number:06d}", text.strip(), pair.strip(), label, ""))

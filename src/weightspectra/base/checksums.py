@@ -1,0 +1,41 @@
+"""Checksums of files that carry none of their own, in a file beside them as ``sha256sum`` writes and checks it."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from weightspectra.base.atomic import replace_file
+from weightspectra.base.provenance import file_sha256
+
+SUFFIX = ".sha256"
+
+StrPath = str | os.PathLike[str]
+
+
+def write_sums(files: Iterable[StrPath], sums: StrPath) -> None:
+    """Write the checksums of files that lie in one folder, or in folders in it, into a file of that folder."""
+    folder = Path(sums).parent
+    hashed = {Path(path).relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    with replace_file(sums) as stream:
+        stream.write(_listed(hashed))
+
+
+def covered(sums: Path) -> dict[Path, str]:
+    """Return the files that a file of checksums speaks of, itself included, and what is wrong with each; '' if nothing.
+
+    Its own form is strict, so that no bit of it can change in silence.
+    """
+    told = sums.read_bytes()
+    promised = dict(line.split("  ", 1)[::-1] for line in told.decode(errors="replace").split("\n") if "  " in line)
+    found: dict[Path, str] = {}
+    for name, expected in promised.items():
+        path = sums.parent / name
+        actual = file_sha256(path) if path.is_file() else ""
+        found[path] = f"expected SHA-256 {expected}, found {actual}" if actual else "it is missing"
+        found[path] = "" if actual == expected else found[path]
+    found[sums] = "" if promised and told == _listed(promised) else "it is no list of checksums"
+    return found
+
+
+def _listed(hashed: Mapping[str, str]) -> bytes:
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashed.items())).encode()

@@ -1,0 +1,49 @@
+"""Checksums beside files: as ``sha256sum`` writes them, and no bit of either changes in silence."""
+
+import hashlib
+import shutil
+import subprocess
+
+import pytest
+
+from weightspectra.base import checksums
+
+CONTENTS = {"a.csv": b"1,2\n", "deep/b.svg": b"<svg/>"}
+
+
+@pytest.fixture
+def sums(tmp_path):
+    for name, content in CONTENTS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    checksums.write_sums([tmp_path / name for name in reversed(CONTENTS)], tmp_path / "all.sha256")
+    return tmp_path / "all.sha256"
+
+
+def test_they_are_as_sha256sum_writes_and_checks_them(sums):
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in CONTENTS.items()]
+    assert sums.read_text() == "".join(lines)
+    if program := shutil.which("sha256sum"):
+        assert subprocess.run([program, "--check", "--strict", sums.name], cwd=sums.parent, check=False).returncode == 0
+    assert checksums.covered(sums) == {sums.parent / name: "" for name in (*CONTENTS, "all.sha256")}
+
+
+def test_a_file_that_changed_or_went_is_named(sums):
+    (sums.parent / "a.csv").write_bytes(b"1,3\n")
+    (sums.parent / "deep" / "b.svg").unlink()
+    found = checksums.covered(sums)
+    expected, actual = (hashlib.sha256(content).hexdigest() for content in (b"1,2\n", b"1,3\n"))
+    assert found[sums.parent / "a.csv"] == f"expected SHA-256 {expected}, found {actual}"
+    assert found[sums.parent / "deep" / "b.svg"] == "it is missing"
+    assert found[sums] == ""
+
+
+def test_every_bit_of_the_list_itself_counts(sums):
+    whole = sums.read_bytes()
+    for at in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[at // 8] ^= 1 << at % 8
+        sums.write_bytes(damaged)
+        assert any(checksums.covered(sums).values()), at
+    sums.write_bytes(b"")
+    assert checksums.covered(sums) == {sums: "it is no list of checksums"}
