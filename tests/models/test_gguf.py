@@ -12,6 +12,9 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from weightspectra.base.errors import UserError
+from weightspectra.contracts import MatrixKey
+from weightspectra.models import weights
+from weightspectra.models.gguf import conversion
 from weightspectra.models.gguf.conversion import convert_gguf, restore_rows
 from weightspectra.models.gguf.quantisation import quantisation_std
 
@@ -189,9 +192,133 @@ def test_steps_of_divided_blocks_are_the_gaps_between_levels(kind):
     assert quantisation_std(blocks, kind) == pytest.approx(np.sqrt(np.mean(smallest**2) / 12), rel=0.1)
 
 
-def test_kinds_with_unequal_levels_have_no_estimate():
-    _, n_bytes = gguf.GGML_QUANT_SIZES[KINDS.IQ4_NL]
-    assert quantisation_std(np.zeros((1, n_bytes), dtype=np.uint8), KINDS.IQ4_NL) is None
+def random_blocks(kind, n_blocks=16):
+    """Return blocks of random levels, with scales that are finite numbers."""
+    _, n_bytes = gguf.GGML_QUANT_SIZES[kind]
+    generator = np.random.default_rng(3)
+    blocks = generator.integers(0, 256, (n_blocks, n_bytes), dtype=np.uint8)
+    if kind == KINDS.MXFP4:
+        blocks[:, 0] = generator.integers(118, 126, n_blocks)
+    elif kind == KINDS.TQ2_0:  # four levels of two bits in a byte, of which the last is none
+        blocks = (
+            (generator.integers(0, 3, (n_blocks, n_bytes, 4), dtype=np.uint8) << [0, 2, 4, 6]).sum(2).astype(np.uint8)
+        )
+        blocks[:, -2:] = generator.uniform(0.01, 0.1, (n_blocks, 1)).astype(np.float16).view(np.uint8)
+    elif kind == KINDS.NVFP4:
+        blocks[:, :4] = generator.integers(20, 60, (n_blocks, 4))
+    else:
+        place = slice(-2, None) if kind == KINDS.TQ1_0 else slice(0, 2)
+        blocks[:, place] = generator.uniform(0.01, 0.1, (n_blocks, 1)).astype(np.float16).view(np.uint8)
+    return blocks
+
+
+@pytest.mark.parametrize("kind", [KINDS.IQ4_NL, KINDS.IQ4_XS, KINDS.MXFP4, KINDS.NVFP4, KINDS.TQ1_0, KINDS.TQ2_0])
+def test_the_estimate_of_unequal_levels_is_what_rounding_to_the_nearest_leaves(kind):
+    """Twin: the scale of each block is found by trying all, and the error by rounding many numbers to its levels."""
+    blocks, generator = random_blocks(kind), np.random.default_rng(4)
+    entries = gguf.dequantize(blocks, kind).astype(np.float64)
+    size = {KINDS.NVFP4: 16, KINDS.TQ1_0: 256, KINDS.TQ2_0: 256}.get(kind, 32)
+    divisions, squares = entries.reshape(-1, size), []
+    table = {KINDS.TQ1_0: (-1, 0, 1), KINDS.TQ2_0: (-1, 0, 1)}.get(
+        kind, gguf.quants.IQ4_NL.kvalues if kind in (KINDS.IQ4_NL, KINDS.IQ4_XS) else gguf.quants.MXFP4.kvalues
+    )
+    table = np.unique(np.asarray(table, dtype=np.float64))
+    for division in divisions:
+        # With random levels the largest and the smallest of so many entries are on the table's ends, or nearly.
+        candidates = [value / level for value in (division.max(), division.min()) for level in table if level]
+        scale = min(candidates, key=lambda s: np.abs(division[:, None] - s * table).min(axis=1).max() - 1e-9 * abs(s))
+        levels = np.sort(scale * table)
+        for value in division:
+            place = int(np.abs(levels - value).argmin())
+            low = (levels[place - 1] + value) / 2 if place else value - (levels[1] - value) / 2
+            high = (levels[place + 1] + value) / 2 if place + 1 < len(levels) else value + (value - levels[-2]) / 2
+            squares.append(np.mean((generator.uniform(low, high, 60) - value) ** 2))
+    assert quantisation_std(blocks, kind) == pytest.approx(np.sqrt(np.mean(squares)), rel=0.03)
+
+
+@pytest.mark.parametrize("kind", [KINDS.IQ2_XXS, KINDS.IQ2_S, KINDS.IQ3_S, KINDS.IQ1_M])
+def test_the_error_of_levels_that_stand_for_several_entries_is_unknown_and_not_zero(kind):
+    assert np.isnan(quantisation_std(random_blocks(kind), kind))
+
+
+def test_the_format_of_each_tensor_is_named_and_an_unknown_error_is_none(tmp_path, bpe, monkeypatch):
+    model = make_llama(len(bpe[0]))
+    path = write_gguf(tmp_path / "m.gguf", model, bpe, KINDS.MXFP4)
+    convert_gguf(path, tmp_path / "out")
+    matrix = weights.matrices(tmp_path / "out")[MatrixKey(0, "up")]
+    described = matrix.describe(matrix.read())
+    assert described["dtype"] == "MXFP4"
+    assert described["rounding_std"] > 0
+    monkeypatch.setattr(conversion, "quantisation_std", lambda data, kind: None if kind == KINDS.F32 else np.nan)
+    convert_gguf(path, tmp_path / "unknown")
+    matrix = weights.matrices(tmp_path / "unknown")[MatrixKey(0, "up")]
+    described = matrix.describe(matrix.read())
+    assert described["dtype"] == "MXFP4"
+    assert np.isnan(described["rounding_std"])
+
+
+def changed(path, key, value):
+    """Overwrite a number of a GGUF file's header in its place."""
+    reader = gguf.GGUFReader(path, "r+")
+    part = reader.fields[key].parts[reader.fields[key].data[0]]
+    part[0] = value
+    reader.data.flush()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("llama.attention.head_count", 0, "attention.head_count is 0; expected a whole number above 0"),
+        ("llama.attention.head_count", 7, r"attention\.head_count_kv = 2 is not supported with 7 heads"),
+        ("llama.attention.head_count_kv", 0, "attention.head_count_kv is 0"),
+        ("llama.attention.head_count_kv", 4, r"'blk\.0\.attn_k\.weight' has shape .* by the numbers of the header"),
+        ("llama.block_count", 200_000_000, "block_count is 200,000,000, but there are 21 tensors"),
+        ("llama.block_count", 1, r"it holds blk\.1\.attn_k\.weight"),
+        ("llama.embedding_length", 32, "has shape"),
+        ("llama.feed_forward_length", 33, r"'blk\.0\.ffn_.*\.weight' has shape"),
+        ("llama.attention.layer_norm_rms_epsilon", float("nan"), "expected a number above 0"),
+        ("tokenizer.ggml.bos_token_id", 1_000_000, r"bos_token_id is 1000000, but there are \d+ tokens"),
+    ],
+)
+def test_a_header_that_contradicts_the_tensors_is_refused(tmp_path, bpe, key, value, message):
+    path = changed(write_gguf(tmp_path / "m.gguf", make_llama(len(bpe[0])), bpe), key, value)
+    with pytest.raises(UserError, match=message):
+        convert_gguf(path, tmp_path / "out")
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_merges_and_tokens_that_do_not_fit_are_refused(tmp_path, bpe):
+    tokens, merges = bpe
+    model = make_llama(len(tokens))
+    for others, message in (
+        ((tokens, [*merges, "zzz qqq"]), "the merge 'zzz qqq' is not of two of its tokens into a third"),
+        ((tokens, [*merges, "alone"]), "the merge 'alone' is not"),
+        (([*tokens, "<late>"], merges), rf"{len(tokens) + 1} tokens, but the embedding has {len(tokens)} rows"),
+    ):
+        path = write_gguf(tmp_path / "m.gguf", model, others)
+        with pytest.raises(UserError, match=message):
+            convert_gguf(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("n_files", [60, pytest.param(2_000, marks=pytest.mark.full)])
+def test_a_damaged_file_is_converted_or_refused(tmp_path, bpe, n_files):
+    """Seeded damage to the header: only the one error of a user may come out, and no file is read for ever."""
+    whole = write_gguf(tmp_path / "m.gguf", make_llama(len(bpe[0])), bpe).read_bytes()
+    header, rng, n_refused = whole.index(b"blk.1.ffn_down.weight") + 60, np.random.default_rng(5), 0
+    for number in range(n_files):
+        content = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            place = int(rng.integers(0, 700 if number % 2 else header))
+            content[place] = (0, 1, 255, int(rng.integers(0, 256)))[rng.integers(0, 4)]
+        if number % 5 == 0:
+            del content[int(rng.integers(0, len(content))) :]
+        (tmp_path / "m.gguf").write_bytes(content)
+        try:
+            convert_gguf(tmp_path / "m.gguf", tmp_path / "out")
+        except UserError:
+            n_refused += 1
+    assert n_refused > n_files / 4
 
 
 def test_rows_are_restored_head_by_head():

@@ -80,7 +80,12 @@ def count(config: Config, *names: str) -> int:
     """Return the first of these numbers that the configuration holds."""
     for name in names:
         if config.get(name) is not None:
-            return int(config[name])
+            found = config[name]
+            if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+                raise DamagedCheckpointError(
+                    f"config.json: {name} is {str(found)[:40]}; expected a whole number above 0"
+                )
+            return found
     raise DamagedCheckpointError(f"config.json lacks '{names[0]}'")
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from weightspectra.contracts import ROLES
 from weightspectra.models.layouts import HEADS, Config, Fused, count, equal_parts
+from weightspectra.sources.formats.damaged import DamagedCheckpointError
+
+MAX_LAYERS = 10_000
+"""More blocks than any model has: they are counted before the weights are there."""
 
 _BLOCK = re.compile(r"(?:^|\.)(?:layers?|h)\.(?P<layer>\d+)\.")
 
@@ -70,6 +74,8 @@ class Family:
     def places(self, config: Config) -> set[tuple[int, str]]:
         """Return the (layer, role) pairs of the matrices that a model of this configuration has."""
         layers = range(self.depth(config))
+        if len(layers) > MAX_LAYERS:
+            raise DamagedCheckpointError(f"config.json speaks of {len(layers):,} layers; no model has {MAX_LAYERS:,}")
         return {(layer, role) for layer in layers for role in self.roles if role not in self.lacks(config, layer)}
 
 

@@ -62,12 +62,12 @@ def family_of(config: Config) -> Family:
             f"for example architecture: bert (known: {', '.join(sorted(FAMILIES))})"
         )
     inner = config.get("text_config")
-    if found not in FAMILIES and isinstance(inner, Mapping) and inner.get("model_type") in FAMILIES:
+    if str(found) not in FAMILIES and isinstance(inner, Mapping) and str(inner.get("model_type")) in FAMILIES:
         raise UserError(
             f"model type '{found}' is composite; its language model alone, of type '{inner['model_type']}', can be "
             "analysed: load the whole with transformers and save that part with save_pretrained"
         )
-    if found not in FAMILIES:
+    if not isinstance(found, str) or found not in FAMILIES:
         raise UserError(
             f"model type '{found}' has no row in the table of architectures; "
             f"supported: {', '.join(sorted(FAMILIES))}; {GUIDE} shows how to add one"

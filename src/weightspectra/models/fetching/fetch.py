@@ -15,6 +15,7 @@ from weightspectra.models import weights
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
 from weightspectra.models.fetching.plain import make_plain, with_architecture
+from weightspectra.models.fetching.tokenizers import replace_tokenizer
 from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
 from weightspectra.sources.formats.damaged import REFETCH, DamagedCheckpointError
@@ -53,6 +54,7 @@ def fetch(
     *,
     seed: int | None,
     made_from: Path | None = None,
+    tokenizer_from: Path | None = None,
     check: Check = lambda config: None,
 ) -> SourceFacts:
     """Fill a folder with a model's weights, configuration and tokenizer.
@@ -67,6 +69,8 @@ def fetch(
         Where the files will stand.
     name, entry, seed, made_from, check
         As in an ``Order``.
+    tokenizer_from : path, optional
+        Folder of the model whose tokenizer this one has.
 
     Raises
     ------
@@ -87,6 +91,8 @@ def fetch(
                 origin = replace(origin, changes=changes)
             config = checkpoints.config(staging)
             check(config)
+            if entry.tokenizer:
+                replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
             weights.matrices(staging)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except DamagedCheckpointError as error:

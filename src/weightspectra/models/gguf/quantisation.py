@@ -1,5 +1,6 @@
 """What quantisation did to the entries of a GGUF tensor."""
 
+import math
 from typing import NamedTuple
 
 import gguf
@@ -27,6 +28,17 @@ _MANY_STEPS = {
 }
 """Kinds whose blocks are divided further, each division with a step of its own."""
 
+_TERNARY = (_KINDS.TQ1_0, _KINDS.TQ2_0)
+"""Kinds of three levels -d, 0, d, whose blocks end in the float16 number d."""
+
+_TABLES = {
+    _KINDS.IQ4_NL: (slice(2, 18), gguf.quants.IQ4_NL.kvalues),
+    _KINDS.IQ4_XS: (slice(8, 136), gguf.quants.IQ4_NL.kvalues),
+    _KINDS.MXFP4: (slice(1, 17), gguf.quants.MXFP4.kvalues),
+    _KINDS.NVFP4: (slice(4, 36), gguf.quants.NVFP4.kvalues),
+}
+"""Kinds of sixteen unequal levels: where a block holds the numbers of the levels, and the levels by number."""
+
 
 def quantisation_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float | None:
     """Estimate the root mean square error that a storage kind leaves in an entry.
@@ -41,8 +53,9 @@ def quantisation_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float
     Returns
     -------
     float or None
-        None for kinds with a table of unequal levels, whose error the file
-        does not tell, and for float32, where nothing was rounded here.
+        None for float32, where nothing was rounded here; NaN for kinds whose
+        levels stand for several entries at once (IQ1, IQ2, IQ3), and for any
+        other: what the file does not tell is unknown, and not nothing.
 
     Notes
     -----
@@ -50,7 +63,10 @@ def quantisation_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float
     uniform in (-d/2, d/2), whose mean square is d^2/12. The step differs from
     block to block, and its square is averaged over all entries. Where a block
     has several steps, they are found by dequantising it twice, with all levels
-    0 and all levels 1. For float16 and bfloat16 the step is the spacing of the
+    0 and all levels 1. With unequal levels, an entry's error is uniform between
+    the middles to the levels below and above, which are a and b away, and its mean
+    square (a^3 + b^3) / 3 (a + b); the outermost levels count as equally wide to
+    both sides. For float16 and bfloat16 the step is the spacing of the
     numbers at the entry.
 
     Levels that the quantiser clipped, or chose by weighted least squares, err
@@ -64,14 +80,35 @@ def quantisation_std(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> float
         steps = _blocks(data, kind)[:, :2].copy().view(np.float16).astype(np.float64)
     elif kind in _MANY_STEPS:
         steps = _step_of_entries(_blocks(data, kind).copy(), kind)
+    elif kind in _TERNARY:
+        steps = _blocks(data, kind)[:, -2:].copy().view(np.float16).astype(np.float64)
+    elif kind in _TABLES:
+        steps = _width_of_entries(_blocks(data, kind), kind)
     else:
-        return None
+        return None if kind == _KINDS.F32 else math.nan
     return float(np.sqrt(np.mean(np.square(steps)) / 12))
 
 
 def _blocks(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
     _, n_bytes = gguf.GGML_QUANT_SIZES[kind]
     return np.asarray(data).reshape(-1, n_bytes)
+
+
+def _width_of_entries(blocks: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
+    """Return the step that would leave each entry the error that its level of a table leaves it."""
+    place, table = _TABLES[kind]
+    levels = np.unique(np.asarray(table, dtype=np.float64))
+    middles = (levels[1:] + levels[:-1]) / 2
+    below, above = levels - np.r_[np.nan, middles], np.r_[middles, np.nan] - levels
+    below, above = np.where(np.isnan(below), above, below), np.where(np.isnan(above), below, above)
+    widths = np.sqrt(4 * (below**3 + above**3) / (below + above))
+    entries, largest = gguf.dequantize(blocks, kind), blocks.copy()
+    largest[:, place] = 0x11 * int(np.argmax(np.abs(table)))
+    scales = gguf.dequantize(largest, kind) / float(table[int(np.argmax(np.abs(table)))])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        numbers = np.where(scales == 0, 0, entries / scales)
+    nearest = np.searchsorted(middles, numbers)
+    return np.abs(scales).astype(np.float64) * widths[nearest]
 
 
 def _step_of_entries(blocks: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:

@@ -46,7 +46,7 @@ _WHOLE_WORDS_FIRST = ("llama-bpe", "llama3", "llama-v3")
 """Those that look a word up in the vocabulary before they merge its pieces."""
 
 
-def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> None:
+def write_tokenizer(file_name: str, fields: dict[str, Any], n_rows: int, folder: Path) -> None:
     """Write ``tokenizer.json`` and ``tokenizer_config.json``.
 
     Parameters
@@ -55,6 +55,8 @@ def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> Non
         The GGUF file's name, for messages.
     fields : dict
         The file's key-value pairs.
+    n_rows : int
+        Rows of the embedding, of which each token has one.
     folder : path
         Where the two files are put.
 
@@ -62,7 +64,9 @@ def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> Non
     ------
     UserError
         When the tokenizer is not a byte-level BPE, or splits words in a way
-        that is not known here: other splits would give other tokens.
+        that is not known here (other splits would give other tokens); when a
+        merge, or the id of a special token, is of no token, or a token has no
+        row of the embedding.
 
     Notes
     -----
@@ -70,6 +74,7 @@ def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> Non
     ``smollm`` words as GPT-2 does, without setting digits apart, so that a
     line break before a number gives other tokens than the model was trained on.
     """
+    _check_tokens(file_name, fields, n_rows)
     tokenizer = _bpe(file_name, fields)
     tokens = fields["tokenizer.ggml.tokens"]
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
@@ -92,6 +97,25 @@ def write_tokenizer(file_name: str, fields: dict[str, Any], folder: Path) -> Non
         stream.write(tokenizer.to_str(pretty=False).encode())
     with replace_file(folder / "tokenizer_config.json") as stream:
         stream.write(json.dumps(config, indent=2, sort_keys=True).encode())
+
+
+def _check_tokens(file_name: str, fields: dict[str, Any], n_rows: int) -> None:
+    tokens, merges = (fields.get(f"tokenizer.ggml.{name}", []) for name in ("tokens", "merges"))
+    if not all(isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in (tokens, merges)):
+        raise UserError(
+            f"{file_name}: tokenizer.ggml.tokens or merges is no list of texts; fetch or copy the file again"
+        )
+    if len(tokens) > n_rows:
+        raise UserError(f"{file_name}: {len(tokens):,} tokens, but the embedding has {n_rows:,} rows")
+    for name in ("bos", "eos", "unknown", "padding"):
+        found = fields.get(f"tokenizer.ggml.{name}_token_id")
+        if found is not None and (not isinstance(found, int) or not 0 <= found < len(tokens)):
+            raise UserError(f"{file_name}: {name}_token_id is {str(found)[:40]}, but there are {len(tokens):,} tokens")
+    known = set(tokens)
+    for merge in merges:
+        parts = merge.split(" ")
+        if len(parts) != 2 or not {*parts, "".join(parts)} <= known:
+            raise UserError(f"{file_name}: the merge '{merge[:80]}' is not of two of its tokens into a third")
 
 
 def _bpe(file_name: str, fields: dict[str, Any]) -> Tokenizer:
