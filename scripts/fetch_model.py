@@ -24,6 +24,7 @@ def main(smk):
         seed=smk.params.seed,
         made_from=made_from,
         check=lambda config: check_request(config, smk.params.requested),
+        texts=bool(smk.params.requested.get("texts")),
     )
     rows = [{"model": model, **file} for file in facts.files]
     contracts.SOURCES.write(rows, manifest, job.stamp(smk, sources={model: facts.provenance}))

@@ -54,6 +54,7 @@ def fetch(
     seed: int | None,
     made_from: Path | None = None,
     check: Check = lambda config: None,
+    texts: bool = False,
 ) -> SourceFacts:
     """Fill a folder with a model's weights, configuration and tokenizer.
 
@@ -67,6 +68,8 @@ def fetch(
         Where the files will stand.
     name, entry, seed, made_from, check
         As in an ``Order``.
+    texts : bool
+        Whether the model is given texts, so that it has to have a tokenizer that fits.
 
     Raises
     ------
@@ -88,6 +91,10 @@ def fetch(
             config = checkpoints.config(staging)
             check(config)
             weights.matrices(staging)
+            if texts and entry.source.kind in _CURES:
+                from weightspectra.models.loading import check_reads_texts  # which imports transformers
+
+                check_reads_texts(staging, trust_remote_code=entry.trust_remote_code)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except DamagedCheckpointError as error:
         raise UserError(f"model '{name}': {error.fault}; {_CURES.get(entry.source.kind, REFETCH)}") from error
