@@ -71,6 +71,7 @@ include: "workflow/rules/report.smk"
 onstart:
     plan.claim.make(workflow)
     plan.hash_anew()
+    plan.print_doubts()
 
 
 onerror:

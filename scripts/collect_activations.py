@@ -3,6 +3,7 @@
 from weightspectra import contracts
 from weightspectra.activations import collection, windows
 from weightspectra.activations.settings import Observe
+from weightspectra.activations.unknown import unknown_share
 from weightspectra.base import job, progress
 from weightspectra.models import devices, live, loading, weights
 from weightspectra.sources import fetched
@@ -24,7 +25,8 @@ def main(smk):
     modules = {key: matrix.module for key, matrix in matrices.items() if key.layer in layers}
     shared = collection.find_shared_inputs(model, modules, batches[-1])
     collected = collection.collect_moments(model, shared, batches, label=f"observe {smk.wildcards.model}")
-    with contracts.MOMENTS.matrix_writer(smk.output[0], job.stamp(smk, device=devices.name(device))) as writer:
+    read = {"unknown_tokens": unknown_share([window.input_ids for window in sample], tokenizer)}
+    with contracts.MOMENTS.matrix_writer(smk.output[0], job.stamp(smk, device=devices.name(device)) | read) as writer:
         for found in progress.track(shared, len(shared), f"diagonalise {smk.wildcards.model}", "covariances"):
             moments = collected.pop(found)
             eigenvalues, eigenvectors = (tensor.cpu().numpy() for tensor in moments.eigenpairs())

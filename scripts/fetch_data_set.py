@@ -4,28 +4,28 @@ import sys
 
 from weightspectra import contracts
 from weightspectra.base import job, seeds
-from weightspectra.sources import labelled, labelled_sources
+from weightspectra.sources.labelled import examples, readers
 from weightspectra.sources.settings import DataSet
 
 
 def main(smk):
     """Fetch, number, divide."""
     data_set, entry = smk.wildcards.data_set, DataSet.model_validate(smk.params.entry)
-    source = labelled_sources.read_source(entry)
-    classes = labelled.number_classes(source, entry.classes or ())
+    source = readers.read_source(entry)
+    classes = examples.number_classes(source, entry.classes or ())
     draw = seeds.generator(smk.params.seed, data_set, "split")
-    parts, n_left_out = labelled.divide(source, entry.splits or (), entry.test_share, draw)
+    parts, n_left_out = examples.divide(source, entry.splits or (), entry.test_share, draw)
     if n_left_out:
         print(f"{n_left_out} texts to learn from are left out: others to test on are the same", file=sys.stderr)
     rows = [
         {"data_set": data_set, "split": split, "example": example.name, "text": example.text, "pair": example.pair}
         | dict(zip(("label", "label_name"), classes[example.label], strict=True))
         | {"group": example.group}
-        for split, examples in parts.items()
-        for example in examples
+        for split, chosen in parts.items()
+        for example in chosen
     ]
     identity = {"kind": source.kind, "name": source.name, "revision": source.revision}
-    sources = {f"data_set:{data_set}": {**identity, "sha256": labelled.examples_digest(parts), "left_out": n_left_out}}
+    sources = {f"data_set:{data_set}": {**identity, "sha256": examples.examples_digest(parts), "left_out": n_left_out}}
     contracts.EXAMPLES.write(rows, smk.output[0], job.stamp(smk, sources=sources))
 
 

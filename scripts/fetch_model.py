@@ -14,7 +14,9 @@ def main(smk):
     """Write the model's files and their manifest."""
     manifest, model = Path(smk.output[0]), Path(smk.output[0]).stem
     entry = Model.model_validate(smk.params.entry)
-    made_from = next((Path(path) for path in smk.input if str(path).endswith(".parquet")), None)
+    lender = entry.tokenizer.like if entry.tokenizer else None
+    others = [Path(path) for path in smk.input if str(path).endswith(".parquet")]
+    made_from = next(iter(others), None) if entry.source.kind in ("random", "renoised", "birth") else None
     if made_from and entry.source.kind != "birth":
         made_from = fetched.opened(made_from)  # the folder beside the manifest of the model that it is made like
     facts = fetch(
@@ -23,6 +25,7 @@ def main(smk):
         manifest.with_suffix(""),
         seed=smk.params.seed,
         made_from=made_from,
+        tokenizer_from=fetched.opened(manifest.with_name(f"{lender}.parquet")) if lender else None,
         check=lambda config: check_request(config, smk.params.requested),
         texts=bool(smk.params.requested.get("texts")),
     )

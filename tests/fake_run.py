@@ -17,6 +17,7 @@ import pyarrow as pa
 from scipy import stats
 
 from weightspectra import contracts
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS
 from weightspectra.conclusions.subjects import SUBJECTS
 from weightspectra.conclusions.told import TOLD
 from weightspectra.report.findings.finding import Conclusions
@@ -257,6 +258,7 @@ def evaluation(cut: str, scope: str, removed: str, decile: int, roles, layers, n
         "units": [f"document {d}" for d in range(n)],
         "unit_values": nll.tolist(),
         "unit_weights": tokens.tolist(),
+        **NOT_IN_WINDOWS,
         **names,
     }
 
@@ -279,6 +281,7 @@ def task_evaluation(cut: str, scope: str, removed: str, decile: int, roles, laye
         "units": [f"item {i}" for i in range(n)],
         "unit_values": right.tolist(),
         "unit_weights": [1.0] * n,
+        **NOT_IN_WINDOWS,
         **names,
     }
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from weightspectra.base.provenance import digest
 from weightspectra.config.configuration import Configuration
-from weightspectra.sources import folders, given, labelled_tables
+from weightspectra.sources import folders, given
 from weightspectra.sources.fetched import Hashes
+from weightspectra.sources.labelled import tables
 from weightspectra.sources.texts import given_texts
 
 Wildcards = Any
@@ -44,7 +45,7 @@ class Given:
     def tables(self, wildcards: Wildcards) -> str:
         """Return the digest of what labelled texts are read from; nothing if they come from elsewhere."""
         path = self._settings.data_sets[wildcards.data_set].source.path
-        return self._digest_of(path, given.files(Path(path), labelled_tables.READERS)) if path else ""
+        return self._digest_of(path, given.files(Path(path), tables.READERS)) if path else ""
 
     def task_tables(self, wildcards: Wildcards) -> str:
         """Return the digest of the Parquet files that a task's data are read from; its other files are inputs."""

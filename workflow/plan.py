@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
 from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import TOLD
-from weightspectra.config import artifacts, needs
+from weightspectra.config import artifacts, doubts, needs
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
@@ -156,7 +157,8 @@ class Plan:
         like, for a local folder its files (those that exist: a missing folder
         is for the job to refuse), and for other sources nothing.
         """
-        return self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
+        made_from = self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
+        return [*made_from, *needs.tokenizer(self.settings, wildcards.model)]
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes."""
@@ -169,7 +171,8 @@ class Plan:
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
         entry = self.config["models"][wildcards.model]
-        return {name: entry[name] for name in ("source", "architecture", "allow_pickle", "trust_remote_code")}
+        decides = ("source", "architecture", "tokenizer", "allow_pickle", "trust_remote_code")
+        return {name: entry[name] for name in decides if name in entry}
 
     def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
         """Return what will be asked of a model: refused at once, if it cannot be.
@@ -232,6 +235,11 @@ class Plan:
     def hash_anew(self) -> None:
         """Have every source that this run reads hashed once, whatever an earlier run has found of it."""
         Hashes().forget()
+
+    def print_doubts(self) -> None:
+        """Warn of what of the configuration is allowed and can tell nothing."""
+        for doubt in doubts.found(self.settings):
+            print(f"warning: {doubt}", file=sys.stderr)
 
     def print_findings(self) -> None:
         """Say where the report is and what it found; under ``make``, which does so after every run, say nothing."""

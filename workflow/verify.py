@@ -64,7 +64,7 @@ def report(results: Path) -> tuple[list[str], int]:
 
 def _source(manifest: Path) -> Iterator[Checked]:
     damaged = dict(fetched.faults(manifest))
-    for path in fetched.files(manifest):
+    for path in fetched.listed_files(manifest):
         yield Checked(path, damaged.get(path, ""), fetched.cure(manifest) if path in damaged else "")
 
 

@@ -127,7 +127,7 @@ def write_noise(folder: Path, n_out: int, n_in: int, source: Path) -> None:
     row = {"model": MODEL, **key._asdict(), "n_out": n_out, "n_in": n_in, "tensor": "noise", "dtype": "float32"}
     row |= {"rounding_std": 1e-10, **number_formats.moments(values), "sha256": hashlib.sha256(values).hexdigest()}
     contracts.MATRICES.write([row], folder / "matrices.parquet", {})
-    contracts.SOURCES.write([{"model": MODEL, "path": "config.json", "n_bytes": 0, "sha256": ""}], source, {})
+    contracts.SOURCES.write([], source, {})
     config = source.with_suffix("")
     shutil.rmtree(config, ignore_errors=True)
     config.mkdir()

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from weightspectra.base import checksums
+from weightspectra.base.errors import UserError
 
 CONTENTS = {"a.csv": b"1,2\n", "deep/b.svg": b"<svg/>"}
 
@@ -38,11 +39,31 @@ def test_a_file_that_changed_or_went_is_named(sums):
     assert found[sums] == ""
 
 
-def test_every_bit_of_the_list_itself_counts(sums):
+def test_what_is_read_is_whole_or_is_deleted_and_said(tmp_path):
+    table, sums = tmp_path / "t.json", tmp_path / "t.sha256"
+    table.write_bytes(b"{}")
+    checksums.write_sums([table], sums)
+    assert checksums.whole(table) == table
+    table.write_bytes(b"[]")
+    with pytest.raises(
+        UserError, match=r"t\.json: damaged \(expected SHA-256 .*\); it was deleted: run again and it is"
+    ):
+        checksums.whole(table)
+    assert not table.exists()
+    table.write_bytes(b"{}")
+    checksums.write_sums([], sums)
+    with pytest.raises(UserError, match=r"t\.json: damaged \(t\.sha256 does not name it\)"):
+        checksums.whole(table)
+    sums.unlink()
+    with pytest.raises(UserError, match=r"t\.json: damaged \(t\.sha256 is missing\)"):
+        checksums.whole(table)
+
+
+def test_a_flipped_bit_in_any_byte_of_the_list_itself_is_found(sums):
     whole = sums.read_bytes()
-    for at in range(8 * len(whole)):
+    for at in range(len(whole)):
         damaged = bytearray(whole)
-        damaged[at // 8] ^= 1 << at % 8
+        damaged[at] ^= 1 << at % 8
         sums.write_bytes(damaged)
         assert any(checksums.covered(sums).values()), at
     sums.write_bytes(b"")

@@ -94,6 +94,12 @@ def test_a_process_is_known_by_its_number_and_when_it_began(changed, runs, monke
     assert lifetime._runs(" ".join(changed(*named))) is runs
 
 
+def test_a_snakemake_on_a_node_names_itself_in_place_of_the_one_that_submitted_it(monkeypatch):
+    monkeypatch.setattr(os, "environ", {lifetime.SNAKEMAKE: f"{2**22 + 1} 1 {lifetime._namespace()}"})
+    lifetime.name_this_process()
+    assert lifetime._runs(os.environ[lifetime.SNAKEMAKE])
+
+
 def test_a_job_without_a_snakemake_goes_on(monkeypatch):
     monkeypatch.delenv(lifetime.SNAKEMAKE, raising=False)
     lifetime.end_with_snakemake()

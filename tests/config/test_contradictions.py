@@ -49,6 +49,12 @@ def refused(config):
             "models/again/source/random/like: 'noisy' is itself made like another; name the original",
         ),
         ("cut", "decile 1 of up", " ", "cut: found ' ', expected the label of a cut"),
+        (
+            "models/two/tokenizer",
+            {"like": "one"},
+            {"like": "two"},
+            "models/two/tokenizer/like: 'two' has another's tokenizer itself; name the original",
+        ),
         ("cut", "one/e/decile 1 of up", "two/e/decile 1 of up", "cut: no experiment 'two/e' (model/experiment);"),
     ],
 )

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from configurations import with_value
 
 from weightspectra.config import needs
 from weightspectra.config.reading import resolve
@@ -103,3 +104,16 @@ def test_what_is_asked_of_a_model_is_gathered_from_all_parts_of_the_configuratio
         "texts": ["experiments", "predict"],
     }
     assert needs.requested(configuration, "noise") == {"metrics": [], "roles": [], "layers": [], "texts": []}
+
+
+def test_a_lent_tokenizer_is_read_where_it_lies(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    for wanted, expected in (
+        ({"like": "llama"}, ["<results>/sources/llama.parquet"]),
+        ({"path": str(tmp_path)}, [str(tmp_path / "tokenizer.json")]),
+        ({"path": str(tmp_path / "tokenizer.json")}, [str(tmp_path / "tokenizer.json")]),
+        ({"hub": {"repo": "a/b", "revision": "main"}}, []),
+    ):
+        lent = resolve(with_value(CONFIG, "models/bert/tokenizer", wanted))
+        assert needs.tokenizer(lent, "bert") == expected
+    assert needs.tokenizer(resolve(copy.deepcopy(CONFIG)), "bert") == []

@@ -260,3 +260,28 @@ def test_a_gguf_file_that_is_not_there(tmp_path):
     entry = Model.model_validate({"source": {"gguf": {"path": str(tmp_path), "file": "smal.gguf"}}})
     with pytest.raises(UserError, match=r"smal\.gguf does not exist; its folder holds small\.gguf"):
         fetch("llama", entry, tmp_path / "out", seed=1)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "like"])
+def test_another_tokenizer_takes_the_place_of_the_models_own(kind, model, tiny_llama, tmp_path):
+    (model / "vocab.txt").write_text("[UNK]\na\n")
+    lent = {"folder": {"path": str(tiny_llama)}, "file": {"path": str(tiny_llama / "tokenizer.json")}}
+    entry = by_path(model, tokenizer=lent.get(kind, {"like": "llama"}))
+    facts = fetch(
+        "bert", entry, out := tmp_path / "bert", seed=1, tokenizer_from=tiny_llama if kind == "like" else None
+    )
+    assert (out / "tokenizer.json").read_bytes() == (tiny_llama / "tokenizer.json").read_bytes()
+    assert not (out / "vocab.txt").exists() and (out / "model.safetensors").exists()
+    assert (out / "tokenizer_config.json").exists() == (kind != "file")
+    [listed] = [file for file in facts.files if file["path"] == "tokenizer.json"]
+    assert listed["sha256"] == file_sha256(tiny_llama / "tokenizer.json")
+    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+
+
+def test_a_tokenizer_that_is_none_is_refused_in_one_line(model, tmp_path):
+    (empty := tmp_path / "empty").mkdir()
+    (other := tmp_path / "vocabulary.txt").write_text("a")
+    for place, said in ((empty, "holds no tokenizer"), (other, "is no tokenizer.json"), (tmp_path / "x", "not exist")):
+        with pytest.raises(UserError, match=f"model 'bert': tokenizer: .*{said}"):
+            fetch("bert", by_path(model, tokenizer={"path": str(place)}), tmp_path / "bert", seed=1)
+    assert not (tmp_path / "bert").exists()

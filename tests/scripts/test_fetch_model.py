@@ -138,3 +138,14 @@ def test_the_real_smollm2(tmp_path):
     reference = AutoTokenizer.from_pretrained(tmp_path, gguf_file=gguf_file.name)
     words = " ".join(word for word in text.split() if not any(letter.isnumeric() for letter in word))
     assert tokenizer(words)["input_ids"] == reference(words)["input_ids"]
+
+
+def test_a_model_reads_with_the_tokenizer_of_another(tiny_llama, tiny_bert, tmp_path):
+    lender = make_job(tmp_path, "llama", {"path": str(tiny_llama)})
+    fetch_model.main(lender)
+    borrower = make_job(tmp_path, "bert", {"path": str(tiny_bert)}, inputs=lender.output)
+    borrower.params.entry["tokenizer"] = {"like": "llama"}
+    fetch_model.main(borrower)
+    files = [tmp_path / "sources" / model / "tokenizer.json" for model in ("llama", "bert")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert contracts.read_provenance(borrower.output[0])["sources"]["bert"]["kind"] == "path"

@@ -47,9 +47,7 @@ def inputs(tmp_path_factory, tiny_bert):
     folder = tmp_path_factory.mktemp("inputs")
     shutil.copytree(tiny_bert, folder / "tiny")
     stamp = {"sources": {"tiny": {"revision": "r"}}}
-    contracts.SOURCES.write(
-        [{"model": "tiny", "path": "x", "n_bytes": 1, "sha256": "0"}], folder / "tiny.parquet", stamp
-    )
+    contracts.SOURCES.write([], folder / "tiny.parquet", stamp)
     contracts.EXAMPLES.write(list(examples()), folder / "toy.parquet", {"sources": {"toy": {"version": "1"}}})
     with contracts.VECTORS.matrix_writer(folder / "vectors.parquet", stamp) as writer:
         for key, matrix in live.matrices(loading.load(tiny_bert)).items():

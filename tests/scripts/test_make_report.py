@@ -218,7 +218,7 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     ]
     first = present(plan, place)
     n_tables, n_figures = len(plan.presented.tables), len(plan.presented.figures)
-    assert len(first) == n_tables * 4 + n_figures * 3 + 2
+    assert len(first) == n_tables * 5 + n_figures * 4 + 3
     assert all(first.values())
     assert first == present(plan, place)
     page = first[place("<results>/report.html")].decode()
@@ -239,7 +239,7 @@ def test_models_alone_are_presented_without_overlaps_and_costs(run):
     first = present(plan, place)
     assert list(plan.presented.tables) == ALWAYS
     assert list(plan.presented.figures) == ["information-trained", "spectra-trained"]
-    assert len(first) == 5 * 4 + 2 * 3 + 2
+    assert len(first) == 5 * 5 + 2 * 4 + 3
 
 
 def test_births_alone_are_presented_beside_the_checkpoints_that_are_analysed(run):

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.labelled_tables import read_tables
+from weightspectra.sources.labelled.tables import read_tables
 
 ROWS = [
     {"text": 'a "quoted" word', "label": "1"},

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from weightspectra.activations.unknown import check_known
 from weightspectra.base.errors import UserError
 
 GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
@@ -61,7 +62,7 @@ def observation_windows(texts: Mapping[str, str], tokenizer: Any, *, window: int
     Raises
     ------
     UserError
-        When all texts together are shorter than one window.
+        When all texts together are shorter than one window, or the tokenizer does not know them.
     """
     before, after = special_tokens(tokenizer)
     n_text = _room(window, before, after)
@@ -108,7 +109,7 @@ def evaluation_windows(
     Raises
     ------
     UserError
-        When all texts together are shorter than one window.
+        When all texts together are shorter than one window, or the tokenizer does not know them.
     """
     if not 1 <= stride <= window:
         raise ValueError(f"a stride of {stride} tokens skips text in windows of {window}")
@@ -255,7 +256,9 @@ def _spread(
         )
     if found < wanted:
         print(f"the text holds only {found:,} of the {wanted:,} {unit} asked for; all are used", file=sys.stderr)
-    return [piece for _, _, piece in sorted(taken, key=lambda entry: entry[:2])]
+    pieces = [piece for _, _, piece in sorted(taken, key=lambda entry: entry[:2])]
+    check_known([piece.input_ids for piece in pieces], tokenizer)
+    return pieces
 
 
 def _by_rule(windows: list[Window], shift: float) -> Iterator[tuple[int, Window]]:

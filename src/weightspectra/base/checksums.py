@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from weightspectra.base.atomic import replace_file
+from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 
 SUFFIX = ".sha256"
@@ -18,6 +19,23 @@ def write_sums(files: Iterable[StrPath], sums: StrPath) -> None:
     hashed = {Path(path).relative_to(folder).as_posix(): file_sha256(path) for path in files}
     with replace_file(sums) as stream:
         stream.write(_listed(hashed))
+
+
+def whole(path: StrPath) -> Path:
+    """Return a file that is as the checksums in the file of the same stem beside it say.
+
+    Raises
+    ------
+    UserError
+        When it differs, or nothing there speaks of it. It is deleted, so that the next run makes it anew.
+    """
+    file = Path(path)
+    sums = file.with_suffix(SUFFIX)
+    fault = covered(sums).get(file, f"{sums.name} does not name it") if sums.is_file() else f"{sums.name} is missing"
+    if fault:
+        file.unlink(missing_ok=True)
+        raise UserError(f"{file}: damaged ({fault}); it was deleted: run again and it is made anew")
+    return file
 
 
 def covered(sums: Path) -> dict[Path, str]:

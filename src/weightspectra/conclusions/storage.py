@@ -94,7 +94,9 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
             "norm": matrices["frobenius_norm"] ** 2,
         }
     )
-    totals = squares.groupby("model").agg(lambda numbers: numbers.sum(skipna=False))
+    totals = squares.groupby("model").sum()
+    unknown = squares["noise"].isna().groupby(squares["model"]).any()
+    totals["noise"] = totals["noise"].mask(unknown)
     formats = matrices.groupby("model")["dtype"].agg(lambda names: ", ".join(sorted(set(names))))
     told = bulk.assign(
         n_matrices=1,

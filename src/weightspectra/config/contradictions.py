@@ -18,6 +18,9 @@ def found(configuration: Configuration) -> Iterator[str]:
             like = model.source.value.like
             if configuration.models[like].source.kind in ("random", "renoised"):
                 yield f"models/{name}/source/{kind}/like: '{like}' is itself made like another; name the original"
+        lender = model.tokenizer.like if model.tokenizer else None
+        if lender and (lender == name or configuration.models[lender].tokenizer):
+            yield f"models/{name}/tokenizer/like: '{lender}' has another's tokenizer itself; name the original"
     for section in ("observe", "predict"):
         asked = getattr(configuration, section)
         if bool(asked.models) != bool(asked.corpora):

@@ -58,6 +58,17 @@ def original(configuration: "Configuration", model: str) -> list[str]:
     return [run_of("births", source.birth.birth, source.birth.seed)] if source.birth else []
 
 
+def tokenizer(configuration: "Configuration", model: str) -> list[str]:
+    """Return what another tokenizer than the model's own is taken from, so that it is taken anew when that changes."""
+    wanted = configuration.models[model].tokenizer
+    if wanted is None or wanted.hub:
+        return []
+    if wanted.like:
+        return [path("sources", wanted.like)]
+    place = Path(str(wanted.path)).expanduser()
+    return sorted(map(str, place.glob("*.*") if place.is_dir() else [place] if place.is_file() else []))
+
+
 def nulls(configuration: "Configuration", model: str) -> str:
     """Return the table of noise of a model's shapes; a random control has those of the model it is made like."""
     return path("nulls", random_controls(configuration).get(model, model))

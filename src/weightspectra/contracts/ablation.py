@@ -30,7 +30,7 @@ TASKS = Contract(
 
 EVALUATIONS = Contract(
     "evaluations",
-    2,
+    3,
     "One row per cut and metric: what removing these singular values does. The first cut removes nothing.",
     (
         MODEL,
@@ -84,6 +84,18 @@ EVALUATIONS = Contract(
             infinite=True,
         ),
         size("unit_weights", "its weight: tokens, words or bytes; 1 for a score; the class for an AUC", FLOAT64_LIST),
+        count("window", "tokens per window of text; 0 of a task or probe"),
+        count("stride", "tokens from one window's start to the next one's; 0 of a task or probe"),
+        Column("bos", pa.bool_(), "whether a token that begins a sequence stands before every window"),
+        share("unknown_tokens", "share of the windows' tokens that the tokenizer does not know", nan=True),
+        count(
+            "positions",
+            "of perplexity_per_token: positions in the window from which on, up to the next, losses are averaged; "
+            "0 is the window's first token",
+            list_of(pa.int32()),
+        ),
+        count("position_tokens", "tokens scored at these positions", list_of(pa.int64())),
+        size("position_losses", "their loss in nats per token", FLOAT64_LIST, nan=True, infinite=True),
     ),
     key=("model", "experiment", "cut", "metric"),
     ordered=(("difference_low", "difference_high"),),

@@ -63,6 +63,11 @@ CLAIMS: Mapping[str, Claim] = {
     "change_after_cut": Claim("change of the metric after a cut", "metric", "the cut changes the metric"),
     "change_after_control": Claim("the same, after a matched control of a cut", "metric", "it changes the metric"),
     "change_after_compression": Claim("the same, after a compression", "metric", "it changes the metric"),
+    "damage_at_first_positions": Claim(
+        "of the loss that a cut adds, what it adds at the first eight positions of windows",
+        "ratio",
+        "beside their share of the tokens; above 1 where the cut helps elsewhere",
+    ),
     "smallest_costs_more_than_middle": Claim(
         "loss without decile 1 minus the mean loss without deciles 5 and 6",
         "nats per token",
@@ -181,7 +186,7 @@ _SUBJECT = (
     _word("side", "whose singular vectors", (*SIDES, "")),
     Column("decile", pa.int16(), "decile of singular values, 1 (smallest) to 10", minimum=0, maximum=10),
     _word("scope", "how matrices were grouped into cuts, or which of them"),
-    _word("detail", "kind of control, method, predictor, order, kind of share, locator"),
+    _word("detail", "kind of control, method, predictor, order, kind of share, locator; windows of a text"),
     _number("setting", "epoch, size asked for, or place in a list, counted from 1"),
 )
 """What a conclusion speaks of."""

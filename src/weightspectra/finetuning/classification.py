@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from weightspectra.activations.unknown import check_known
 from weightspectra.base.errors import UserError
 
 HEAD_STD = 0.02
@@ -134,7 +135,7 @@ def tokenised(tokenizer: Any, rows: pd.DataFrame, *, max_length: int) -> Example
     Raises
     ------
     UserError
-        When a text gives no token.
+        When a text gives no token, or the tokenizer does not know too many of them.
     """
     second = rows["pair"].to_list() if rows["pair"].any() else None
     found = tokenizer(
@@ -146,6 +147,7 @@ def tokenised(tokenizer: Any, rows: pd.DataFrame, *, max_length: int) -> Example
             raise UserError(
                 f"the example '{rows['example'].iloc[number]}' gives no token; take such texts out of the data set"
             )
+    check_known((example["input_ids"] for example in tokens), tokenizer, "the labelled texts")
     units = rows["group"].where(rows["group"] != "", rows["example"])
     return Examples(tokens, rows["label"].to_numpy(np.int64, copy=True), units.to_list())
 

@@ -76,6 +76,17 @@ class ModelSource(Choice):
     birth: BornModel | None = None
 
 
+class TokenizerSource(Choice):
+    """The tokenizer of a model whose own is missing or wrong; exactly one of the three."""
+
+    path: Place | None = None
+    """A local folder that holds a tokenizer, or its tokenizer.json."""
+    hub: Repository | None = None
+    """A repository of the hub; only its tokenizer is taken."""
+    like: Annotated[str | None, Reference("model")] = None
+    """Another model of this configuration, whose tokenizer this one has, too."""
+
+
 class Model(Section):
     """One model."""
 
@@ -91,5 +102,7 @@ class Model(Section):
     """The `model_type` of a config.json that names none, as those of 2019 do: "bert", for example."""
     allow_pickle: bool = False
     """Accept .bin checkpoints, loaded with weights_only=True. Safetensors need no such trust."""
+    tokenizer: TokenizerSource | None = None
+    """Whose tokenizer to read texts with (default: the one that comes with the model)."""
     trust_remote_code: bool = False
     """Run the Python code that comes with the model. Only for authors you trust."""

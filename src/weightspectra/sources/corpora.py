@@ -2,14 +2,15 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.sameness import Division, sameness, without
 from weightspectra.sources.settings import Selection
 from weightspectra.sources.texts import words_digest
+
+Item = TypeVar("Item")
 
 PARTS = ("observe", "evaluate")
 
@@ -25,6 +26,13 @@ class Document(NamedTuple):
     name: str
     origin: str
     text: str
+
+
+class Division(NamedTuple, Generic[Item]):
+    """The parts of a collection of texts, and how many were left out because another part holds the same text."""
+
+    parts: Mapping[str, Sequence[Item]]
+    n_left_out: int
 
 
 def cut_documents(texts: Mapping[str, str], unit: str) -> list[Document]:
@@ -89,13 +97,24 @@ def divide(documents: Sequence[Document], *, observe: Selection, evaluate: Selec
             )
     _check_disjoint(chosen)
     observed, evaluated = chosen.values()
-    kept = without(observed, evaluated, key=lambda document: sameness(document.text))
+    kept = not_among(observed, evaluated, key=lambda document: sameness(document.text))
     if not kept:
         raise UserError(
             f"observe: each of its {len(observed)} documents is the same as one to evaluate, but for capitals and "
             "white space; choose others"
         )
     return Division({"observe": kept, "evaluate": evaluated}, len(observed) - len(kept))
+
+
+def sameness(text: str) -> str:
+    """Return what two texts have in common that differ in capitals and white space alone."""
+    return " ".join(text.split()).casefold()
+
+
+def not_among(items: Iterable[Item], others: Iterable[Item], key: Callable[[Item], Any]) -> list[Item]:
+    """Return the items that are the same as none of the others by a key."""
+    taken = {key(other) for other in others}
+    return [item for item in items if key(item) not in taken]
 
 
 def rows(corpus: str, parts: Mapping[str, Sequence[Document]]) -> list[dict[str, str]]:

@@ -74,7 +74,7 @@ def faults(manifest: Path, *, known: "Hashes | None" = None, only: str | None = 
                 yield Fault(path, f"expected SHA-256 {expected}, found {found}")
 
 
-def files(manifest: Path) -> list[Path]:
+def listed_files(manifest: Path) -> list[Path]:
     """Return every file that a manifest lists."""
     return [manifest.with_suffix("") / name for name in SOURCES.read(manifest, columns=["path"])["path"]]
 

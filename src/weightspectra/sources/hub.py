@@ -5,16 +5,17 @@ import io
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -82,6 +83,29 @@ def fetch_snapshot(
         return _download(repo, revision, names, allow_pickle, code, check)
     except (OSError, httpx2.TransportError) as error:
         raise UserError(_spell(error, where)) from error
+
+
+def fetch_files(repo: str, revision: str, patterns: Sequence[str]) -> Path:
+    """Return a folder of the hub's cache that holds some of a repository's files.
+
+    Parameters
+    ----------
+    repo, revision : str
+        As for :func:`fetch_snapshot`.
+    patterns : sequence of str
+        Which files, as shells spell them; none in a subfolder.
+
+    Raises
+    ------
+    UserError
+        As :func:`fetch_snapshot` does.
+    """
+    where = f"{repo}@{revision}"
+    try:
+        found = snapshot_download(repo, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"])
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, httpx2.TransportError, OSError) as error:
+        raise UserError(_spell(error, where)) from error
+    return Path(found)
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:

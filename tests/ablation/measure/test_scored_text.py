@@ -1,6 +1,6 @@
 import pytest
 
-from weightspectra.ablation.measure.scored_text import words_and_bytes
+from weightspectra.ablation.measure.scored_text import has_words, words_and_bytes
 from weightspectra.models import loading
 
 TEXTS = [
@@ -54,3 +54,12 @@ def test_what_a_tokenizer_drops_goes_with_the_next_token(tiny_bert):
 
 def test_no_text_has_nothing(by_bytes):
     assert [len(counts) for counts in words_and_bytes("", by_bytes)] == [0, 0]
+
+
+def test_text_without_spaces_has_no_words(capsys):
+    assert has_words(["People work for peace, and the union of states is strong."])
+    assert has_words(["Donaudampfschifffahrtsgesellschaft fährt"])
+    assert not capsys.readouterr().err
+    assert not has_words(["CC(=O)OC1=CC=CC=C1C(=O)O>>CC(=O)O.OC1=CC=CC=C1C(=O)O\n" * 9])
+    assert "perplexity per word is not given: the text has 477 characters in 9 pieces" in capsys.readouterr().err
+    assert not has_words([""])

@@ -11,6 +11,7 @@ import pytest
 from exhibited import drawing_of, table_of
 from fake_run import LLAMA, FakeModel, decile_experiment, measurements, told
 
+from weightspectra.base import checksums
 from weightspectra.report import kit
 from weightspectra.report.exhibits import FIGURES as KINDS
 from weightspectra.report.findings import telling
@@ -83,6 +84,7 @@ def drawings(data, tmp_path_factory):
         words = {"heading": KINDS[wanted["kind"]].heading, "caption": f"How to read {wanted['kind']}.", "title": title}
         (folder / f"{name}.json").write_text(json.dumps(words))
         (folder / f"{name}.svg").write_bytes(style.to_bytes(figure, "svg"))
+        checksums.write_sums([folder / f"{name}.{form}" for form in ("json", "svg")], folder / f"{name}.sha256")
     return layout.sections([str(folder / f"{name}.json") for name in FIGURES])
 
 

@@ -14,7 +14,10 @@ from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.statistics.multiple import benjamini_hochberg
-from weightspectra.statistics.paired import compare, estimate, standard_error
+from weightspectra.statistics.paired import compare, estimate, smallest_p, standard_error
+
+USUAL_LEVEL = 0.05
+"""What q-values are held against in the end; here only what a line on standard error goes by."""
 
 Record = dict[str, Any]
 """One finished cut, as the journal holds it: its label, what it changed, and the fields of its measurements."""
@@ -93,6 +96,8 @@ def evaluate(
                 # Of the untouched model, no block has changed: it may leave states for every cut to come.
                 measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
         _check_finite(cut, measured, label)
+        if cut is NOTHING:
+            _say_what_can_be_told(measured, label)
         records[cut.label] = journal.append({"cut": cut.label, **change._asdict(), "measurements": measured})
     labels = [cut.label for cut in planned]
     check_complete(f"{label}: cuts", (known for known in labels if known in records), labels)
@@ -112,9 +117,22 @@ def _measure(model: Any, metrics: Sequence[Metric], untouched_before: int) -> li
             "units": list(measurement.units),
             "values": np.asarray(measurement.values, dtype=np.float64).tolist(),
             "weights": np.asarray(measurement.weights, dtype=np.float64).tolist(),
+            "read": dict(measurement.read),
         }
         for measurement in found
     ]
+
+
+def _say_what_can_be_told(measured: Sequence[Record], label: str) -> None:
+    """Say, before any cut is measured, where so few units are scored that no change can be significant."""
+    fewest = {one["unit"]: len(one["units"]) for one in measured if one["statistic"] != "auc"}
+    for unit, n in fewest.items():
+        if smallest_p(n) > USUAL_LEVEL:
+            print(
+                f"{label}: {n} {unit}s are scored: whatever a cut does, no p- or q-value can be below "
+                f"{smallest_p(n):.2g}, and no change significant at {USUAL_LEVEL}; score more",
+                file=sys.stderr,
+            )
 
 
 def _check_finite(cut: PlannedCut, measured: Sequence[Record], label: str) -> None:
@@ -229,4 +247,5 @@ def _columns(one: Measurement) -> dict[str, Any]:
         "units": list(one.units),
         "unit_values": values.tolist(),
         "unit_weights": weights.tolist(),
+        **one.read,
     }

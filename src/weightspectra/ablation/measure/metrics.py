@@ -1,9 +1,11 @@
 """What is measured on a model: one interface for perplexities, tasks and probes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS
 
 
 class Measurement(NamedTuple):
@@ -24,6 +26,8 @@ class Measurement(NamedTuple):
         What each contributes: a negative log-likelihood in nats, or a score.
     weights : ndarray of float64, shape (n_units,)
         Its tokens, words or bytes; 1 for a score; its class, 0 or 1, for an AUC.
+    read : mapping
+        How the text was read, and where in its windows the loss lies, as in ``contracts.EVALUATIONS``.
     """
 
     metric: str
@@ -33,6 +37,7 @@ class Measurement(NamedTuple):
     units: Sequence[str]
     values: np.ndarray
     weights: np.ndarray
+    read: Mapping[str, Any] = NOT_IN_WINDOWS
 
 
 class Metric(Protocol):

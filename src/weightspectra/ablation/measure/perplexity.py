@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from weightspectra.ablation.measure.metrics import Measurement
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS, profile, scored_by_position
 from weightspectra.ablation.measure.prefix import Prefix, forward_replaced
-from weightspectra.ablation.measure.scored_text import words_and_bytes
+from weightspectra.ablation.measure.scored_text import has_words, words_and_bytes
 from weightspectra.activations.windows import Window
 
 CHUNK = 512
@@ -21,7 +22,8 @@ class ScoredDocuments:
 
     Documents come in the order in which they first appear. Words and bytes are
     those of the scored tokens only (see :func:`weightspectra.ablation.measure.scored_text.words_and_bytes`),
-    whether a document is scored as a whole or in part.
+    whether a document is scored as a whole or in part. A text without spaces has
+    no words, and no metric that counts them.
 
     Parameters
     ----------
@@ -30,9 +32,14 @@ class ScoredDocuments:
         At least the documents of the windows.
     tokenizer : transformers tokenizer
         One that cannot say where its tokens end (a slow one) gives tokens only.
+    read : mapping
+        How the windows were cut: ``window``, ``stride`` and ``bos``, as in ``contracts.EVALUATIONS``.
     """
 
-    def __init__(self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any):
+    def __init__(
+        self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any, read: Mapping[str, Any] = {}
+    ):
+        self._read = {**NOT_IN_WINDOWS, **read}
         self.documents = list(dict.fromkeys(window.document for window in windows))
         number = {document: index for index, document in enumerate(self.documents)}
         self._owner = np.array([number[window.document] for window in windows])
@@ -40,17 +47,20 @@ class ScoredDocuments:
         self._n_words, self._n_bytes = np.zeros((2, len(self.documents)))
         if tokenizer.is_fast:
             held = {document: words_and_bytes(texts[document], tokenizer) for document in self.documents}
+            parted = has_words([texts[document] for document in self.documents])
             for window in windows:
                 scored = slice(window.first_scored, window.first_scored + window.n_scored)
                 n_words, n_bytes = (int(counts[scored].sum()) for counts in held[window.document])
-                self._n_words[number[window.document]] += n_words
+                self._n_words[number[window.document]] += n_words if parted else 0
                 self._n_bytes[number[window.document]] += n_bytes
 
     def by_document(self, amounts: Sequence[float] | np.ndarray) -> np.ndarray:
         """Add up amounts of windows by document."""
         return np.bincount(self._owner, weights=amounts, minlength=len(self.documents))
 
-    def measurements(self, nll: np.ndarray, prefix: str = "") -> list[Measurement]:
+    def measurements(
+        self, nll: np.ndarray, prefix: str = "", profile: Mapping[str, Sequence[float]] = {}
+    ) -> list[Measurement]:
         """Return perplexity per token and per word and bits per byte, as far as there are any of these.
 
         Parameters
@@ -59,6 +69,9 @@ class ScoredDocuments:
             Negative log-likelihood of the windows' scored tokens, in nats.
         prefix : str
             What the names of the metrics begin with.
+        profile : mapping
+            Where in the windows the loss lies (:func:`weightspectra.ablation.measure.positions.profile`); goes
+            with the first of the metrics.
         """
         kinds = {
             "perplexity_per_token": ("exp_ratio", self._n_tokens),
@@ -67,7 +80,10 @@ class ScoredDocuments:
         }
         values = self.by_document(nll)
         return [
-            Measurement(f"{prefix}{name}", statistic, False, "document", self.documents, values, weights)
+            Measurement(
+                *(f"{prefix}{name}", statistic, False, "document", self.documents, values, weights),
+                read={**self._read, **(profile if weights is self._n_tokens else {})},
+            )
             for name, (statistic, weights) in kinds.items()
             if weights.sum()
         ]
@@ -86,6 +102,8 @@ class Perplexity:
         Windows per forward pass.
     first_layers : sequence of int
         The ``first_layer`` of measurements to come, for :class:`Prefix`.
+    read : mapping
+        As for :class:`ScoredDocuments`.
     """
 
     def __init__(
@@ -96,23 +114,30 @@ class Perplexity:
         *,
         batch_size: int,
         first_layers: Sequence[int] = (),
+        read: Mapping[str, Any] = {},
     ):
         self._windows, self._batch_size = windows, batch_size
-        self._documents = ScoredDocuments(windows, texts, tokenizer)
+        self._documents = ScoredDocuments(windows, texts, tokenizer, read)
+        self._n_scored = scored_by_position(windows)
         self._prefix = Prefix(first_layers)
 
     def measure(self, model: Any, first_layer: int = 0) -> list[Measurement]:
         """Score all windows; what the blocks before ``first_layer`` compute is kept for the next call."""
-        nll = window_nll(
+        nll, by_position = window_losses(
             model, self._windows, batch_size=self._batch_size, prefix=self._prefix, first_layer=first_layer
         )
-        return self._documents.measurements(nll)
+        return self._documents.measurements(nll, profile=profile(by_position, self._n_scored))
 
 
-def window_nll(
+def window_nll(model: Any, windows: Sequence[Window], **options: Any) -> np.ndarray:
+    """Return the first of what :func:`window_losses` does."""
+    return window_losses(model, windows, **options)[0]
+
+
+def window_losses(
     model: Any, windows: Sequence[Window], *, batch_size: int, prefix: Prefix | None = None, first_layer: int = 0
-) -> np.ndarray:
-    """Return each window's negative log-likelihood over its scored tokens.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the negative log-likelihood of scored tokens: of each window, and of each position in a window.
 
     Parameters
     ----------
@@ -130,8 +155,10 @@ def window_nll(
 
     Returns
     -------
-    ndarray of float64, shape (n_windows,)
+    of_windows : ndarray of float64, shape (n_windows,)
         In nats, in the order of ``windows``.
+    by_position : ndarray of float64, shape (n_positions,)
+        Over all windows; position 0 is a window's first token, at which nothing is predicted.
 
     Notes
     -----
@@ -144,16 +171,21 @@ def window_nll(
     from logits of any format, and add up in float64.
     """
     order = sorted(range(len(windows)), key=lambda index: -len(windows[index].input_ids))
-    found = np.zeros(len(windows))
+    found, by_position = np.zeros(len(windows)), np.zeros(max(len(window.input_ids) for window in windows))
     kept = prefix or Prefix()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            found[batch] = _batch_nll(model, [windows[index] for index in batch], kept, start, first_layer)
-    return found
+            rows, positions, nll = _batch_nll(model, [windows[index] for index in batch], kept, start, first_layer)
+            found[batch] = np.bincount(rows, nll, minlength=len(batch))
+            by_position += np.bincount(positions, nll, minlength=len(by_position))
+    return found, by_position
 
 
-def _batch_nll(model: Any, batch: Sequence[Window], prefix: Prefix, number: int, first_layer: int) -> np.ndarray:
+def _batch_nll(
+    model: Any, batch: Sequence[Window], prefix: Prefix, number: int, first_layer: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each scored token of a batch the number of its window, its position there, and its loss."""
     longest = max(len(window.input_ids) for window in batch)
     tokens = torch.zeros((len(batch), longest), dtype=torch.long)
     scored = torch.zeros((len(batch), longest - 1), dtype=torch.bool)
@@ -169,8 +201,8 @@ def _batch_nll(model: Any, batch: Sequence[Window], prefix: Prefix, number: int,
         F.cross_entropy(logits.float(), wanted, reduction="none").double().cpu()
         for logits, wanted in zip(decoded.logits(hidden[scored.to(device)]), targets.split(CHUNK), strict=True)
     ]
-    owner = scored.nonzero()[:, 0].numpy()
-    return np.bincount(owner, weights=torch.cat(nll).numpy(), minlength=len(batch))
+    rows, before = scored.nonzero().numpy().T
+    return rows, before + 1, torch.cat(nll).numpy()
 
 
 class _Decoded:

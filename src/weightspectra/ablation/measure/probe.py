@@ -24,6 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from weightspectra.ablation.measure.metrics import Measurement
+from weightspectra.activations.unknown import check_known
 from weightspectra.base.errors import UserError
 
 N_TRAIN = 800
@@ -126,6 +127,7 @@ class LinearProbe:
         pairs = list(rows["pair"]) if (rows["pair"] != "").any() else None
         limit = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", MAX_TOKENS))
         encoded = self.tokenizer(list(rows["text"]), pairs, truncation=True, max_length=limit)
+        check_known(encoded["input_ids"], self.tokenizer, f"the texts of {self.data_set}")
         found = mean_hidden_states(model, dict(encoded), batch_size=self.batch_size, device=self.device)
         if not np.isfinite(found).all():
             raise UserError(

@@ -33,6 +33,8 @@ class PseudoPerplexity:
     tokenizer : transformers tokenizer
     batch_size : int
         Masked copies of a window per forward pass.
+    read : mapping
+        As for :class:`weightspectra.ablation.measure.perplexity.ScoredDocuments`.
 
     Raises
     ------
@@ -40,7 +42,15 @@ class PseudoPerplexity:
         When the tokenizer has no token for masking.
     """
 
-    def __init__(self, windows: Sequence[Window], texts: Mapping[str, str], tokenizer: Any, *, batch_size: int):
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        texts: Mapping[str, str],
+        tokenizer: Any,
+        *,
+        batch_size: int,
+        read: Mapping[str, Any] = {},
+    ):
         if tokenizer.mask_token_id is None:
             raise UserError(
                 "metric 'pseudo_perplexity' masks tokens, and the tokenizer has no mask token; "
@@ -48,7 +58,7 @@ class PseudoPerplexity:
             )
         self._windows, self._batch_size = windows, batch_size
         self._mask, self._n_after = tokenizer.mask_token_id, len(special_tokens(tokenizer)[1])
-        self._documents = ScoredDocuments(windows, texts, tokenizer)
+        self._documents = ScoredDocuments(windows, texts, tokenizer, read)
 
     def measure(self, model: Any, first_layer: int = 0) -> list[Measurement]:
         """Mask and predict every scored token; all blocks run."""

@@ -1,9 +1,13 @@
 """How many words and bytes of a text its tokens stand for."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+MOST_CHARACTERS = 30
+"""Characters between spaces, on average, from which on they part no words: in languages that do there are 6 to 10."""
 
 
 def words_and_bytes(text: str, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +44,22 @@ def words_and_bytes(text: str, tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
     n_bytes = np.concatenate([[0], np.cumsum([len(character.encode("utf-8", "replace")) for character in text])])
     n_words = np.concatenate([[0], np.cumsum(_ends_of_words(text))])
     return np.diff(n_words[ends], prepend=0), np.diff(n_bytes[ends], prepend=0)
+
+
+def has_words(texts: Sequence[str]) -> bool:
+    """Return whether spaces part texts into words; says on standard error if they do not.
+
+    Without spaces a document is one word or a few, and its perplexity per word a power of hundreds of tokens.
+    """
+    n_characters, n_words = sum(map(len, texts)), sum(len(text.split()) for text in texts)
+    if n_words and n_characters <= MOST_CHARACTERS * n_words:
+        return True
+    print(
+        f"perplexity per word is not given: the text has {n_characters:,} characters in {n_words:,} pieces between "
+        "spaces, which are no words",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _ends_of_words(text: str) -> Sequence[bool]:

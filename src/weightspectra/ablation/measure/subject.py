@@ -15,6 +15,7 @@ from weightspectra.ablation.measure.perplexity import Perplexity
 from weightspectra.ablation.measure.pseudo_perplexity import PseudoPerplexity
 from weightspectra.ablation.settings import Experiment
 from weightspectra.activations import windows
+from weightspectra.activations.unknown import unknown_share
 from weightspectra.models import live, loading, requests
 
 
@@ -119,8 +120,17 @@ def _text_metric(
 ) -> Metric:
     """Cut texts into windows and return the metric that scores them."""
     sampling = {"window": experiment.window, "stride": experiment.stride, "n_windows": experiment.n_windows}
+    read: dict[str, Any] = {"window": experiment.window, "stride": experiment.stride}
+    known: dict[str, Any] = {"texts": texts, "tokenizer": tokenizer, "batch_size": experiment.batch_size}
     if name == "pseudo_perplexity":
         masked = windows.masked_windows(texts, tokenizer, **sampling)
-        return PseudoPerplexity(masked, texts, tokenizer, batch_size=experiment.batch_size)
+        read |= {"bos": bool(windows.special_tokens(tokenizer)[0]), "unknown_tokens": _unknown(masked, tokenizer)}
+        return PseudoPerplexity(masked, **known, read=read)
     scored = windows.evaluation_windows(texts, tokenizer, **sampling, bos=experiment.bos)
-    return Perplexity(scored, texts, tokenizer, batch_size=experiment.batch_size, first_layers=layers)
+    with_bos = experiment.bos and tokenizer.bos_token_id is not None
+    read |= {"bos": with_bos, "unknown_tokens": _unknown(scored, tokenizer)}
+    return Perplexity(scored, **known, first_layers=layers, read=read)
+
+
+def _unknown(cut: Sequence[windows.Window], tokenizer: Any) -> float:
+    return unknown_share([window.input_ids for window in cut], tokenizer)

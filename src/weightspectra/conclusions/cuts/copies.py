@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, names_of, smallest_p
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, names_of
 from weightspectra.conclusions.families import SIGNIFICANT, judge
 from weightspectra.conclusions.rows import Row, row, verdict
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
+from weightspectra.statistics.paired import smallest_p
 from weightspectra.statistics.ranks import spearman
 
 FEWEST = 5

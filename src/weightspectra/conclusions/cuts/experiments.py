@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from weightspectra.conclusions.rows import Row, row
 from weightspectra.contracts.conclusions import DOES_NOT
+from weightspectra.statistics.paired import smallest_p
 
 UNTOUCHED = "none"
 MAIN_METRIC = "perplexity_per_token"
@@ -16,6 +18,9 @@ METHODS = ("svd", "whitened", "boundary", "whitened_boundary")
 
 _SCORED = {"_per_token": "tokens", "_per_word": "words", "_per_byte": "bytes"}
 _JOINT = " to "
+
+FIRST_POSITIONS = 8
+"""Positions of a window before this one are its first: attention has little else to look at there."""
 
 
 def scored_in(metric: str) -> str:
@@ -59,11 +64,6 @@ def methods(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return method, pd.to_numeric(parts[2].where(method != ""), errors="coerce")
 
 
-def smallest_p(n_units: int) -> float:
-    """Return the smallest p-value of a test that changes the signs of so many documents or items."""
-    return float(2.0 ** (1 - n_units))
-
-
 def names_of(cut: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the columns of ``contracts.FINDINGS`` that name an evaluation."""
     return {
@@ -84,16 +84,45 @@ def scores(rows: pd.DataFrame) -> Iterator[Row]:
         Of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
     """
     compresses, _ = methods(rows)
+    untouched = next(iter(rows[rows["cut"] == UNTOUCHED].to_dict("records")), None)
     for cut, method in zip(rows.to_dict("records"), compresses, strict=True):
         names, n = names_of(cut), len(cut["units"])
         if cut["cut"] == UNTOUCHED:
             score = {"standard_error": cut["standard_error"], "resampled": cut["unit"], "n": n}
             yield row("untouched_score", cut["value"], **names, **score)
-            yield row("scored", cut["n_scored"], **names | {"unit": scored_in(cut["metric"]) or f"{cut['unit']}s"})
+            unit = scored_in(cut["metric"]) or f"{cut['unit']}s"
+            yield row("scored", cut["n_scored"], **names | {"unit": unit, "detail": windows_in_words(cut)})
         else:
             kind = "compression" if method else "control" if cut["control_of"] else "cut"
             beside = {"beside": cut["control_of"], "detail": method}
             yield row(f"change_after_{kind}", cut["difference"], **names, **_change(cut), **beside)
+            yield from _at_first_positions(cut, untouched, names)
+
+
+def windows_in_words(cut: Mapping[Any, Any]) -> str:
+    """Say in which windows a text was read, on which its numbers depend: ``" in windows of 256 tokens ..."``.
+
+    Empty of tasks and probes.
+    """
+    if not cut["window"]:
+        return ""
+    stride = f"stride {cut['stride']:,}, " if cut["stride"] != cut["window"] else ""
+    return f" in windows of {cut['window']:,} tokens ({stride}{'with' if cut['bos'] else 'without'} BOS)"
+
+
+def _at_first_positions(
+    cut: Mapping[Any, Any], untouched: Mapping[Any, Any] | None, names: Mapping[str, Any]
+) -> Iterator[Row]:
+    """Yield which part of a cut's damage lies at the first positions of windows; nothing where there is no damage."""
+    if untouched is None or not len(cut["positions"]) or not np.array_equal(cut["positions"], untouched["positions"]):
+        return
+    tokens = np.asarray(cut["position_tokens"], dtype=float)
+    added = tokens * (np.asarray(cut["position_losses"]) - np.asarray(untouched["position_losses"]))
+    first = np.asarray(cut["positions"]) < FIRST_POSITIONS
+    if not (np.isfinite(added).all() and added.sum() > 0 and first.any() and not first.all()):
+        return
+    reference = {"reference": tokens[first].sum() / tokens.sum(), "reference_kind": "share of the tokens"}
+    yield row("damage_at_first_positions", added[first].sum() / added.sum(), **names, **reference)
 
 
 def tested(cut: Mapping[Any, Any], error: float, low: float, high: float, p_value: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from weightspectra.models import weights
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
 from weightspectra.models.fetching.plain import make_plain, with_architecture
+from weightspectra.models.fetching.tokenizers import replace_tokenizer
 from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
 from weightspectra.sources.formats.damaged import REFETCH, DamagedCheckpointError
@@ -53,6 +54,7 @@ def fetch(
     *,
     seed: int | None,
     made_from: Path | None = None,
+    tokenizer_from: Path | None = None,
     check: Check = lambda config: None,
     texts: bool = False,
 ) -> SourceFacts:
@@ -70,6 +72,8 @@ def fetch(
         As in an ``Order``.
     texts : bool
         Whether the model is given texts, so that it has to have a tokenizer that fits.
+    tokenizer_from : path, optional
+        Folder of the model whose tokenizer this one has.
 
     Raises
     ------
@@ -90,6 +94,8 @@ def fetch(
                 origin = replace(origin, changes=changes)
             config = checkpoints.config(staging)
             check(config)
+            if entry.tokenizer:
+                replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
             weights.matrices(staging)
             if texts and entry.source.kind in _CURES:
                 from weightspectra.models.loading import check_reads_texts  # which imports transformers

@@ -174,7 +174,8 @@ def _shapes(names: dict[str, str], config: LlamaConfig) -> dict[str, tuple[int, 
     """Return the shapes that a model of this configuration has, by the file's names."""
     width, middle, rows = config.hidden_size, config.intermediate_size, config.vocab_size
     queries, keys = (
-        int(n_heads or 0) * config.head_dim for n_heads in (config.num_attention_heads, config.num_key_value_heads)
+        int(n_heads or 0) * int(config.head_dim or 0)
+        for n_heads in (config.num_attention_heads, config.num_key_value_heads)
     )
     inner = {
         **dict.fromkeys(("attn_norm", "ffn_norm"), (width,)),

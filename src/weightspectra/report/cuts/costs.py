@@ -2,19 +2,26 @@
 
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, groups, scored_in, smallest_p
+from weightspectra.conclusions.cuts.experiments import (
+    UNTOUCHED,
+    experiments,
+    groups,
+    scored_in,
+    windows_in_words,
+)
 from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.contracts import EVALUATIONS, ROLES
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.statistics.paired import smallest_p
 
 NO_PLACE = "Change"
 """Column of cuts that share a cell of what would be their grid, so that each has a row of its own."""
 
-PER_UNIT = ("units", "unit_values", "unit_weights")
+PER_UNIT = ("units", "unit_values", "unit_weights", "positions", "position_tokens", "position_losses")
 COLUMNS = [name for name in EVALUATIONS.schema.names if name not in PER_UNIT] + ["n_units"]
-"""What of an evaluation goes into a CSV file: no text names, no numbers of single documents or items."""
+"""What of an evaluation goes into a CSV file: no text names, no numbers of single documents, items or positions."""
 
 METRIC_TITLES = {
     "perplexity_per_token": "perplexity",
@@ -115,13 +122,18 @@ def describe(row: pd.Series) -> str:
     """Say in words what the untouched model of this row scores."""
     scored = scored_in(row["metric"])
     text = f"{row['n_scored']:,} {scored}" if scored else ""
-    units = wording.count(row["n_units"], row["unit"])
+    units = f"{wording.count(row['n_units'], row['unit'])}{windows_in_words(row.to_dict())}"
     return told_untouched(row["metric"], row["value"], row["standard_error"], units, text)
 
 
 def too_few_units(rows: pd.DataFrame) -> bool:
     """Return whether so few documents or items were scored that no change can be significant."""
-    return len(rows) == 0 or smallest_p(rows["units"].map(len).max()) > SIGNIFICANT
+    return len(rows) == 0 or smallest_q(rows) > SIGNIFICANT
+
+
+def smallest_q(rows: pd.DataFrame) -> float:
+    """Return the smallest q-value that so many documents or items can give."""
+    return smallest_p(rows["units"].map(len).max())
 
 
 def describe_units(rows: pd.DataFrame) -> str:

@@ -39,7 +39,8 @@ def cuts(data: Measurements) -> Table:
         "interval.",
         MARKED,
         DECILES,
-        "The CSV file has every metric of an experiment, and its matched controls.",
+        "The CSV file has every metric of an experiment, and its matched controls. Perplexity per word is not given "
+        "where spaces do not part the text into words.",
     ]
     title = "What removing singular values costs"
     return Table("cuts", title, _numbers(evaluations), blocks, notes, data.notices)
@@ -81,7 +82,7 @@ def _blocks(rows: pd.DataFrame, data: Measurements, spell: Spelling) -> Iterator
     untouched = costs.untouched(rows)
     heading = f"{data.titles[untouched['model']]}, {untouched['experiment']}: {costs.describe(untouched)}"
     if costs.too_few_units(rows):
-        heading += ", too few to show that any change is significant"
+        heading += f", too few to show that any change is significant (no q below {costs.smallest_q(rows):.2g})"
     grids, others = costs.arranged(rows)
     for labels in grids:
         if len(set(labels["column"])) == 1:

@@ -18,6 +18,10 @@ def _on_text(experiment: "Experiment") -> bool:
     return bool(experiment.metrics)
 
 
+def _by_tokens(experiment: "Experiment") -> bool:
+    return "perplexity" in experiment.metrics
+
+
 def _on_items(experiment: "Experiment") -> bool:
     return bool(experiment.tasks or experiment.probes)
 
@@ -66,6 +70,7 @@ def _figures(kind: str, chosen: Chosen) -> Entries:
 
 TABLES = (
     Exhibit("cuts", "cuts.cut_tables:cuts", READ, _table("cuts", _on_text)),
+    Exhibit("positions", "cuts.position_table:positions", READ, _table("positions", _by_tokens)),
     Exhibit(
         "contrasts", "cuts.contrasts:contrast_table", READ, _table("contrasts", _with_controls), findings=("controls",)
     ),

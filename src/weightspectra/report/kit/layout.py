@@ -8,6 +8,7 @@ from typing import Any
 
 from weightspectra import contracts
 from weightspectra.base.atomic import replace_file
+from weightspectra.base.checksums import whole
 from weightspectra.report.findings import telling
 from weightspectra.report.findings.finding import Conclusions
 from weightspectra.report.kit import page
@@ -46,6 +47,11 @@ def write(
         The JSON files of the tables and figures to show, figures of one kind in a row; beside that of a figure lies
         its SVG file.
     named : Named
+
+    Raises
+    ------
+    UserError
+        When the file of a table or figure is not as its job has left it.
     """
     data = Measurements.read({kind: measurements[kind] for kind in READ}, named)
     found = telling.tell(Conclusions(data.findings, data.titles, data.controls, births_of(data)))
@@ -55,7 +61,7 @@ def write(
         data=data,
         findings=found,
         sections=sections(figures),
-        tables=[json.loads(Path(table).read_text()) for table in tables],
+        tables=[json.loads(whole(table).read_text()) for table in tables],
         sources=contracts.SOURCES.read(list(measurements["sources"])),
         provenances=[
             contracts.read_provenance(file)
@@ -84,12 +90,12 @@ def sections(figures: Sequence[str]) -> list[dict[str, Any]]:
     list of dict
         ``heading``, ``caption`` and ``figures``, each of which has ``name``, ``title`` and ``svg``.
     """
-    told = [(Path(figure), json.loads(Path(figure).read_text())) for figure in figures]
+    told = [(Path(figure), json.loads(whole(figure).read_text())) for figure in figures]
     found = []
     for heading, of_kind in groupby(told, key=lambda pair: pair[1]["heading"]):
         shown = list(of_kind)
         drawings = [
-            {"name": path.stem, "title": words["title"], "svg": path.with_suffix(".svg").read_bytes()}
+            {"name": path.stem, "title": words["title"], "svg": whole(path.with_suffix(".svg")).read_bytes()}
             for path, words in shown
         ]
         found.append({"heading": heading, "caption": shown[0][1]["caption"], "figures": drawings})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.conclusions.cuts.experiments import FIRST_POSITIONS
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
 from weightspectra.report.cuts.costs import metric_title
 from weightspectra.report.findings.cuts.scores import EXPERIMENT, describe, main, untouched
@@ -32,7 +33,7 @@ def removal_cost(found: Conclusions) -> Finding | None:
         lines.append(
             f"{found.title(model)}, {experiment} ({describe(found, untouched(found, first))}): the dearest of "
             f"{len(cuts)} cuts is {worst['cut']}, {change} in {metric_title(first['metric'])}; {_counts(cuts)}."
-            f"{_too_few(cuts)}"
+            f"{_too_few(cuts)}{_first_positions(found, worst.to_dict())}"
         )
         lines += [*_hurting_roles(cuts), *_middle_sentence(middle)]
     if not lines:
@@ -69,6 +70,19 @@ def _too_few(cuts: pd.DataFrame) -> str:
         return ""
     units = wording.count(int(cuts["n"].max()), str(cuts["resampled"].iloc[0]))
     return f" {units.capitalize()} cannot show that a change is significant: score more."
+
+
+def _first_positions(found: Conclusions, cut: Mapping[Any, Any]) -> str:
+    """Say so if most of a cut's damage lies at the first positions of windows, where few of the tokens are."""
+    names = {name: cut[name] for name in ("model", "experiment", "metric", "cut")}
+    early = found.one("damage_at_first_positions", subject="costs", **names)
+    if early is None or early["number"] < max(0.5, 2 * early["reference"]):
+        return ""
+    return (
+        f" {100 * min(early['number'], 1):.0f} % of its damage lies at the first {FIRST_POSITIONS} positions of "
+        f"windows, which have {wording.percent(early['reference'])} % of the tokens: with windows of another "
+        "length it costs something else per token."
+    )
 
 
 def _hurting_roles(cuts: pd.DataFrame) -> list[str]:

