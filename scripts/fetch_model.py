@@ -27,6 +27,7 @@ def main(smk):
         made_from=made_from,
         tokenizer_from=fetched.opened(manifest.with_name(f"{lender}.parquet")) if lender else None,
         check=lambda config: check_request(config, smk.params.requested),
+        texts=bool(smk.params.requested.get("texts")),
     )
     rows = [{"model": model, **file} for file in facts.files]
     contracts.SOURCES.write(rows, manifest, job.stamp(smk, sources={model: facts.provenance}))

@@ -48,7 +48,7 @@ class FakeModel:
     n_below: int = 2
     dtype: str = "F32"
     noise: float = 0.0
-    """Rounding error of an entry, as a share of the noise entries' standard deviation."""
+    """Rounding error of an entry, as a share of the noise entries' standard deviation; NaN if unknown."""
     why: str = ""
     """Why no law is fitted to it."""
 
@@ -161,7 +161,7 @@ def _matrix(model: FakeModel, key: contracts.MatrixKey):
     values = model.singular_values(key.role)
     fitted = marchenko_pastur.fit(values, n_out, n_in)
     rounding_std = model.noise * fitted.entry_std
-    floor = rounding_std * (n_out**0.5 + n_in**0.5)
+    floor = np.fmax(rounding_std, 0.0) * (n_out**0.5 + n_in**0.5)
     n_lost = int((values < floor).sum())
     fitted = marchenko_pastur.fit(values, n_out, n_in, n_lost)
     mean_square = float((values**2).sum()) / (n_out * n_in)

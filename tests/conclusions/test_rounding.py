@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from fake_run import FakeModel, measurements
 
+from weightspectra import contracts
 from weightspectra.conclusions import bounds, storage
-from weightspectra.contracts.conclusions import DOES_NOT, HOLDS
+from weightspectra.contracts.conclusions import CANNOT_BE_TOLD, DOES_NOT, HOLDS
 
 
 def test_noise_share_is_that_of_noise_added_to_a_matrix():
@@ -37,10 +38,35 @@ def test_coarse_formats_are_told_by_their_noise_and_counted_below_their_floor():
     )
 
 
-@pytest.mark.parametrize(("name", "bits"), [("Q4_1", 4), ("F32, IQ3_S", 3), ("Q8_0, Q6_K", 6), ("BF16", 0), ("F32", 0)])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("Q4_1", 4),
+        ("F32, IQ3_S", 3),
+        ("Q8_0, Q6_K", 6),
+        ("BF16", 0),
+        ("F32", 0),
+        ("MXFP4", 4),
+        ("int8, one scale per row", 8),
+        ("float8 e4m3, one scale per row", 8),
+    ],
+)
 def test_bits_are_read_from_the_names_of_formats(name, bits):
     data = measurements(FakeModel("a", dtype=name, noise=0.3))
     assert storage.storage(data.matrices, data.bulk).loc["a", "bits"] == bits
+
+
+def test_rounding_that_a_format_does_not_tell_is_unknown_and_not_zero():
+    data = measurements(FakeModel("a", dtype="IQ2_S", noise=0.1), FakeModel("b", noise=0.002))
+    one = (data.matrices["model"] == "a") & (data.matrices["layer"] == 0)
+    matrices = data.matrices.assign(rounding_std=data.matrices["rounding_std"].mask(one))
+    told = storage.conclude(matrices, data.bulk, controls={})
+    told = told[told["claim"] == "rounding_coarse"].set_index("model")
+    assert told["verdict"].to_dict() == {"a": CANNOT_BE_TOLD, "b": DOES_NOT}
+    assert np.isnan(told.loc["a", "number"])
+    [notice] = replace(data, matrices=matrices).notices[:1]
+    assert notice.startswith("A is stored as IQ2_S, which does not tell how much its weights were rounded: what of its")
+    assert contracts.MATRICES.version == 3
 
 
 def test_conclusions_are_drawn_on_trained_models_only():

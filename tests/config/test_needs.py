@@ -95,13 +95,15 @@ def test_what_is_asked_of_a_model_is_gathered_from_all_parts_of_the_configuratio
         "metrics": ["perplexity", "tasks"],
         "roles": ["query", "up"],
         "layers": [0, 3],
+        "texts": ["observe", "experiments"],
     }
     assert needs.requested(configuration, "llama") == {
         "metrics": ["perplexity", "predict", "tasks"],
         "roles": ["query", "up"],
         "layers": [7],
+        "texts": ["experiments", "predict"],
     }
-    assert needs.requested(configuration, "noise") == {"metrics": [], "roles": [], "layers": []}
+    assert needs.requested(configuration, "noise") == {"metrics": [], "roles": [], "layers": [], "texts": []}
 
 
 def test_a_lent_tokenizer_is_read_where_it_lies(tmp_path):

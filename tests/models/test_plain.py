@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM
 
 from weightspectra.base.errors import UserError
@@ -277,3 +279,59 @@ def test_a_model_in_a_folder_of_the_folder_is_pointed_to(llama, tmp_path, name):
     llama.rename(outer / name)
     with pytest.raises(UserError, match=rf"no config\.json.*; models lie in its folders: {name}"):
         fetch("m", Model.model_validate({"source": {"path": str(outer)}}), tmp_path / "out", seed=None)
+
+
+def read_by(folder: Path, texts: bool, out: Path) -> list[str]:
+    """Fetch a folder for a configuration that gives it texts, or none; return the files."""
+    facts = fetch("m", Model.model_validate({"source": {"path": str(folder)}}), out, seed=None, texts=texts)
+    return [file["path"] for file in facts.files]
+
+
+def test_what_reads_no_text_needs_no_tokenizer_and_no_right_size_of_the_vocabulary(llama, tmp_path):
+    rewritten(llama, dict, vocab_size=72)
+    assert "config.json" in read_by(llama, False, tmp_path / "out")
+    with pytest.raises(UserError, match=r"vocab_size 72, but the embedding 'model\.embed_tokens\.weight' has 64 rows"):
+        read_by(llama, True, tmp_path / "out")
+    rewritten(llama, dict, vocab_size=64)
+    with pytest.raises(UserError, match=r"no loadable tokenizer, .*found none of them .*only its spectra"):
+        read_by(llama, True, tmp_path / "out")
+    (llama / "tokenizer.model").write_bytes(b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02")
+    (llama / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"}))
+    with pytest.raises(UserError, match=r"no loadable tokenizer, .*found tokenizer\.model "):
+        read_by(llama, True, tmp_path / "out")
+
+
+def test_a_token_without_a_row_is_named_with_both_numbers(llama, tmp_path):
+    words = {f"w{number}": number for number in range(64)}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="w0"))
+    tokenizer.save(str(llama / "tokenizer.json"))
+    assert "tokenizer.json" in read_by(llama, True, tmp_path / "out")
+    tokenizer.add_tokens(["<sep>", "<more>"])
+    tokenizer.save(str(llama / "tokenizer.json"))
+    message = r"knows '<sep>' as number 64, but the embedding has 64 rows, 0 to 63 \(2 tokens have none\)"
+    with pytest.raises(UserError, match=message):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"model": ' * 100_000, "{}", "[]"])
+def test_a_tokenizer_that_is_none_is_a_sentence(llama, tmp_path, content):
+    (llama / "tokenizer.json").write_text(content)
+    with pytest.raises(UserError, match="no loadable tokenizer"):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": 1_000_000_000}, "speaks of 1,000,000,000 layers; no model has 10,000; mend the files"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0; expected a whole number above 0"),
+        ({"num_hidden_layers": "two"}, "num_hidden_layers is two; expected a whole number"),
+        ({"num_hidden_layers": 3}, "does not fit its config.json"),
+        ({"model_type": ["llama"]}, "has no row in the table of architectures"),
+    ],
+)
+def test_numbers_of_a_configuration_that_cannot_be_are_refused(llama, tmp_path, change, message):
+    rewritten(llama, dict, **change)
+    with pytest.raises(UserError) as refusal:
+        read_by(llama, False, tmp_path / "out")
+    assert message in str(refusal.value)

@@ -10,7 +10,7 @@ from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.random_controls import models
 from weightspectra.conclusions.rows import Row, row, share, verdict
 from weightspectra.contracts import ROLES
-from weightspectra.contracts.conclusions import ASYMPTOTIC
+from weightspectra.contracts.conclusions import ASYMPTOTIC, CANNOT_BE_TOLD
 
 COARSE_NOISE = 0.005
 """Rounding noise, as a share of a matrix's norm, from which on a storage format counts as coarse.
@@ -46,7 +46,7 @@ def conclude(matrices: pd.DataFrame, bulk: pd.DataFrame, *, controls: Mapping[st
         formats = found["dtype"].split(", ")
         rows.append(share("below_floor", found["n_below_floor"], found["n_values"], names=formats, **names))
         threshold = {"reference": COARSE_NOISE, "reference_kind": "threshold"}
-        told = verdict(bool(found["coarse"]))
+        told = CANNOT_BE_TOLD if np.isnan(found["noise_share"]) else verdict(bool(found["coarse"]))
         rows.append(row("rounding_coarse", found["noise_share"], names=formats, verdict=told, **threshold, **names))
         rows.append(share("low_rank", found["n_low_rank"], found["n_matrices"], **names))
         rows.append(share("without_law", found["n_without_law"], found["n_matrices"], **names))
@@ -80,7 +80,7 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
     DataFrame, indexed by model
         dtype (the formats found, joined by ", "), bits (of the coarsest format
         whose name says so, else 0), noise_share (root mean square rounding error
-        over root mean square entry, all matrices together), n_values,
+        over root mean square entry, all matrices together; NaN if that of any is unknown), n_values,
         n_below_floor, share_below_floor, n_matrices, n_low_rank (matrices of which
         less than ``FULL_RANK`` of the values lie above the floor), n_without_law
         (to which no law could be fitted), and coarse (noise_share of at least
@@ -95,6 +95,8 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
         }
     )
     totals = squares.groupby("model").sum()
+    unknown = squares["noise"].isna().groupby(squares["model"]).any()
+    totals["noise"] = totals["noise"].mask(unknown)
     formats = matrices.groupby("model")["dtype"].agg(lambda names: ", ".join(sorted(set(names))))
     told = bulk.assign(
         n_matrices=1,
@@ -116,6 +118,6 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bits(formats: str) -> int:
-    """Return the fewest bits a weight that names like Q4_1 or IQ3_S spell out; 0 if none does."""
-    named = re.findall(r"\bI?Q(\d)", formats.upper())
+    """Return the fewest bits a weight that names like Q4_1, IQ3_S, MXFP4 or int8 spell out; 0 if none does."""
+    named = re.findall(r"\b(?:[IT]?Q|MXFP|NVFP|INT(?=8)|FLOAT(?=8))(\d)", formats.upper())
     return min(map(int, named), default=0)

@@ -90,8 +90,15 @@ def requested(configuration: "Configuration", model: str) -> dict[str, list[Any]
     metrics = {metric for asked in experiments for metric in [*asked.metrics, *(["tasks"] if asked.tasks else [])]}
     cuts = [cut for experiment in experiments for cut in experiment.cuts]
     shown = configuration.report.blocks.get(model, ())
+    given_texts = {
+        "observe": model in configuration.observe.models,
+        "experiments": bool(experiments),
+        "predict": model in configuration.predict.models,
+        "finetunings": any(model in finetuning.models for finetuning in configuration.finetunings.values()),
+    }
     return {
         "metrics": sorted(metrics | ({"predict"} if model in configuration.predict.models else set())),
         "roles": sorted({role for cut in cuts for role in cut.roles or ()}),
         "layers": sorted({*(layer for cut in cuts for layer in cut.layers or ()), *shown}),
+        "texts": [section for section, is_given in given_texts.items() if is_given],
     }

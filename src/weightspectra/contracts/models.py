@@ -32,7 +32,7 @@ WEIGHTS = Contract(
 
 MATRICES = Contract(
     "matrices",
-    2,
+    3,
     "One row per weight matrix: where it came from, its size and its first moments.",
     (
         MODEL,
@@ -43,7 +43,11 @@ MATRICES = Contract(
         Column("entry_mean", pa.float64(), "mean of the entries"),
         size("entry_std", "standard deviation of the entries about that mean"),
         size("frobenius_norm", "root of the sum of squared entries"),
-        size("rounding_std", "estimated root mean square error of an entry by storage format"),
+        size(
+            "rounding_std",
+            "estimated root mean square error of an entry by storage format; NaN if the format does not tell",
+            nan=True,
+        ),
         Column(
             "excess_kurtosis",
             pa.float64(),

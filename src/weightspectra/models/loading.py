@@ -13,12 +13,15 @@ from transformers.utils import logging
 
 from weightspectra.base.errors import UserError
 from weightspectra.models.families.registry import FAMILIES
-from weightspectra.sources import checkpoints
+from weightspectra.sources import checkpoints, folders
 from weightspectra.sources.formats.damaged import REFETCH
 
 UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""
 
+
+EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight", "wte.weight", "embed_in.weight", "tok_embeddings.weight")
+"""How the name of the tensor ends that has a row for each token."""
 
 KINDS = {None: AutoModel, "causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
@@ -62,7 +65,7 @@ def load(
     with quiet():
         try:
             model, info = kind.from_pretrained(Path(folder), dtype=dtype, output_loading_info=True, **local)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last where shapes differ
             raise UserError(f"{folder}: no loadable model: {error}") from error
     _check_nothing_invented(folder, info["missing_keys"], head)
     model.config.use_cache = False
@@ -88,8 +91,43 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
             return AutoTokenizer.from_pretrained(
                 Path(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder}: no loadable tokenizer: {error}") from error
+        except (OSError, ValueError, RuntimeError, ImportError, TypeError, KeyError) as error:
+            held = ", ".join(name for name in folders.TOKENIZER if (Path(folder) / name).is_file()) or "none of them"
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"{folder}: no loadable tokenizer, without which the model reads no text: expected tokenizer.json, or "
+                f"the files of an older one, found {held} ({reason}); put in tokenizer.json as save_pretrained of a "
+                "fast tokenizer writes it, or ask of this model only its spectra"
+            ) from error
+
+
+def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool = False) -> None:
+    """Refuse a fetched model that cannot read texts, as far as that shows without its weights.
+
+    Spectra need neither tokenizer nor embedding; so this is asked only of models that are given texts.
+
+    Raises
+    ------
+    UserError
+        When the embedding has other rows than the configuration says, there is
+        no tokenizer that can be loaded, or a token has no row; with both numbers.
+    """
+    config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
+    name = min((name for name in tensors if name.endswith(EMBEDDINGS)), key=len, default=None)
+    rows = tensors[name].shape[0] if name else config.get("vocab_size")
+    if rows != config.get("vocab_size"):
+        raise UserError(
+            f"config.json says vocab_size {config.get('vocab_size')}, but the embedding '{name}' has {rows} rows: "
+            f"correct vocab_size to {rows}, or take the weights that belong to it"
+        )
+    tokens = load_tokenizer(folder, trust_remote_code=trust_remote_code).get_vocab()
+    late = sorted((token for token, number in tokens.items() if number >= rows), key=lambda token: tokens[token])
+    if late:
+        raise UserError(
+            f"the tokenizer knows '{late[0]}' as number {tokens[late[0]]}, but the embedding has {rows} rows, 0 to "
+            f"{rows - 1} ({len(late)} tokens have none): resize the embedding (resize_token_embeddings) and train it, "
+            "or take these tokens out of the tokenizer's files"
+        )
 
 
 def teach_architecture(folder: str | os.PathLike[str]) -> None:

@@ -23,7 +23,8 @@ def check_request(config: Config, requested: Mapping[str, Iterable[Any]]) -> Non
         The model's ``config.json``.
     requested : mapping
         ``metrics``, ``roles`` and ``layers`` that experiments or figures name;
-        ``predict`` among the metrics if its damage is to be predicted.
+        ``predict`` among the metrics if its damage is to be predicted. (``texts``, the
+        sections that give it texts, is for whoever has its tokenizer.)
 
     Raises
     ------

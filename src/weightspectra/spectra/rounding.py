@@ -13,14 +13,14 @@ def rounding_floor(rounding_std: float, n_out: int, n_in: int, largest: float) -
     Parameters
     ----------
     rounding_std : float
-        Root mean square error of an entry that the storage format causes.
+        Root mean square error of an entry that the storage format causes; NaN where it is unknown.
     n_out, n_in : int
     largest : float
         The matrix's largest singular value.
 
     Notes
     -----
-    The larger of two numbers. The norm of a matrix of independent errors is
+    The larger of two numbers, of which the first may be unknown. The norm of a matrix of independent errors is
     rounding_std (sqrt(n_out) + sqrt(n_in)). And a matrix that was computed in
     float32, as one that was truncated or merged is, holds that arithmetic's errors
     whatever it is stored in: eps sqrt(max(n_out, n_in)) largest with eps = 2**-23,
@@ -33,7 +33,7 @@ def rounding_floor(rounding_std: float, n_out: int, n_in: int, largest: float) -
     0.03
     """
     stored = rounding_std * (n_out**0.5 + n_in**0.5)
-    return float(max(stored, FLOAT32_EPS * max(n_out, n_in) ** 0.5 * largest))
+    return float(np.fmax(stored, FLOAT32_EPS * max(n_out, n_in) ** 0.5 * largest))
 
 
 def numerical_rank(singular_values: ArrayLike, floor: float) -> int:

@@ -385,6 +385,11 @@ def test_rounding_in_words():
     )
     lost = storage.rounding(told(measurements(FakeModel("cut", LLAMA, dtype="Q4_1", noise=0.2, why="lost"))))
     assert lost.sentences[2].endswith("share; to 14 of them no law of noise can be fitted.")
+    unknown = storage.rounding(told(measurements(FakeModel("small", LLAMA, dtype="IQ2_S", noise=np.nan))))
+    assert unknown.headline == "How far rounding reaches into the singular values of Small is unknown"
+    assert unknown.sentences[0].startswith(
+        "Small (IQ2_S): how much of its norm, and how many of its singular values, are"
+    )
     assert storage.coarse_models(quantised, ["small", "small"]) == [
         "Small is stored as Q4_1: what its small singular values do, or do not do, here need not be so in the model "
         "before quantisation."

@@ -56,6 +56,7 @@ def fetch(
     made_from: Path | None = None,
     tokenizer_from: Path | None = None,
     check: Check = lambda config: None,
+    texts: bool = False,
 ) -> SourceFacts:
     """Fill a folder with a model's weights, configuration and tokenizer.
 
@@ -69,6 +70,8 @@ def fetch(
         Where the files will stand.
     name, entry, seed, made_from, check
         As in an ``Order``.
+    texts : bool
+        Whether the model is given texts, so that it has to have a tokenizer that fits.
     tokenizer_from : path, optional
         Folder of the model whose tokenizer this one has.
 
@@ -94,6 +97,10 @@ def fetch(
             if entry.tokenizer:
                 replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
             weights.matrices(staging)
+            if texts and entry.source.kind in _CURES:
+                from weightspectra.models.loading import check_reads_texts  # which imports transformers
+
+                check_reads_texts(staging, trust_remote_code=entry.trust_remote_code)
             return SourceFacts(origin, _architecture(config), _manifest(name, staging))
     except DamagedCheckpointError as error:
         raise UserError(f"model '{name}': {error.fault}; {_CURES.get(entry.source.kind, REFETCH)}") from error

@@ -161,5 +161,5 @@ def _described(tensors: Mapping[str, StoredTensor], slots: Slots, bits: int, blo
     return {
         "format": "pt",
         "quantisation": f"{'/'.join(sorted(formats))}, noise of {bits} bits added",
-        "rounding_std": json.dumps(errors, sort_keys=True),
+        "rounding_std": json.dumps({name: None if np.isnan(e) else e for name, e in errors.items()}, sort_keys=True),
     }

@@ -1,5 +1,6 @@
 """The finding on rounding: how much of the spectra it is, and what therefore cannot be concluded."""
 
+from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
 from weightspectra.report.findings.finding import Conclusions, Finding, counted, holds, share_of
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.wording import percent
@@ -11,6 +12,13 @@ def rounding(found: Conclusions) -> Finding | None:
     lines = []
     for row in stored.to_dict("records"):
         floor = found.one("below_floor", model=row["model"])
+        if row["verdict"] == CANNOT_BE_TOLD:
+            lines.append(
+                f"{found.title(row['model'])} ({wording.listing(row['names'])}): how much of its norm, and how many of "
+                "its singular values, are rounding is unknown, since the format does not tell; conclusions on the "
+                "small ones need full-precision weights."
+            )
+            continue
         lines.append(
             f"{found.title(row['model'])} ({wording.listing(row['names'])}): {share_of(floor) if floor else 0} of the "
             f"singular values lie below the rounding floor; rounding is {percent(row['number'])} % of the norm."
@@ -18,9 +26,13 @@ def rounding(found: Conclusions) -> Finding | None:
     coarse = list(stored.loc[holds(stored), "model"])
     lines += [f"{found.title(model)}: {_limits(found, model)}" for model in coarse]
     lines += _low_rank(found)
+    unknown = list(stored.loc[stored["verdict"] == CANNOT_BE_TOLD, "model"])
     if coarse:
         names = wording.listing([found.title(model) for model in coarse])
         return Finding(f"Rounding hides the smallest singular values of {names}", lines)
+    if unknown:
+        names = wording.listing([found.title(model) for model in unknown])
+        return Finding(f"How far rounding reaches into the singular values of {names} is unknown", lines)
     return Finding("Rounding of the stored weights does not limit these results", lines) if lines else None
 
 
@@ -44,7 +56,9 @@ def _low_rank(found: Conclusions) -> list[str]:
 def coarse_models(found: Conclusions, models: list[str]) -> list[str]:
     """Warn, for models stored in a few bits, that their small singular values hold the quantiser's noise, too."""
     stored = found.of("rounding_coarse")
-    formats = stored[holds(stored)].set_index("model")["names"].map(wording.listing)
+    formats = (
+        stored[holds(stored) | (stored["verdict"] == CANNOT_BE_TOLD)].set_index("model")["names"].map(wording.listing)
+    )
     return [
         f"{found.title(model)} is stored as {formats[model]}: what its small singular values do, or do not do, here "
         "need not be so in the model before quantisation."

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import jinja2
@@ -114,7 +115,8 @@ def _models(
         facts = {
             "name": model,
             **identities.get(model, {}),
-            "storage": f"{row['dtype']}; rounding noise {wording.percent(row['noise_share'])} % of the norm",
+            "storage": f"{row['dtype']}; rounding noise "
+            + ("unknown" if isnan(row["noise_share"]) else f"{wording.percent(row['noise_share'])} % of the norm"),
             "matrices": f"{len(rows):,} in {rows['layer'].nunique()} layers: "
             + wording.roles(rows["role"])
             + f"; {row['n_values']:,} singular values",

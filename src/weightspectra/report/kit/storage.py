@@ -17,7 +17,11 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
     titles : mapping
         From each model to what it is called.
     """
-    notices = []
+    notices = [
+        f"{titles[row['model']]} is stored as {row['dtype']}, which does not tell how much its weights were rounded: "
+        "what of its small singular values, and of the lower edge of the bulk, is the quantiser's work is unknown."
+        for row in found[found["noise_share"].isna()].reset_index().to_dict("records")
+    ]
     for row in found[found["coarse"].astype(bool)].reset_index().to_dict("records"):
         width = f", {row['bits']} bits a weight" if row["bits"] else ""
         notices.append(

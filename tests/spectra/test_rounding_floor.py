@@ -41,3 +41,8 @@ def test_values_are_one_if_rounding_alone_parts_them():
     assert rounding.one_valued([1.0, 1.0 - 1e-8], 1e-7)
     assert not rounding.one_valued([1.0, 0.9], 1e-7)
     assert not rounding.one_valued([1.0], 1e-7) and not rounding.one_valued([], 1e-7)
+
+
+def test_where_the_rounding_is_unknown_the_floor_is_that_of_arithmetic():
+    floor = rounding.rounding_floor
+    assert floor(np.nan, 100, 400, largest=2.0) == floor(0.0, 100, 400, largest=2.0) > 0
