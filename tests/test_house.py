@@ -115,6 +115,22 @@ def test_functions_of_one_name_are_told_apart_by_their_modules():
     assert {name: modules for name, modules in bare.items() if len(modules) > 1} == {}
 
 
+def test_the_report_reads_verdicts_and_judges_nothing_itself():
+    """It compares no p-value with a level: a row of FINDINGS says that, or of long lists ``multiple.significant``."""
+    judged = []
+    for module, tree in TREES.items():
+        for node in ast.walk(tree) if wing_of(module) == "report" else ():
+            if isinstance(node, ast.Compare):
+                inside = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+                words = {str(getattr(part, "value", "")) for part in inside if isinstance(part, ast.Constant)}
+                names = {getattr(part, "id", getattr(part, "attr", "")) for part in inside}
+                if any(word.endswith(("p_value", "q_value", "p_corrected")) for word in words | names) or names & {
+                    *("SIGNIFICANT", "LEVEL", "smallest_p"),
+                }:
+                    judged.append(f"{module}:{node.lineno}")
+    assert judged == []
+
+
 def test_every_rule_that_computes_is_timed():
     """Rules that run beside Snakemake only fetch or collect."""
     for path in RULES.glob("*.smk"):

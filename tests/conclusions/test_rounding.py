@@ -4,6 +4,7 @@ from fake_run import FakeModel, measurements
 
 from weightspectra.conclusions import storage
 from weightspectra.contracts.conclusions import DOES_NOT, HOLDS
+from weightspectra.report.kit import storage as notices
 
 
 def test_noise_share_is_that_of_noise_added_to_a_matrix():
@@ -20,7 +21,6 @@ def test_coarse_formats_are_told_by_their_noise_and_counted_below_their_floor():
     data = measurements(FakeModel("fine", noise=0.002), FakeModel("coarse", dtype="Q4_1", noise=0.3))
     found = storage.storage(data.matrices, data.bulk)
     assert found["coarse"].tolist() == [True, False]
-    assert found.loc["coarse", "bits"] == 4
     counted = sum(
         (values < floor).sum()
         for model, values, floor in data.spectra[["model", "singular_values", "rounding_floor"]].itertuples(index=False)
@@ -34,8 +34,7 @@ def test_coarse_formats_are_told_by_their_noise_and_counted_below_their_floor():
 
 @pytest.mark.parametrize(("name", "bits"), [("Q4_1", 4), ("F32, IQ3_S", 3), ("Q8_0, Q6_K", 6), ("BF16", 0), ("F32", 0)])
 def test_bits_are_read_from_the_names_of_formats(name, bits):
-    data = measurements(FakeModel("a", dtype=name, noise=0.3))
-    assert storage.storage(data.matrices, data.bulk).loc["a", "bits"] == bits
+    assert notices.bits(name) == bits
 
 
 def test_conclusions_are_drawn_on_trained_models_only():

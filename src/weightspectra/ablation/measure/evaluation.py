@@ -13,7 +13,7 @@ from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
-from weightspectra.statistics.multiple import benjamini_hochberg
+from weightspectra.statistics.multiple import CUTS
 from weightspectra.statistics.paired import compare, estimate, standard_error
 
 Record = dict[str, Any]
@@ -187,7 +187,7 @@ def _metric_rows(
     compared = compare(untouched.statistic, values, values[0], weights, seed=seed)
     changed = [place for place, number in enumerate(paired) if planned[number].n_removed]
     q_values = np.ones(len(paired))
-    q_values[changed] = benjamini_hochberg(compared.p_value[changed])
+    q_values[changed] = CUTS.corrected(compared.p_value[changed])
     for place, number in enumerate(paired):
         numbers = [*(column[place] for column in compared), q_values[place]]
         rows[number] |= dict(zip(COMPARED, map(float, numbers), strict=True))

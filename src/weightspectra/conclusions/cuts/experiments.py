@@ -7,6 +7,7 @@ import pandas as pd
 
 from weightspectra.conclusions.rows import Row, row
 from weightspectra.contracts.conclusions import DOES_NOT
+from weightspectra.statistics.multiple import CUTS, significant
 
 UNTOUCHED = "none"
 MAIN_METRIC = "perplexity_per_token"
@@ -62,6 +63,11 @@ def methods(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def smallest_p(n_units: int) -> float:
     """Return the smallest p-value of a test that changes the signs of so many documents or items."""
     return float(2.0 ** (1 - n_units))
+
+
+def can_be_told(n_units: int) -> bool:
+    """Return whether so many documents or items can show that a change is significant."""
+    return bool(significant(smallest_p(n_units), CUTS.level))
 
 
 def names_of(cut: Mapping[Any, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from weightspectra.config.configuration import Configuration
 
 Chosen = Callable[["Experiment"], bool]
-READ = ("evaluations", "matrices", "bulk")
+CUTS = ("cuts",)
+"""Whether a change is significant is concluded, one file an evaluation."""
 
 
 def _on_text(experiment: "Experiment") -> bool:
@@ -65,12 +66,16 @@ def _figures(kind: str, chosen: Chosen) -> Entries:
 
 
 TABLES = (
-    Exhibit("cuts", "cuts.cut_tables:cuts", READ, _table("cuts", _on_text)),
+    Exhibit("cuts", "cuts.cut_tables:cuts", ("evaluations",), _table("cuts", _on_text), findings=CUTS),
+    Exhibit("contrasts", "cuts.contrasts:contrast_table", (), _table("contrasts", _with_controls), findings=CUTS),
+    Exhibit("tasks", "cuts.cut_tables:tasks", ("evaluations",), _table("tasks", _on_items), findings=CUTS),
     Exhibit(
-        "contrasts", "cuts.contrasts:contrast_table", READ, _table("contrasts", _with_controls), findings=("controls",)
+        "compression",
+        "cuts.compressions:compression",
+        ("evaluations", "matrices"),
+        _table("compression", _with_compressions),
+        findings=CUTS,
     ),
-    Exhibit("tasks", "cuts.cut_tables:tasks", READ, _table("tasks", _on_items)),
-    Exhibit("compression", "cuts.compressions:compression", READ, _table("compression", _with_compressions)),
 )
 
 FIGURES = (
@@ -80,6 +85,7 @@ FIGURES = (
         ("evaluations",),
         _figures("damage", _any),
         "What removing singular values costs",
+        CUTS,
     ),
     Exhibit(
         "contrasts",
@@ -87,6 +93,7 @@ FIGURES = (
         ("evaluations",),
         _figures("contrasts", _with_controls),
         "Cuts beside their matched controls",
+        CUTS,
     ),
     Exhibit(
         "compression",
@@ -94,5 +101,6 @@ FIGURES = (
         ("evaluations", "matrices"),
         _figures("compression", _with_compressions),
         "How small the model can be made",
+        CUTS,
     ),
 )
