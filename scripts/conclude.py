@@ -1,4 +1,4 @@
-"""Draw the conclusions of one subject from what was measured."""
+"""Draw the conclusions of one file from what was measured."""
 
 from weightspectra import contracts
 from weightspectra.base import job

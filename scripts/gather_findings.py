@@ -3,12 +3,12 @@
 from weightspectra import contracts
 from weightspectra.base import checksums, job
 from weightspectra.base.atomic import replace_file
-from weightspectra.conclusions import numbers
+from weightspectra.conclusions import numbers, subjects
 
 
 def main(smk):
     """Write all rows as Parquet and as JSON."""
-    rows = contracts.FINDINGS.read(smk.input)
+    rows = subjects.in_order(contracts.FINDINGS.read(smk.input))
     contracts.FINDINGS.write(rows, smk.output.table, job.stamp(smk))
     with replace_file(smk.output.numbers) as stream:
         stream.write(numbers.to_json(rows).encode())

@@ -18,10 +18,12 @@ from scipy import stats
 
 from weightspectra import contracts
 from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS
+from weightspectra.conclusions.cuts import costs, tasks
 from weightspectra.conclusions.subjects import SUBJECTS
 from weightspectra.conclusions.told import TOLD
+from weightspectra.report.cuts.costs import changes_told
 from weightspectra.report.findings.finding import Conclusions
-from weightspectra.report.kit.measurements import Measurements, count_vectors
+from weightspectra.report.kit.measurements import Measurements
 from weightspectra.spectra.law import marchenko_pastur
 
 BERT = {"query": (48, 48), "attention_output": (48, 48), "up": (144, 48), "down": (48, 144)}
@@ -103,7 +105,6 @@ def measurements(
     without_lists = {name: rows if name == "spectra" else _scalars(rows, name) for name, rows in found.items()}
     return Measurements(
         **without_lists,
-        vector_counts=count_vectors(vectors, {model.name: 0.05 for model in models}),
         shown_vectors=vectors,
         shown_levels=found["levels"],
         **{**cut, **born, **measured},
@@ -127,6 +128,12 @@ def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None) -
         ],
         ignore_index=True,
     )
+
+
+def judged(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """Say of each evaluation whether its change is significant, as figures and tables are told."""
+    found = pd.concat([costs.conclude(evaluations, seed=0), tasks.conclude(evaluations)])
+    return evaluations.assign(told=changes_told(evaluations, found))
 
 
 def told(data: Measurements) -> Conclusions:

@@ -120,6 +120,22 @@ def test_a_rule_file_is_named_after_a_wing_or_a_part_of_one():
     assert {path.stem for path in RULES.glob("*.smk")} - parts <= set(WINGS)
 
 
+def test_the_report_reads_verdicts_and_judges_nothing_itself():
+    """It compares no p-value with a level: a row of FINDINGS says that, or of long lists ``multiple.significant``."""
+    judged = []
+    for module, tree in TREES.items():
+        for node in ast.walk(tree) if wing_of(module) == "report" else ():
+            if isinstance(node, ast.Compare):
+                inside = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+                words = {str(getattr(part, "value", "")) for part in inside if isinstance(part, ast.Constant)}
+                names = {getattr(part, "id", getattr(part, "attr", "")) for part in inside}
+                if any(word.endswith(("p_value", "q_value", "p_corrected")) for word in words | names) or names & {
+                    *("SIGNIFICANT", "LEVEL", "smallest_p"),
+                }:
+                    judged.append(f"{module}:{node.lineno}")
+    assert judged == []
+
+
 def test_every_rule_that_computes_is_timed():
     """Rules that run beside Snakemake only fetch or collect."""
     for path in RULES.glob("*.smk"):

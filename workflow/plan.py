@@ -17,7 +17,7 @@ from snakemake.io import expand, temp
 from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
 from weightspectra.base.errors import UserError
-from weightspectra.conclusions.told import TOLD
+from weightspectra.conclusions.told import options_of
 from weightspectra.config import artifacts, doubts, needs
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
@@ -69,7 +69,7 @@ class Plan:
         self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
-        self.conclusions = artifacts.conclusions(self.settings)
+        self.conclusions = {name: found.files for name, found in artifacts.conclusions(self.settings).items()}
 
     def pattern(self, section: str) -> str:
         """Return a regular expression that matches the names of one section, and nothing else."""
@@ -106,14 +106,14 @@ class Plan:
         return self.digests.of(place) if place else ""
 
     def told(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what of the configuration the conclusions on a subject depend on."""
+        """Return what of the configuration the conclusions of one file depend on."""
         known = {
             "controls": self.controls,
             "copies": self.copies,
             "seed": self.settings.seed,
             "level": self.settings.randomness.level,
         }
-        return {name: known[name] for name in TOLD.get(wildcards.subject, ())}
+        return {name: known[name] for name in options_of(wildcards.subject)}
 
     def parts_of(self, pattern: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: one file for each part of the wildcards' model."""

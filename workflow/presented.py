@@ -56,10 +56,10 @@ class Presented:
 
     def shown_from(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return what an exhibit reads, as named inputs."""
-        exhibit, concluded = self._kind(wildcards), artifacts.conclusions(self.settings)
-        files = self._files(exhibit.reads, self.entry(wildcards))
-        found = [artifacts.path("findings", subject) for subject in exhibit.findings if subject in concluded]
-        return files | ({"findings": found} if exhibit.findings else {})
+        exhibit, entry = self._kind(wildcards), self.entry(wildcards)
+        files = self._files(exhibit.reads, entry)
+        found = {"findings": artifacts.findings(self.settings, exhibit.findings, entry)} if exhibit.findings else {}
+        return files | found
 
     def entry(self, wildcards: Wildcards, *_: Any) -> Entry:
         """Return what an exhibit shows."""

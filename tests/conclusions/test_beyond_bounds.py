@@ -41,7 +41,7 @@ def test_shares_are_the_planted_ones(rows):
     assert one(rows, "beyond_bound", model="trained", region="above", role="key")["number"] == 3 / 16
     assert one(rows, "beyond_bound", model="control", region="below", role="")["number"] == 0
     assert one(rows, "beyond_bound_explained", model="trained", region="above")["number"] == pytest.approx(42 / 126)
-    assert one(rows, "bulk_fits", model="trained")["number"] == pytest.approx(35 / 42)
+    assert one(rows, "bulk_fits", model="trained", role="")["number"] == pytest.approx(35 / 42)
     assert one(rows, "matrices_beyond_bound", model="trained", region="above")["reference"] == 0.025
 
 

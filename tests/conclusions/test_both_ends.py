@@ -10,7 +10,7 @@ TEST = "more_information_than_control"
 def concluded(n_above=2, n_below=2, n_layers=6):
     trained = FakeModel("trained", LLAMA, n_layers=n_layers, n_above=n_above, n_below=n_below)
     found = frames(trained, FakeModel("control", LLAMA, n_layers=n_layers, n_above=0, n_below=0))
-    names = ("information", "vector_tests", "bulk", "matrices")
+    names = ("information", "bulk", "matrices")
     return ends.conclude(*(found[name] for name in names), controls={"control": "trained"})
 
 
@@ -35,7 +35,7 @@ def test_both_ends_have_the_planted_shares():
 def test_what_may_be_chance_is_not_beyond_it():
     found = frames(FakeModel("trained", LLAMA, n_layers=6))
     unsure = found["information"].assign(information_low=found["information"]["layer"] - 3.0)
-    rows = ends.conclude(unsure, *(found[name] for name in ("vector_tests", "bulk", "matrices")), controls={})
+    rows = ends.conclude(unsure, *(found[name] for name in ("bulk", "matrices")), controls={})
     assert of(rows, "information_beyond_chance", region="largest tenth")["number"] == pytest.approx(2 / 6)
 
 
@@ -61,16 +61,6 @@ def test_each_end_has_its_own_verdict(choice, verdicts):
 def test_few_matrices_cannot_tell():
     one_role = {"query": (48, 48)}
     found = frames(FakeModel("trained", one_role, n_layers=2), FakeModel("control", one_role, n_layers=2, n_above=0))
-    names = ("information", "vector_tests", "bulk", "matrices")
+    names = ("information", "bulk", "matrices")
     rows = ends.conclude(*(found[name] for name in names), controls={"control": "trained"})
     assert set(rows.loc[rows["claim"] == TEST, "verdict"]) == {CANNOT_BE_TOLD}
-
-
-def test_vectors_are_counted_side_by_side():
-    rows = concluded()
-    # Two leading vectors on each side everywhere, two trailing ones on the right of rectangular matrices.
-    n_vectors = 6 * (5 * 48 + 2 * 16)
-    both, left, right = (of(rows, "nonrandom_vectors", model="trained", side=side) for side in ("", "left", "right"))
-    assert (both["n"], left["n"]) == (2 * n_vectors, n_vectors)
-    assert both["number"] * both["n"] == pytest.approx(6 * 7 * 2 * 2 + 6 * 5 * 2)
-    assert left["number"] + right["number"] == pytest.approx(2 * both["number"])

@@ -5,6 +5,7 @@ from weightspectra.conclusions import families
 from weightspectra.conclusions.families import FAMILIES, judge
 from weightspectra.conclusions.rows import row
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD, CLAIMS, DOES_NOT, FINDINGS, HOLDS
+from weightspectra.statistics import multiple
 from weightspectra.statistics.multiple import CORRECTIONS
 
 
@@ -24,11 +25,13 @@ def test_levels_do_not_mix():
     for family in FAMILIES.values():
         by_name.setdefault(family.name, set()).add((family.correction, family.level))
     assert all(len(kinds) == 1 for kinds in by_name.values())
-    assert {family.correction: family.level for family in FAMILIES.values()} == {
+    assert {family.correction: family.level for family in FAMILIES.values() if np.isfinite(family.level)} == {
         "none": families.LEVEL,
         "holm": families.LEVEL,
         "benjamini_hochberg": families.SIGNIFICANT,
     }
+    by_configuration = {family for family in FAMILIES.values() if np.isnan(family.level)}
+    assert by_configuration == {multiple.VECTORS}
 
 
 def test_tests_are_corrected_within_their_family_only():

@@ -2,11 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_ablation import directions, predictions
-from fake_run import LLAMA, decile_experiment
+from fake_run import LLAMA, decile_experiment, evaluation
 from scipy import stats
 
 from weightspectra.conclusions import prediction
-from weightspectra.statistics.paired import standard_error
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +30,46 @@ def test_a_prediction_is_summed_over_the_matrices_of_its_cut(evaluated):
     assert len(cuts) == 70
 
 
-def test_the_error_of_a_small_change_is_that_of_the_log_perplexity(evaluated):
+def test_the_error_of_a_change_large_or_small_is_that_of_resampled_documents(evaluated):
+    """A naive bootstrap of the documents gives it, also where the perplexity grows four hundredfold."""
     cuts = prediction.measured(predictions(), evaluated).set_index("cut")
-    smallest = cuts["measured"].abs().idxmin()
-    row = evaluated.set_index("cut").loc[smallest]
-    change = np.array(row["unit_values"]) - evaluated["unit_values"].iloc[0]
-    expected = standard_error("mean", change, np.array(row["unit_weights"], dtype=float))
-    assert cuts.loc[smallest, "measured_se"] == pytest.approx(expected, rel=0.1)
+    rows, rng = evaluated.set_index("cut"), np.random.default_rng(0)
+    before, tokens = (np.array(rows.loc["none", name], dtype=float) for name in ("unit_values", "unit_weights"))
+    drawn = rng.integers(len(tokens), size=(20_000, len(tokens)))
+    for label in (cuts["measured"].abs().idxmin(), cuts["measured"].idxmax()):
+        after = np.array(rows.loc[label, "unit_values"])
+        changes = (after[drawn].sum(axis=1) - before[drawn].sum(axis=1)) / tokens[drawn].sum(axis=1)
+        # Resamples divide by n where the error divides by n - 1.
+        expected = changes.std() * np.sqrt(len(tokens) / (len(tokens) - 1))
+        assert cuts.loc[label, "measured_se"] == pytest.approx(expected, rel=0.03)
+
+
+def test_documents_of_other_lengths_and_losses_that_vary_have_the_error_of_their_ratio(evaluated):
+    rng = np.random.default_rng(1)
+    tokens = rng.integers(20, 400, 60).astype(float)
+    before = tokens * rng.normal(3.0, 0.3, 60)
+    after = before + tokens * rng.normal(4.0, 0.1, 60)
+    names = [("none", "none", "none", 0, [], []), ("decile 1 of up", "role", "decile 1", 1, ["up"], [0])]
+    few = pd.DataFrame(
+        [evaluation(*name, nll, before, tokens) for name, nll in zip(names, (before, after), strict=True)]
+    )
+    [found] = prediction.measured(predictions(), few)["measured_se"]
+    drawn = rng.integers(60, size=(20_000, 60))
+    changes = (after[drawn] - before[drawn]).sum(axis=1) / tokens[drawn].sum(axis=1)
+    assert found == pytest.approx(changes.std() * np.sqrt(60 / 59), rel=0.05)
+    # What documents have in common cancels, which it does not in the error of the perplexities' difference.
+    assert few["difference_se"].iloc[1] / few["value"].iloc[1] > 2 * found
+
+
+def test_what_was_measured_stands_beside_what_was_predicted(evaluated):
+    cuts = prediction.measured(predictions(), evaluated)
+    found = prediction.conclude(predictions(), directions(), evaluated)
+    rows = found[found["claim"] == "damage_measured"]
+    assert list(rows["cut"]) == list(cuts["cut"])
+    assert list(rows["number"]) == list(cuts["measured"])
+    assert list(rows["reference"]) == list(cuts["predicted"])
+    assert list(rows["standard_error"]) == list(cuts["measured_se"])
+    assert (rows["verdict"] == "").all()
 
 
 def test_controls_heads_and_other_metrics_are_no_measured_deciles(evaluated):

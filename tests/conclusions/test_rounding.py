@@ -7,6 +7,7 @@ from fake_run import FakeModel, measurements
 from weightspectra import contracts
 from weightspectra.conclusions import bounds, storage
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD, DOES_NOT, HOLDS
+from weightspectra.report.kit import storage as notices
 
 
 def test_noise_share_is_that_of_noise_added_to_a_matrix():
@@ -23,7 +24,6 @@ def test_coarse_formats_are_told_by_their_noise_and_counted_below_their_floor():
     data = measurements(FakeModel("fine", noise=0.002), FakeModel("coarse", dtype="Q4_1", noise=0.3))
     found = storage.storage(data.matrices, data.bulk)
     assert found["coarse"].tolist() == [True, False]
-    assert found.loc["coarse", "bits"] == 4
     counted = sum(
         (values < floor).sum()
         for model, values, floor in data.spectra[["model", "singular_values", "rounding_floor"]].itertuples(index=False)
@@ -52,8 +52,7 @@ def test_coarse_formats_are_told_by_their_noise_and_counted_below_their_floor():
     ],
 )
 def test_bits_are_read_from_the_names_of_formats(name, bits):
-    data = measurements(FakeModel("a", dtype=name, noise=0.3))
-    assert storage.storage(data.matrices, data.bulk).loc["a", "bits"] == bits
+    assert notices.bits(name) == bits
 
 
 def test_rounding_that_a_format_does_not_tell_is_unknown_and_not_zero():

@@ -33,21 +33,28 @@ def evaluated(*places):
 
 def test_a_refused_task_or_a_missing_corpus_stops_only_its_own_conclusions():
     found = Plan(CONFIG, root=str(ROOT)).conclusions
-    assert list(found) == ["bounds", "ends", "overlap", "costs", "controls", "tasks", "copies", "storage"]
+    pairs = ("llama/deciles", "noisier/deciles", "bert/beside", "llama/asked")
+    assert list(found) == [
+        *("bounds", "ends", "vectors", "spacings", "overlap", "copies"),
+        *(f"cuts/{pair}" for pair in pairs),
+        *(f"storage/{model}" for model in ("bert", "llama", "noisier")),
+    ]
     assert found["overlap"] == {
         "overlaps": ["<results>/overlaps/bert/text.parquet"],
         "bulk": ["<results>/bulk/bert.parquet"],
     }
-    assert found["costs"] == evaluated("llama/deciles", "noisier/deciles", "bert/beside")
-    assert found["controls"] == evaluated("bert/beside")
-    assert found["tasks"] == evaluated("llama/asked")
+    assert all(found[f"cuts/{pair}"] == evaluated(pair) for pair in pairs)
+    assert found["storage/llama"] == {
+        "matrices": ["<results>/matrices/llama/part-00-of-01.parquet"],
+        "bulk": ["<results>/bulk/llama.parquet"],
+    }
     assert found["copies"] == evaluated("llama/deciles", "noisier/deciles", "llama/asked")
     assert all("corpora" not in path for files in found.values() for paths in files.values() for path in paths)
 
 
-def test_models_alone_have_three_subjects_and_births_a_fourth():
+def test_models_alone_have_five_subjects_and_births_a_sixth():
     alone = Plan({"models": {"bert": MODELS["bert"]}}, root=str(ROOT)).conclusions
-    assert list(alone) == ["bounds", "ends", "storage"]
+    assert list(alone) == ["bounds", "ends", "vectors", "spacings", "storage/bert"]
     born = Plan({"models": {"bert": MODELS["bert"]}, "births": {"small": {}}}, root=str(ROOT)).conclusions
-    assert list(born) == ["bounds", "ends", "births", "storage"]
+    assert list(born) == ["bounds", "ends", "vectors", "spacings", "births", "storage/bert"]
     assert list(born["births"]) == ["probes", "locations", "knockouts"]

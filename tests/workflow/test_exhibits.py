@@ -50,9 +50,16 @@ def read_by(presented, kind, name):
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        ("cuts", ["bulk/trained", "evaluations/trained/beside", "evaluations/trained/deciles"]),
-        ("tasks", ["bulk/tuned", "evaluations/tuned/asked"]),
-        ("contrasts", ["bulk/trained", "evaluations/trained/beside", "findings/controls"]),
+        (
+            "cuts",
+            [
+                *("evaluations/trained/beside", "evaluations/trained/deciles"),
+                *("findings/cuts/trained/beside", "findings/cuts/trained/deciles"),
+            ],
+        ),
+        ("tasks", ["evaluations/tuned/asked", "findings/cuts/tuned/asked"]),
+        ("contrasts", ["findings/cuts/trained/beside"]),
+        ("difference", ["comparisons/tuning", "findings/storage/trained", "findings/storage/tuned"]),
         ("births", ["probes/small/seed-0"]),
         ("memories", ["simulations"]),
     ],
@@ -65,7 +72,14 @@ def test_a_table_reads_what_it_shows(name, files, presented):
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        ("damage-tuned-asked", ["evaluations/tuned/asked"]),
+        ("damage-tuned-asked", ["evaluations/tuned/asked", "findings/cuts/tuned/asked"]),
+        (
+            "predicted-trained-prose",
+            [
+                *("findings/cuts/trained/beside", "findings/cuts/trained/deciles"),
+                *("findings/prediction", "predictions/trained/prose"),
+            ],
+        ),
         ("information-trained", ["information/drawn", "information/trained"]),
         ("information-tuned", ["information/tuned"]),
         (
@@ -94,7 +108,7 @@ def test_a_table_plans_the_chain_of_its_models_and_nothing_else(tmp_path):
     config = write_config(tmp_path / "config.yaml", CONFIG)
     assert plan(tmp_path, "results/tables/tasks.csv", "--configfile", config) == {
         **dict.fromkeys(("fetch_model", "fetch_task", "extract_weights", "decompose", "evaluate_cuts"), 1),
-        **dict.fromkeys(("simulate_nulls", "fit_bulk", "make_table"), 1),
+        **dict.fromkeys(("conclude", "make_table"), 1),
     }
 
 
@@ -107,5 +121,6 @@ def test_every_exhibit_has_its_maker_and_says_how_to_read_it(kinds):
 
 def test_a_table_of_spectra_needs_none_of_the_papers_tasks_and_fine_tunings(tmp_path):
     jobs = plan(tmp_path, "results/paper/tables/outliers.csv", "--configfile", ROOT / "config" / "paper.yaml")
-    assert jobs.keys() == {"fetch_model", "extract_weights", "decompose", "simulate_nulls", "fit_bulk", "make_table"}
+    spectra = {"fetch_model", "extract_weights", "decompose", "simulate_nulls", "fit_bulk"}
+    assert jobs.keys() == spectra | {"conclude", "make_table"}
     assert jobs["make_table"] == 1

@@ -1,7 +1,8 @@
 """Conclusions: every test, interval, correction and verdict, computed once; the report only lays them out.
 
 conclude         in:  the contracts that a subject speaks of, each subject's own
-                 out: findings/{subject}.parquet (contracts.FINDINGS)
+                 out: findings/{subject}.parquet (contracts.FINDINGS), of cuts findings/cuts/{model}/{experiment}.parquet,
+                      of storage findings/storage/{model}.parquet
 gather_findings  in:  findings/{subject}.parquet of all subjects
                  out: findings.parquet (contracts.FINDINGS), numbers.json (the same rows, for other programs),
                       numbers.sha256

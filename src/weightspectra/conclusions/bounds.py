@@ -8,7 +8,9 @@ from weightspectra.conclusions.beside_random import compared, unchanged
 from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.random_controls import control_of, models
 from weightspectra.conclusions.rows import Row, share
+from weightspectra.contracts import ROLES
 from weightspectra.contracts.conclusions import CALIBRATED
+from weightspectra.statistics.multiple import consistent
 
 REGIONS = ("above", "below")
 
@@ -38,8 +40,12 @@ def conclude(bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[st
         of_model = fitted[fitted["model"] == model]
         if of_model.empty:
             continue
-        fits = int((of_model["bulk_p_value"] >= of_model["level"]).sum())
-        rows.append(share("bulk_fits", fits, len(of_model), model=model, level=of_model["level"].iloc[0]))
+        fits = consistent(of_model["bulk_p_value"], of_model["level"])
+        names = {"model": model, "level": of_model["level"].iloc[0]}
+        rows.append(share("bulk_fits", int(fits.sum()), len(of_model), **names))
+        for role in (role for role in ROLES if (of_model["role"] == role).any()):
+            of_role = fits[of_model["role"] == role]
+            rows.append(share("bulk_fits", int(of_role.sum()), len(of_role), role=role, **names))
         for region in REGIONS:
             rows += _counts(of_model, model=model, region=region, bound=CALIBRATED)
     for model in trained:

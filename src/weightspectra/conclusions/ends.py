@@ -14,18 +14,17 @@ REGIONS = ("largest tenth", "smallest tenth")
 
 def conclude(
     information: pd.DataFrame,
-    vector_tests: pd.DataFrame,
     bulk: pd.DataFrame,
     matrices: pd.DataFrame,
     *,
     controls: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Average the information at both ends, count vectors, and test trained matrices against random ones.
+    """Average the information at both ends, and test trained matrices against random ones.
 
     Parameters
     ----------
-    information, vector_tests, bulk, matrices : DataFrame
-        Rows of the contracts of these names; of ``bulk`` the models and their levels.
+    information, bulk, matrices : DataFrame
+        Rows of the contracts of these names; of ``bulk`` the models.
     controls : mapping
         From each random control to the model that it is made like.
 
@@ -48,8 +47,6 @@ def conclude(
             if len(one) and len(other):
                 names = {"model": model, "beside": control, "region": region}
                 rows += compared(one, other, "information", same, "more_information_than_control", **names)
-    for name, level in bulk.groupby("model", sort=False)["level"].first().items():
-        rows += _vectors(vector_tests[vector_tests["model"] == name], level, str(name))
     return judge(rows, "ends")
 
 
@@ -62,14 +59,3 @@ def _information(rows: pd.DataFrame, **names: str) -> Iterator[Row]:
         yield row("information", mean, n=int((rows["role"] == role).sum()), resampled="matrix", role=role, **names)
     beyond = int((rows["information_low"] > 0).sum())
     yield share("information_beyond_chance", beyond, len(rows), interval_level=0.95, **names)
-
-
-def _vectors(rows: pd.DataFrame, level: float, model: str) -> Iterator[Row]:
-    """Count the singular vectors that are no random directions, both sides together and one by one."""
-    if rows.empty:
-        return
-    told = {"model": model, "correction": "benjamini_hochberg", "family": "vectors of a matrix", "level": level}
-    for side in ("", "left", "right"):
-        q_values = rows.loc[(rows["side"] == side) | (side == ""), "q_value"]
-        found = int((q_values <= level).sum())
-        yield share("nonrandom_vectors", found, len(q_values), side=side, resampled="vector", **told)

@@ -1,61 +1,29 @@
 """Which tests are corrected together, by which method, and at which level a claim holds.
 
-Two kinds of error are kept apart and never mixed. Claims that a sentence makes of
-one model (against its random control, about a role, about where weights changed)
-are held to 1 %, family by family (Holm). Long lists of cuts, of which a reader
-picks out those that stand out, are held to a false discovery rate of 5 %
-(Benjamini and Hochberg).
+Families whose tests are corrected where they are measured, and the levels, are those of
+:mod:`weightspectra.statistics.multiple`: the measurement and the conclusion read one definition.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from weightspectra.conclusions.rows import Row
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD, DOES_NOT, FINDINGS, HOLDS
-from weightspectra.statistics.multiple import CORRECTIONS
-
-LEVEL = 0.01
-"""Error rate of what is said of a model or a role."""
-
-SIGNIFICANT = 0.05
-"""False discovery rate of lists of cuts."""
-
-
-class FamilyOfTests(NamedTuple):
-    """Tests that are corrected together.
-
-    Attributes
-    ----------
-    name : str
-        What they are, in words.
-    over : tuple of str
-        Columns in which they agree.
-    correction : str
-        A key of ``CORRECTIONS``.
-    level : float
-    """
-
-    name: str
-    over: tuple[str, ...]
-    correction: str
-    level: float
-
-
-_CUTS = FamilyOfTests("cuts of an experiment", ("model", "experiment", "metric"), "benjamini_hochberg", SIGNIFICANT)
+from weightspectra.statistics.multiple import CUTS, LEVEL, SIGNIFICANT, VECTORS, FamilyOfTests, significant
 
 FAMILIES: Mapping[str, FamilyOfTests] = {
     "more_beyond_bound_than_control": FamilyOfTests("alone", ("model", "region"), "none", LEVEL),
     "more_information_than_control": FamilyOfTests("alone", ("model", "region"), "none", LEVEL),
     "overlap_with_data": FamilyOfTests("roles and ends of a model on a corpus", ("model", "corpus"), "holm", LEVEL),
-    "change_after_cut": _CUTS,
-    "change_after_control": _CUTS,
-    "change_after_compression": _CUTS,
-    "smallest_costs_more_than_middle": _CUTS._replace(name="roles of an experiment"),
-    "change_beside_control": _CUTS._replace(name="cuts of an experiment and kinds of their controls"),
-    "change_beside_plain": _CUTS._replace(name="compressions of an experiment"),
+    "change_after_cut": CUTS,
+    "change_after_control": CUTS,
+    "change_after_compression": CUTS,
+    "smallest_costs_more_than_middle": CUTS._replace(name="roles of an experiment"),
+    "change_beside_control": CUTS._replace(name="cuts of an experiment and kinds of their controls"),
+    "change_beside_plain": CUTS._replace(name="compressions of an experiment"),
     "accuracy_change": FamilyOfTests(
         "deciles of one order at one epoch",
         ("model", "experiment", "detail", "setting"),
@@ -65,6 +33,8 @@ FAMILIES: Mapping[str, FamilyOfTests] = {
     "change_outside_band": FamilyOfTests(
         "ends, sides and directions of a change", ("experiment", "detail"), "holm", LEVEL
     ),
+    "nonrandom_vectors": VECTORS,
+    "localised_vectors": VECTORS,
     "false_alarms": FamilyOfTests("alone", ("detail",), "none", LEVEL),
 }
 """From each claim that a test decides to its family. Claims that name the same one are corrected together."""
@@ -106,9 +76,9 @@ def _judged(tests: pd.DataFrame, family: FamilyOfTests) -> dict[str, Any]:
     """Return the columns that say whether the claims of one family hold."""
     corrected = tests["p_corrected"].to_numpy(dtype=float)
     if np.isnan(corrected).all():
-        corrected = CORRECTIONS[family.correction](tests["p_value"].to_numpy(dtype=float))
+        corrected = family.corrected(tests["p_value"].to_numpy(dtype=float))
     told = ~np.isnan(corrected) & (tests["smallest_p"] <= family.level)
-    holds = (corrected <= family.level) & tests["in_favour"].astype(bool)
+    holds = significant(corrected, family.level) & tests["in_favour"].astype(bool)
     verdicts = np.where(told, np.where(holds, HOLDS, DOES_NOT), CANNOT_BE_TOLD)
     reasons = [test["why"] or _why(test) for test in tests.to_dict("records")]
     return {

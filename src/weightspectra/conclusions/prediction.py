@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import MAIN_METRIC
-from weightspectra.conclusions.families import SIGNIFICANT, judge
+from weightspectra.conclusions.cuts.experiments import MAIN_METRIC, UNTOUCHED, names_of
+from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.rows import Row, row
+from weightspectra.statistics.paired import standard_error
 from weightspectra.statistics.ranks import spearman, spearman_interval
 
 PREDICTORS = ("predicted", "second_order", "first_order", "output_energy", "centred_energy", "weight_energy")
@@ -20,7 +21,8 @@ FEWEST = 5
 N_NAMED = 3
 """Cells and directions that are named, of each model and corpus."""
 
-CUT_COLUMNS = ["model", "corpus", "experiment", "scope", "cut", "decile", "roles", "layers", "measured", "measured_se"]
+NAMES = ("model", "experiment", "metric", "cut", "scope", "decile", "role", "layer")
+CUT_COLUMNS = [*NAMES, "corpus", "measured", "measured_se", "resampled", "n"]
 
 
 def conclude(predictions: pd.DataFrame, directions: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +52,8 @@ def conclude(predictions: pd.DataFrame, directions: pd.DataFrame, evaluations: p
         for cell in worst[["layer", "role", "expert", "decile", "predicted"]].to_dict("records"):
             number = cell.pop("predicted")
             rows.append(row("damage_predicted", number, **names, **{str(name): place for name, place in cell.items()}))
-        rows += _agreement(measured(of_model, evaluations))
+        cuts = measured(of_model, evaluations)
+        rows += [*_agreement(cuts), *_pairs(cuts)]
     for _, of_model in directions.groupby("model", sort=False):
         rows += [found for place in of_model.head(N_NAMED).to_dict("records") for found in _direction(place)]
     return judge(rows, "prediction")
@@ -70,15 +73,23 @@ def measured(predictions: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         One row per cut of one decile of whole matrices of this model for which a
-        perplexity was measured: model, corpus (of the prediction), experiment,
-        scope, cut, decile, roles, layers, ``measured`` (increase of the loss in nats per
-        token; infinite where the perplexity overflows) with its standard error,
-        ``told``, and each predictor, summed over the matrices of the cut.
+        perplexity was measured: what names it in ``contracts.FINDINGS``, with the corpus
+        of the prediction; ``measured`` (increase of the loss in nats per token; infinite where the
+        perplexity overflows), ``measured_se``, ``resampled`` and ``n``
+        (documents); and each predictor, summed over the matrices of the cut.
+
+    Notes
+    -----
+    The increase is the difference of two log-perplexities, each a ratio of
+    the documents' summed losses to their summed tokens, so that its error is that of
+    the ratio of the paired differences (:class:`weightspectra.statistics.estimators.Ratio`).
+    The error of the difference of the perplexities over the perplexity would do for small changes only.
     """
     if predictions.empty:
-        return pd.DataFrame(columns=[*CUT_COLUMNS, "told", *PREDICTORS])
+        return pd.DataFrame(columns=[*CUT_COLUMNS, *PREDICTORS])
     model, corpus = predictions[["model", "corpus"]].iloc[0]
     rows = evaluations[(evaluations["model"] == model) & (evaluations["metric"] == MAIN_METRIC)]
+    untouched = {row["experiment"]: row for row in rows[rows["cut"] == UNTOUCHED].to_dict("records")}
     rows = rows[(rows["decile"] > 0) & (rows["control_of"] == "") & (rows["scope"] != "head")]
     cells = predictions.groupby(["decile", "role", "layer"])[list(PREDICTORS)].sum()
     found: list[dict[str, Any]] = []
@@ -88,17 +99,40 @@ def measured(predictions: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFra
         before = cut["value"] - cut["difference"]
         found.append(
             {
-                **{name: cut[name] for name in ("model", "experiment", "scope", "cut", "decile")},
+                **names_of(cut),
                 "corpus": corpus,
-                "roles": "+".join(cut["roles"]),
-                "layers": " ".join(map(str, cut["layers"])),
                 "measured": np.log(cut["value"] / before) if np.isfinite(cut["difference"]) else np.inf,
-                "measured_se": cut["difference_se"] / cut["value"],
-                "told": cut["q_value"] <= SIGNIFICANT,
+                "measured_se": _error(cut, untouched[cut["experiment"]]),
+                "resampled": cut["unit"],
+                "n": len(cut["units"]),
                 **{name: float(of_cut[name]) for name in PREDICTORS},
             }
         )
-    return pd.DataFrame(found, columns=[*CUT_COLUMNS, "told", *PREDICTORS])
+    return pd.DataFrame(found, columns=[*CUT_COLUMNS, *PREDICTORS])
+
+
+def _error(cut: Mapping[Any, Any], untouched: Mapping[Any, Any]) -> float:
+    """Return the standard error of the difference of two log-perplexities; none if the documents are not the same."""
+    if list(cut["units"]) != list(untouched["units"]) or not np.isfinite(cut["difference"]):
+        return float("nan")
+    after, before, tokens = (
+        np.asarray(values, dtype=float)
+        for values in (cut["unit_values"], untouched["unit_values"], cut["unit_weights"])
+    )
+    return standard_error("mean", after - before, tokens)
+
+
+def _pairs(cuts: pd.DataFrame) -> Iterator[Row]:
+    """Yield what was measured after each cut, beside what was predicted of it."""
+    for cut in cuts.to_dict("records"):
+        yield row(
+            "damage_measured",
+            cut["measured"],
+            **{name: cut[name] for name in (*NAMES, "corpus", "resampled", "n")},
+            standard_error=cut["measured_se"],
+            reference=cut["predicted"],
+            reference_kind="predicted damage",
+        )
 
 
 def _agreement(cuts: pd.DataFrame) -> Iterator[Row]:

@@ -1,6 +1,5 @@
 """How weights are stored, how much of their spectra is therefore rounding, and what that hides."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -78,8 +77,7 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame, indexed by model
-        dtype (the formats found, joined by ", "), bits (of the coarsest format
-        whose name says so, else 0), noise_share (root mean square rounding error
+        dtype (the formats found, joined by ", "), noise_share (root mean square rounding error
         over root mean square entry, all matrices together; NaN if that of any is unknown), n_values,
         n_below_floor, share_below_floor, n_matrices, n_low_rank (matrices of which
         less than ``FULL_RANK`` of the values lie above the floor), n_without_law
@@ -108,16 +106,9 @@ def storage(matrices: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
     found = pd.DataFrame(
         {
             "dtype": formats,
-            "bits": formats.map(_bits),
             "noise_share": np.sqrt(totals["noise"] / totals["norm"].where(totals["norm"] > 0, np.inf)),
         }
     ).join(values)
     return found.assign(
         share_below_floor=found["n_below_floor"] / found["n_values"], coarse=found["noise_share"] >= COARSE_NOISE
     )
-
-
-def _bits(formats: str) -> int:
-    """Return the fewest bits a weight that names like Q4_1, IQ3_S, MXFP4 or int8 spell out; 0 if none does."""
-    named = re.findall(r"\b(?:[IT]?Q|MXFP|NVFP|INT(?=8)|FLOAT(?=8))(\d)", formats.upper())
-    return min(map(int, named), default=0)

@@ -10,6 +10,8 @@ from weightspectra import contracts
 from weightspectra.conclusions import bounds, differences, ends, finetuning, overlap, prediction, storage
 from weightspectra.conclusions.births import conclude as births
 from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks
+from weightspectra.conclusions.noise import spacings, vectors
+from weightspectra.conclusions.told import TOLD, subjects_of
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,16 @@ SUBJECTS: Mapping[str, Subject] = {
         ends.conclude,
         {
             "information": _MAP,
-            "vector_tests": ("model", "side", "q_value"),
-            "bulk": ("model", "level"),
+            "bulk": ("model",),
             "matrices": _IDENTITY,
         },
+    ),
+    "vectors": Subject(
+        vectors.conclude,
+        {"vector_tests": ("model", "role", "side", "q_value", "participation_q_value"), "bulk": ("model", "level")},
+    ),
+    "spacings": Subject(
+        spacings.conclude, {"levels": (*_KEY, "unfolding", "spacing_p_value"), "bulk": (*_KEY, "level")}
     ),
     "overlap": Subject(
         overlap.conclude,
@@ -63,40 +71,53 @@ SUBJECTS: Mapping[str, Subject] = {
     "costs": Subject(costs.conclude, {"evaluations": ()}),
     "controls": Subject(controls.conclude, {"evaluations": ()}),
     "tasks": Subject(tasks.conclude, {"evaluations": ()}),
-    "prediction": Subject(prediction.conclude, {"predictions": (), "directions": (), "evaluations": ()}),
     "copies": Subject(copies.conclude, {"evaluations": ()}),
+    "compression": Subject(compression.conclude, {"evaluations": ()}),
+    "prediction": Subject(prediction.conclude, {"predictions": (), "directions": (), "evaluations": ()}),
     "finetuning": Subject(finetuning.conclude, {"finetunings": ()}),
     "differences": Subject(differences.conclude, {"comparisons": ()}),
-    "compression": Subject(compression.conclude, {"evaluations": ()}),
     "births": Subject(births.conclude, {"probes": (), "locations": _SCORED, "knockouts": ()}),
     "storage": Subject(
         storage.conclude,
         {"matrices": _STORED, "bulk": (*_KEY, *_FLOOR)},
     ),
 }
-"""From each subject to what it needs, in the order in which findings are told."""
+"""From each subject to what it needs, in the order in which all conclusions are gathered."""
 
 
-def conclude(subject: str, files: Mapping[str, Sequence[str]], told: Mapping[str, Any]) -> pd.DataFrame:
-    """Draw the conclusions of one subject.
+def conclude(name: str, files: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> pd.DataFrame:
+    """Draw the conclusions of one file.
 
     Parameters
     ----------
-    subject : str
-        A key of ``SUBJECTS``.
+    name : str
+        A key of ``SUBJECTS`` or of ``TOGETHER``, and after a slash what it is of.
     files : mapping
-        From the name of each contract that it reads to the files; none are no rows.
-    told : mapping
-        What ``TOLD`` says that it is told of the configuration.
+        From the name of each contract that is read to the files; none are no rows.
+    options : mapping
+        What :func:`weightspectra.conclusions.told.options_of` says that it is told of the configuration.
 
     Returns
     -------
     DataFrame
         Rows of ``contracts.FINDINGS``.
     """
-    wanted = SUBJECTS[subject]
-    frames = {name: _read(name, files.get(name, ()), list(columns)) for name, columns in wanted.reads.items()}
-    return wanted.conclude(**frames, **told)
+    frames: dict[tuple[str, Sequence[str]], pd.DataFrame] = {}
+    drawn = []
+    for subject in subjects_of(name):
+        wanted = SUBJECTS[subject]
+        for contract, columns in wanted.reads.items():
+            if (contract, columns) not in frames:
+                frames[contract, columns] = _read(contract, files.get(contract, ()), list(columns))
+        measured = {contract: frames[contract, columns] for contract, columns in wanted.reads.items()}
+        drawn.append(wanted.conclude(**measured, **{option: options[option] for option in TOLD.get(subject, ())}))
+    return pd.concat([rows for rows in drawn if len(rows)] or drawn[:1], ignore_index=True)
+
+
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return conclusions subject by subject, as ``SUBJECTS`` lists them, each in the order in which it was drawn."""
+    places = {subject: place for place, subject in enumerate(SUBJECTS)}
+    return rows.sort_values("subject", key=lambda names: names.map(places), kind="stable", ignore_index=True)
 
 
 def _read(name: str, paths: Sequence[str], columns: list[str]) -> pd.DataFrame:

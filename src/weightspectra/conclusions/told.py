@@ -17,3 +17,17 @@ TOLD: Mapping[str, tuple[str, ...]] = {
 ``controls`` go from each random control to the model that it is made like, ``copies`` from each noisier copy to the
 model that it is a copy of; ``level`` is that of the tests against noise.
 """
+
+TOGETHER: Mapping[str, tuple[str, ...]] = {"cuts": ("costs", "controls", "tasks", "compression")}
+"""Subjects that one job draws from the same file, by the name that its file begins with."""
+
+
+def subjects_of(name: str) -> tuple[str, ...]:
+    """Return the subjects of one file of conclusions: ``cuts/bert/deciles`` holds four, ``storage/bert`` its own."""
+    first = name.partition("/")[0]
+    return TOGETHER.get(first, (first,))
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """Return what of the configuration one file of conclusions depends on."""
+    return tuple(dict.fromkeys(option for subject in subjects_of(name) for option in TOLD.get(subject, ())))

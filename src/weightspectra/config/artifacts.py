@@ -33,6 +33,18 @@ class Artifact(NamedTuple):
     path: str
     of: Mapping[str, str]
 
+    def shown_by(self, entry: Mapping[str, Any]) -> bool:
+        """Return whether this is of what an exhibit's entry names, of each kind for which the entry has a key."""
+        asked = (kind for kind in self.of if set(NAMED_BY[kind]) & entry.keys())
+        return all(self.of[kind] in names(entry, kind) for kind in asked)
+
+
+class Conclusion(NamedTuple):
+    """What one file of conclusions is drawn from, by kind, and what of the configuration it is of; nothing: of all."""
+
+    files: Mapping[str, list[str]]
+    of: Mapping[str, str]
+
 
 def path(kind: str, *names: str) -> str:
     """Return where the file of one kind lies that is of these names; without names, the only one of its kind."""
@@ -161,11 +173,12 @@ def copies(configuration: "Configuration") -> dict[str, str]:
     return {name: source.renoised.like for name, source in sources.items() if source.renoised}
 
 
-def conclusions(configuration: "Configuration") -> dict[str, dict[str, list[str]]]:
-    """Return the files that each subject's conclusions are drawn from, by kind; a subject without any is left out.
+def conclusions(configuration: "Configuration") -> dict[str, Conclusion]:
+    """Return what each file of conclusions is drawn from, by the name of its subject; what has nothing is left out.
 
     Only files that speak of it, so that a task that is refused, or a corpus that is missing, stops only what is
-    concluded from it.
+    concluded from it. What is concluded of cuts has a file for each evaluation (``cuts/MODEL/EXPERIMENT``), and how
+    weights are stored one for each model (``storage/MODEL``), so that an exhibit needs those that it shows alone.
     """
     everything = {kind: [artifact.path for artifact in found] for kind, found in measurements(configuration).items()}
     models = list(dict.fromkeys(model for model, _ in observed(configuration)))
@@ -178,15 +191,20 @@ def conclusions(configuration: "Configuration") -> dict[str, dict[str, list[str]
         pairs = [(m, n) for m, n in evaluated(configuration) if wanted(m, configuration.experiments[n])]
         return {"evaluations": [path("evaluations", *pair) for pair in pairs]}
 
-    found = {
+    def cuts(model: str, name: str) -> Conclusion:
+        return Conclusion({"evaluations": [path("evaluations", model, name)]}, {"model": model, "experiment": name})
+
+    def storage(model: str) -> Conclusion:
+        files = {"matrices": parts_of(configuration, "matrices", model), "bulk": [path("bulk", model)]}
+        return Conclusion(files, {"model": model})
+
+    whole = {
         "bounds": those("bulk", "matrices"),
-        "ends": those("information", "vector_tests", "bulk", "matrices"),
+        "ends": those("information", "bulk", "matrices"),
+        "vectors": those("vector_tests", "bulk"),
+        "spacings": those("levels", "bulk"),
         "overlap": {**those("overlaps"), "bulk": [path("bulk", model) for model in models]},
-        "costs": evaluations(lambda _, experiment: experiment.metrics),
-        "controls": evaluations(lambda _, experiment: any(cut.controls for cut in experiment.cuts)),
-        "tasks": evaluations(lambda _, experiment: experiment.tasks or experiment.probes),
         "copies": evaluations(lambda model, _: model in copied),
-        "compression": evaluations(lambda _, experiment: any(cut.compress for cut in experiment.cuts)),
         "prediction": {
             **those("predictions", "directions"),
             **evaluations(lambda model, told: model in configuration.predict.models and told.metrics),
@@ -194,9 +212,20 @@ def conclusions(configuration: "Configuration") -> dict[str, dict[str, list[str]
         "finetuning": those("finetunings"),
         "differences": those("comparisons"),
         "births": those("probes", "locations", "knockouts"),
-        "storage": those("matrices", "bulk"),
     }
-    return {subject: files for subject, files in found.items() if any(files.values())}
+    controls = random_controls(configuration)
+    return {
+        **{subject: Conclusion(files, {}) for subject, files in whole.items() if any(files.values())},
+        **{f"cuts/{model}/{name}": cuts(model, name) for model, name in evaluated(configuration)},
+        **{f"storage/{model}": storage(model) for model in configuration.models if model not in controls},
+    }
+
+
+def findings(configuration: "Configuration", subjects: Iterable[str], entry: Mapping[str, Any]) -> list[str]:
+    """Return the files of conclusions on these subjects that are of what an exhibit's entry names."""
+    known = {name: Artifact(path("findings", name), found.of) for name, found in conclusions(configuration).items()}
+    chosen = {*subjects}
+    return [file.path for name, file in known.items() if name.partition("/")[0] in chosen and file.shown_by(entry)]
 
 
 def names(entry: Mapping[str, Any], kind: str) -> set[str]:
@@ -210,16 +239,8 @@ def read_by(configuration: "Configuration", kinds: Iterable[str], entry: Mapping
 
     What the entry has a key for, even one with None, must be named there; where it has no such key, all files count.
     """
-    asked = {kind: names(entry, kind) for kind, keys in NAMED_BY.items() if set(keys) & entry.keys()}
     known = measurements(configuration)
-    return {
-        kind: [
-            artifact.path
-            for artifact in known[kind]
-            if all(artifact.of[subject] in allowed for subject, allowed in asked.items() if subject in artifact.of)
-        ]
-        for kind in kinds
-    }
+    return {kind: [artifact.path for artifact in known[kind] if artifact.shown_by(entry)] for kind in kinds}
 
 
 def kept(configuration: "Configuration") -> list[str]:

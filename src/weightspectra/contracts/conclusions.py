@@ -52,6 +52,10 @@ CLAIMS: Mapping[str, Claim] = {
     ),
     "fewer_information_than_control": Claim("matrices with fewer than the control", SHARE, "the other side of it"),
     "nonrandom_vectors": Claim("singular vectors that are no random directions", SHARE, "at a false discovery rate"),
+    "localised_vectors": Claim(
+        "singular vectors whose weight lies in few components", SHARE, "at a false discovery rate"
+    ),
+    "spacings_differ": Claim("matrices whose level spacings are not those of noise", SHARE, "at the level"),
     "overlap_with_data": Claim(
         "right singular vectors whose overlap with the data lies above the null band",
         SHARE,
@@ -73,6 +77,11 @@ CLAIMS: Mapping[str, Claim] = {
         "nats per token",
         "removing the smallest tenth of one role costs more than removing a middle one",
     ),
+    "smallest_costs_less_than_middle": Claim(
+        "loss without decile 1 minus the mean loss without deciles 5 and 6",
+        "nats per token",
+        "removing it costs less: the other side of the same two-sided test",
+    ),
     "change_beside_control": Claim(
         "change after a cut minus the mean change after its matched controls of one kind",
         "metric",
@@ -87,6 +96,11 @@ CLAIMS: Mapping[str, Claim] = {
     ),
     "predicted_from": Claim("tokens that damage is predicted from", "count", "how much was observed"),
     "damage_predicted": Claim("predicted increase of the loss without one decile of a matrix", "nats per token", ""),
+    "damage_measured": Claim(
+        "measured increase of the loss after a cut of one decile; the reference is what was predicted",
+        "nats per token",
+        "whether it is significant is the verdict of change_after_cut",
+    ),
     "order_predicted": Claim("Spearman's correlation of predicted and measured damage", "correlation", ""),
     "direction_damage": Claim("predicted increase of the loss without one direction", "nats per token", ""),
     "direction_weight": Claim("the direction's part of the matrix's energy", SHARE, ""),

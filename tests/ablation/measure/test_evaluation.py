@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from causal_models import tiny_causal
@@ -11,6 +12,8 @@ from weightspectra.ablation.measure.evaluation import EditableModel, evaluate
 from weightspectra.ablation.measure.metrics import Measurement
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
+from weightspectra.conclusions.cuts import costs
+from weightspectra.conclusions.families import FAMILIES
 from weightspectra.contracts import EVALUATIONS, MatrixKey
 from weightspectra.models import live
 from weightspectra.statistics.multiple import benjamini_hochberg
@@ -121,6 +124,17 @@ def test_comparisons_and_their_correction_over_the_cuts_that_change_something(su
     changed = [row for row in rows if row["n_removed"]]
     q_values = benjamini_hochberg(np.array([row["p_value"] for row in changed]))
     np.testing.assert_array_equal([row["q_value"] for row in changed], q_values)
+
+
+def test_what_is_corrected_where_it_is_measured_is_the_family_that_conclusions_name(subject, tmp_path):
+    rows = run(subject, Remembering(subject.matrices, names=["one", "two"]), tmp_path / "journal")
+    found = costs.conclude(pd.DataFrame(rows).assign(model="tiny", experiment="cuts"), seed=0)
+    judged = found[found["claim"].isin(["change_after_cut", "change_after_control"]) & (found["family"] != "")]
+    family = FAMILIES["change_after_cut"]
+    assert FAMILIES["change_after_control"] == family
+    for _, together in judged.groupby(list(family.over)):
+        assert len(together) == 3
+        np.testing.assert_array_equal(together["p_corrected"], family.corrected(together["p_value"].to_numpy()))
 
 
 def test_resamples_and_signs_are_drawn_with_the_seed(subject, tmp_path):

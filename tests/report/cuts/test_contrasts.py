@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from fake_ablation import controls_experiment
-from fake_run import LLAMA, FakeModel, decile_experiment, measurements
+from fake_run import LLAMA, FakeModel, decile_experiment, judged, measurements
 from legible import assert_readable, spelled
 
 from weightspectra.report.cuts import contrasts
@@ -30,7 +30,7 @@ def test_no_controls_make_no_contrasts():
     rows = decile_experiment(["up"])
     data = measurements(FakeModel("trained", LLAMA), evaluations=rows)
     assert contrasts.contrast_table(data).blocks == []
-    assert "none could be built" in spelled(contrasts.contrast_figure(rows))[0][0]
+    assert "none could be built" in spelled(contrasts.contrast_figure(judged(rows)))[0][0]
 
 
 def test_one_document_has_contrasts_without_a_test():
@@ -47,7 +47,7 @@ def test_one_document_has_contrasts_without_a_test():
 
 
 def test_each_cut_stands_beside_its_own_controls(rows):
-    figure = contrasts.contrast_figure(rows)
+    figure = contrasts.contrast_figure(judged(rows))
     axes = figure.axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["decile 1 of query", "decile 1 of down"]
@@ -65,7 +65,7 @@ def test_very_many_cuts_and_an_overflow_can_be_drawn(rows, monkeypatch):
     monkeypatch.setattr(contrasts, "MAX_CUTS", 1)
     broken = rows.copy()
     broken.loc[broken["cut"] == "same energy as decile 1 of down", ["value", "difference"]] = np.inf
-    figure = contrasts.contrast_figure(broken)
+    figure = contrasts.contrast_figure(judged(broken))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["decile 1 of down"]
     assert any("1 of 2 cuts" in text for text, _ in spelled(figure))
     assert_readable(figure)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_ablation import compression_experiment, controls_experiment, scored, untouched
-from fake_run import LLAMA, FakeModel, decile_experiment, evaluation, measurements, task_evaluation
+from fake_run import LLAMA, FakeModel, decile_experiment, evaluation, judged, measurements, task_evaluation
 from legible import assert_readable, spelled
 
 from weightspectra.conclusions.cuts.experiments import experiments
@@ -74,22 +74,16 @@ def test_single_matrices_are_a_grid_for_each_decile():
 
 
 def test_scans_of_single_matrices_are_drawn_as_a_map():
-    rows = [nothing()]
+    rows = [untouched()]
     for decile in (1, 10):
         for layer in (3, 5):
             for role in ("up", "query"):
-                cut = (
-                    f"decile {decile} of layer {layer} {role}",
-                    "matrix",
-                    f"decile {decile}",
-                    decile,
-                    [role],
-                    [layer],
-                )
-                rows.append(one(*cut, cost=0.01 * decile * layer))
+                names = {"removed": f"decile {decile}", "decile": decile, "roles": [role], "layers": [layer]}
+                cut = f"decile {decile} of layer {layer} {role}"
+                rows.append(scored(cut, 0.01 * decile * layer, scope="matrix", **names))
     frame = pd.DataFrame(rows)
     frame["q_value"] = np.where(frame["decile"] == 1, 0.2, 0.01)
-    figure = cost_figure(frame)
+    figure = cost_figure(judged(frame))
     query, up = (axes for axes in figure.axes if axes.images)
     assert (query.get_title(), up.get_title()) == ("Query", "Up")
     expected = frame.set_index("cut")["difference"]
@@ -131,8 +125,8 @@ def test_an_overflow_and_a_missing_test_are_words_and_dashes():
     assert block.cells.loc["decile 10 of up", "Change [95 % interval]"] == "overflow"
     assert set(block.cells["q"]) == {"–"}
     assert "nan" not in block.cells.to_string()
-    assert_readable(cost_figure(rows))
-    assert any("1 document cannot show" in text for text, _ in spelled(cost_figure(rows)))
+    assert_readable(cost_figure(judged(rows)))
+    assert any("1 document cannot show" in text for text, _ in spelled(cost_figure(judged(rows))))
 
 
 def test_tasks_show_value_and_change():
@@ -152,7 +146,7 @@ def test_a_change_of_accuracy_is_drawn_on_a_plain_scale_and_a_perplexity_on_a_lo
     baseline = np.tile([1.0, 0.0, 1.0], 40)
     rows = asked(baseline * np.tile([1, 1, 0], 40), baseline)
     assert change_axis.change_axis(rows).threshold is None
-    assert_readable(cost_figure(rows))
+    assert_readable(cost_figure(judged(rows)))
     assert change_axis.change_axis(decile_experiment(["up"])).threshold > 0
 
 
@@ -160,7 +154,7 @@ def test_a_change_of_accuracy_is_drawn_on_a_plain_scale_and_a_perplexity_on_a_lo
 def test_one_cut_and_very_many_can_be_drawn(n_cuts):
     rows = [untouched()]
     rows += [scored(f"indices {n}-{n} of down", 0.01 * (n + 1), removed=f"indices {n}-{n}") for n in range(n_cuts)]
-    figure = cost_figure(pd.DataFrame(rows))
+    figure = cost_figure(judged(pd.DataFrame(rows)))
     texts = [text for text, _ in spelled(figure)]
     assert sum(text.startswith("indices") for text in texts) == min(n_cuts, MAX_LISTED)
     assert f"indices {n_cuts - 1}-{n_cuts - 1}" in texts
@@ -173,13 +167,13 @@ def test_deciles_of_several_scopes_have_a_panel_each_and_other_cuts_a_list_below
     rows += [one(f"decile {d} of layer 0", "layer", f"decile {d}", d, ["up", "down"], [0]) for d in (1, 10)]
     rows += [one(f"decile {d} of all matrices", "all", f"decile {d}", d, ["up", "down"], [0, 1]) for d in range(1, 11)]
     rows.append(one("only decile 10 of all matrices", "all", "all but decile 10", 0, ["up", "down"], [0, 1]))
-    figure = cost_figure(pd.DataFrame(rows))
+    figure = cost_figure(judged(pd.DataFrame(rows)))
     assert [axes.get_title() for axes in figure.axes] == ["One layer", "All matrices", ""]
     assert_readable(figure)
 
 
 def test_compressions_can_be_drawn_as_cuts():
-    assert_readable(cost_figure(compression_experiment()))
+    assert_readable(cost_figure(judged(compression_experiment())))
 
 
 def test_the_main_metric_is_the_perplexity_wherever_it_stands():

@@ -4,7 +4,6 @@ from fake_ablation import directions, predictions
 from fake_run import BERT, LLAMA, FakeModel, decile_experiment, measurements
 from legible import assert_readable, spelled
 
-from weightspectra.conclusions.prediction import measured
 from weightspectra.report.damage import predictions as predicted
 from weightspectra.report.damage.predicted_figure import predicted_figure
 from weightspectra.report.kit import style
@@ -21,14 +20,14 @@ def data_of(**frames):
 
 def drawn_of(cells, evaluated):
     found = data_of(predictions=cells, evaluations=evaluated).findings
-    return predicted_figure(cells, measured(cells, evaluated), predicted.agreement(found))
+    return predicted_figure(cells, predicted.measured(found), predicted.agreement(found))
 
 
 def test_an_overflow_counts_as_the_largest_damage(evaluated):
     broken = evaluated.copy()
     broken.loc[broken["cut"] == "decile 10 of down", ["value", "difference"]] = np.inf
-    cuts = measured(predictions(), broken).set_index("cut")
-    assert np.isposinf(cuts.loc["decile 10 of down", "measured"])
+    cuts = predicted.measured(data_of(predictions=predictions(), evaluations=broken).findings)
+    assert np.isposinf(cuts["measured"]).sum() == 1
     assert_readable(drawn_of(predictions(), broken))
 
 
@@ -80,7 +79,7 @@ def test_the_palest_colour_is_at_most_six_decades_below_the_darkest():
 
 def test_predicted_and_measured_meet_in_the_scatter(evaluated):
     cells = predictions()
-    cuts = measured(cells, evaluated)
+    cuts = predicted.measured(data_of(predictions=cells, evaluations=evaluated).findings)
     figure = drawn_of(cells, evaluated)
     assert any("deciles, by role: ρ = " in text for text, _ in spelled(figure))
     scatter = next(axes for axes in figure.axes if axes.get_xlabel().startswith("predicted"))

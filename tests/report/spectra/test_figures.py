@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from exhibited import drawing_of
-from fake_run import BERT, LLAMA, FakeModel, decile_experiment, evaluation, measurements
+from fake_run import BERT, LLAMA, FakeModel, decile_experiment, evaluation, judged, measurements
 from legible import assert_readable, spelled
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
@@ -109,7 +109,7 @@ def test_block_is_the_middle_one_unless_chosen_and_the_expert_is_the_first():
 
 def test_costs_stand_where_they_were_measured():
     rows = decile_experiment(LLAMA, dear=["down"])
-    figure = cost_figure(rows)
+    figure = cost_figure(judged(rows))
     assert [axes.get_title() for axes in figure.axes] == ["Attention", "Feed-forward"]
     drawn = np.sort(np.concatenate([line.get_ydata() for line in figure.axes[1].lines if line.get_linestyle() == "-"]))
     expected = rows[rows["roles"].map(lambda roles: roles in (["up"], ["gate"], ["down"]))]["difference"]
@@ -121,14 +121,14 @@ def test_costs_stand_where_they_were_measured():
 def test_an_open_sign_is_a_change_that_is_not_significant():
     rows = decile_experiment(["up"])
     rows.loc[rows["decile"].isin([2, 5, 7]), "q_value"] = [0.051, 0.2, np.nan]
-    figure = cost_figure(rows)
+    figure = cost_figure(judged(rows))
     hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
     assert np.concatenate([line.get_xdata() for line in hollow]).tolist() == [2, 5, 7]
 
 
 def test_intervals_reach_where_they_were_measured():
     rows = decile_experiment(["up"])
-    figure = cost_figure(rows)
+    figure = cost_figure(judged(rows))
     (bars,) = (container for container in figure.axes[0].containers)
     drawn = np.array([segment[:, 1] for segment in bars.lines[2][0].get_segments()])
     expected = rows.loc[rows["decile"] > 0, ["difference_low", "difference_high"]].to_numpy()
@@ -139,7 +139,7 @@ def test_cuts_that_are_no_deciles_become_dots():
     rows = decile_experiment(LLAMA).query("decile < 3").copy()
     rows["removed"] = rows["decile"].map({0: "none", 1: "below", 2: "indices 0-15"})
     rows["decile"] = 0
-    figure = cost_figure(rows)
+    figure = cost_figure(judged(rows))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["indices 0-15", "below"]
     assert_readable(figure)
 
@@ -152,7 +152,7 @@ def test_deciles_of_whole_layers_become_one_line_a_layer():
             label = f"decile {decile} of layer {layer}"
             nll = [1.0 + 0.1 * decile, 1.1 + 0.12 * decile]
             rows.append(evaluation(label, "layer", f"decile {decile}", decile, ["query", "up"], [layer], nll, *numbers))
-    figure = cost_figure(pd.DataFrame(rows))
+    figure = cost_figure(judged(pd.DataFrame(rows)))
     assert {"layer 0", "layer 4", "layer 29"} <= {text for text, _ in spelled(figure)}
     assert_readable(figure)
 
@@ -160,7 +160,7 @@ def test_deciles_of_whole_layers_become_one_line_a_layer():
 def test_an_overflow_is_left_out_and_the_rest_drawn():
     rows = decile_experiment(["up"])
     rows.loc[rows["decile"] == 10, ["value", "difference", "difference_se"]] = [np.inf, np.inf, np.nan]
-    assert_readable(cost_figure(rows))
+    assert_readable(cost_figure(judged(rows)))
 
 
 def test_linear_range_of_the_axis_is_below_most_changes():

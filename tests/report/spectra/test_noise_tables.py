@@ -7,7 +7,6 @@ from exhibited import table_of
 from fake_run import BERT, LLAMA, FakeModel, measurements
 
 from weightspectra.report.kit import wording, writers
-from weightspectra.report.kit.measurements import count_vectors
 from weightspectra.report.spectra import noise_summaries
 
 
@@ -53,35 +52,11 @@ def test_counts_beyond_each_kind_of_bound_stand_beside_the_controls(data):
         assert cell(table, "Trained", row, column) == text, (row, column)
 
 
-def test_spacings_that_could_not_be_tested_count_neither_as_noise_nor_as_something_else(data):
-    levels = data.levels.assign(spacing_p_value=data.levels["spacing_p_value"].where(data.levels["layer"] < 2))
-    table = table_of("randomness", replace(data, levels=levels))
-    # The first of three layers differs, and nothing is known of the last.
-    assert cell(table, "Trained", "Spacings differ, % of matrices", "Up") == "50.0 (0)"
-
-
 def test_without_a_control_there_is_a_dash_in_its_place(data):
     table = table_of("randomness", data)
     # Two layers of three experts each with three values planted, of which the bound counts two.
     assert cell(table, "Mixture", "Above the calibrated bound", "Up") == f"12 ({wording.NOTHING})"
     assert cell(table, "Mixture", "Above the calibrated bound", "Query") == f"4 ({wording.NOTHING})"
-
-
-def test_a_p_value_at_the_level_fits_and_a_q_value_at_the_level_is_a_discovery():
-    found = measurements(FakeModel("a", {"up": (96, 48)}, n_layers=1))
-    found.bulk["bulk_p_value"] = 0.05
-    assert noise_summaries.by_role(found)["share_bulk_fits"].tolist() == [1.0]
-    rows = found.shown_vectors.assign(q_value=0.0501, participation_q_value=0.05)
-    counts = count_vectors(rows, {"a": 0.05})
-    assert counts["n_nonrandom"].tolist() == [0, 0]
-    assert counts["n_localised"].tolist() == counts["n_vectors"].tolist() == [48, 48]
-
-
-def test_each_model_is_held_to_its_own_level():
-    rows = measurements(FakeModel("a"), FakeModel("b")).shown_vectors.assign(q_value=0.02)
-    counts = count_vectors(rows, {"a": 0.05, "b": 0.01}).groupby("model")[["n_nonrandom", "n_vectors"]].sum()
-    assert counts.loc["a", "n_nonrandom"] == counts.loc["a", "n_vectors"]
-    assert counts.loc["b", "n_nonrandom"] == 0
 
 
 def test_the_map_has_intervals_means_and_the_controls_means(data):

@@ -13,11 +13,8 @@ from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
-from weightspectra.statistics.multiple import benjamini_hochberg
+from weightspectra.statistics.multiple import CUTS, significant
 from weightspectra.statistics.paired import compare, estimate, smallest_p, standard_error
-
-USUAL_LEVEL = 0.05
-"""What q-values are held against in the end; here only what a line on standard error goes by."""
 
 Record = dict[str, Any]
 """One finished cut, as the journal holds it: its label, what it changed, and the fields of its measurements."""
@@ -127,10 +124,10 @@ def _say_what_can_be_told(measured: Sequence[Record], label: str) -> None:
     """Say, before any cut is measured, where so few units are scored that no change can be significant."""
     fewest = {one["unit"]: len(one["units"]) for one in measured if one["statistic"] != "auc"}
     for unit, n in fewest.items():
-        if smallest_p(n) > USUAL_LEVEL:
+        if not significant(smallest_p(n), CUTS.level):
             print(
                 f"{label}: {n} {unit}s are scored: whatever a cut does, no p- or q-value can be below "
-                f"{smallest_p(n):.2g}, and no change significant at {USUAL_LEVEL}; score more",
+                f"{smallest_p(n):.2g}, and no change significant at {CUTS.level}; score more",
                 file=sys.stderr,
             )
 
@@ -202,7 +199,7 @@ def _metric_rows(
     compared = compare(untouched.statistic, values, values[0], weights, seed=seed)
     changed = [place for place, number in enumerate(paired) if planned[number].n_removed]
     q_values = np.ones(len(paired))
-    q_values[changed] = benjamini_hochberg(compared.p_value[changed])
+    q_values[changed] = CUTS.corrected(compared.p_value[changed])
     for place, number in enumerate(paired):
         numbers = [*(column[place] for column in compared), q_values[place]]
         rows[number] |= dict(zip(COMPARED, map(float, numbers), strict=True))

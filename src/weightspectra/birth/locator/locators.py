@@ -18,6 +18,7 @@ from weightspectra.randomness.spacings.unfolding import CannotUnfold
 from weightspectra.spectra import svd
 from weightspectra.spectra.law import edges, spikes
 from weightspectra.spectra.law.marchenko_pastur import count_outside
+from weightspectra.statistics.multiple import significant
 
 Tables = Mapping[nulls.Shape, nulls.Draws]
 
@@ -162,7 +163,7 @@ def randomness(
     return {
         "bulk_p_value": bulk_p_value,
         "gap_ratio_p_value": gap_ratio,
-        "n_structured_vectors": int((vectors["q_value"] <= level).sum()),
+        "n_structured_vectors": int(significant(vectors["q_value"], level).sum()),
     }
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, names_of
-from weightspectra.conclusions.families import SIGNIFICANT, judge
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED, can_be_told, experiments, names_of
+from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.rows import Row, row, verdict
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
-from weightspectra.statistics.paired import smallest_p
+from weightspectra.statistics.multiple import CUTS, significant
 from weightspectra.statistics.ranks import spearman
 
 FEWEST = 5
@@ -51,7 +51,7 @@ def _beside(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
     original = str(before["model"].iloc[0])
     first, second = (_signs(rows) for rows in (before, after))
     n_units = int(before["units"].map(len).max())
-    told = smallest_p(n_units) <= SIGNIFICANT
+    told = can_be_told(n_units)
     both = first.join(second, how="inner", rsuffix="_of_copy")
     cuts = {cut["cut"]: cut for cut in after.to_dict("records")}
     for label, pair in both.iterrows():
@@ -64,7 +64,7 @@ def _beside(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Row]:
             reference_kind="the same cut of the model",
             resampled=before["unit"].iloc[0],
             n=n_units,
-            level=SIGNIFICANT,
+            level=CUTS.level,
             verdict=verdict(pair["sign"] != pair["sign_of_copy"]) if told else CANNOT_BE_TOLD,
             why="" if told else f"{n_units} are too few to tell any change",
         )
@@ -78,5 +78,5 @@ def _signs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the change that each cut makes, and its ``sign``: 1 significantly worse, -1 better, 0 neither."""
     cuts = rows[(rows["cut"] != UNTOUCHED) & (rows["control_of"] == "")]
     worse = (cuts["difference"] > 0) != cuts["higher_is_better"].astype(bool)
-    sign = np.where(worse, 1, -1) * (cuts["q_value"] <= SIGNIFICANT)
+    sign = np.where(worse, 1, -1) * significant(cuts["q_value"], CUTS.level)
     return cuts.assign(sign=sign).set_index("cut")[["difference", "sign"]]

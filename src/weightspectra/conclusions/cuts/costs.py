@@ -7,10 +7,13 @@ import pandas as pd
 
 from weightspectra.conclusions.cuts.experiments import by_metric, groups, is_task, names_of, scores, tested
 from weightspectra.conclusions.families import judge
-from weightspectra.conclusions.rows import Row, row
+from weightspectra.conclusions.rows import Row, row, verdict
+from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
+from weightspectra.statistics.multiple import significant
 from weightspectra.statistics.paired import compare
 
 MIDDLE_DECILES = (5, 6)
+DEARER, CHEAPER = "smallest_costs_more_than_middle", "smallest_costs_less_than_middle"
 
 
 def conclude(evaluations: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -32,7 +35,16 @@ def conclude(evaluations: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     rows: list[Row] = []
     for part in by_metric(text):
         rows += [*scores(part), *smallest_against_middle(part, seed=seed)]
-    return judge(rows, "costs")
+    found = judge(rows, "costs")
+    return pd.concat([found, judge(_cheaper(found), "costs")], ignore_index=True)
+
+
+def _cheaper(found: pd.DataFrame) -> Iterator[Row]:
+    """Yield the other side of each judged comparison with the middle deciles: whether the smallest cost less."""
+    for told in found[found["claim"] == DEARER].to_dict("records"):
+        less = significant(told["p_corrected"], told["level"]) and told["number"] < 0
+        known = told["verdict"] if told["verdict"] == CANNOT_BE_TOLD else verdict(less)
+        yield {str(name): value for name, value in told.items()} | {"claim": CHEAPER, "verdict": known}
 
 
 def one_role_deciles(rows: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +84,7 @@ def smallest_against_middle(rows: pd.DataFrame, *, seed: int) -> Iterator[Row]:
         found = compare("mean", smallest, np.mean(middle, axis=0), tokens, seed=seed)
         difference, *numbers = (float(column[0]) for column in found)
         yield row(
-            "smallest_costs_more_than_middle",
+            DEARER,
             difference,
             **names_of(by_decile[1]),
             reference=0.0,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from scipy.special import betaincc
-from scipy.stats import false_discovery_control
 
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.directions.vector_tests import Draws, Shape, deviation_p_values
+from weightspectra.statistics.multiple import HEADS, significant
 
 NO_DIRECTION = 1e-12
 """A part with a smaller share of a vector's squared norm is rounding (float32 errs by 6e-8 of the norm)."""
@@ -121,5 +121,4 @@ def discoveries(p_values: np.ndarray, level: float) -> np.ndarray:
     -------
     ndarray of shape (n_heads,)
     """
-    q_values = false_discovery_control(p_values, axis=None).reshape(p_values.shape)
-    return (q_values <= level).sum(axis=0)
+    return np.asarray(significant(HEADS.corrected(p_values), level)).sum(axis=0)

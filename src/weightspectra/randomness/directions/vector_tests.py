@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import false_discovery_control
 
 from weightspectra.randomness.directions import vectors
 from weightspectra.randomness.directions.vectors import BODY, SMALLEST_P, TAIL
 from weightspectra.spectra import svd
 from weightspectra.spectra.rounding import numerical_rank, one_valued
+from weightspectra.statistics.multiple import VECTORS
 
 Draws = Mapping[str, np.ndarray]
 """What :func:`weightspectra.randomness.directions.vectors.null_draws` returns."""
@@ -94,8 +94,8 @@ def score(sides: Mapping[str, np.ndarray], nulls: Mapping[Shape, Draws], window:
         tables.append(pd.DataFrame(columns))
     joined = pd.concat(tables, ignore_index=True)
     return joined.assign(
-        q_value=false_discovery_control(joined["p_value"].to_numpy()),
-        participation_q_value=false_discovery_control(joined["participation_p_value"].to_numpy()),
+        q_value=VECTORS.corrected(joined["p_value"].to_numpy()),
+        participation_q_value=VECTORS.corrected(joined["participation_p_value"].to_numpy()),
     )
 
 

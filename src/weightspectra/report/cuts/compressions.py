@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from weightspectra.conclusions.cuts.experiments import experiments, methods
-from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.cut_tables import MARK, MARKED, change_with_interval
 from weightspectra.report.kit import style, wording
@@ -37,7 +36,7 @@ def compressions(rows: pd.DataFrame, matrices: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``.
+        What :func:`weightspectra.report.cuts.costs.evaluated` returns.
     matrices : DataFrame
         Rows of ``contracts.MATRICES``.
 
@@ -45,7 +44,7 @@ def compressions(rows: pd.DataFrame, matrices: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The cuts, flattened (:func:`weightspectra.report.cuts.costs.flattened`), with
-        ``told``, ``method`` (a key of ``METHODS``, or empty for a cut of one
+        ``method`` (a key of ``METHODS``, or empty for a cut of one
         matrix), ``size`` (the share asked for; NaN for a cut of one matrix), ``where`` (which matrices) and
         ``kept_share``: parameters left as a share of all of the model's weight
         matrices that the largest compression touches. Empty where nothing was compressed.
@@ -53,11 +52,10 @@ def compressions(rows: pd.DataFrame, matrices: pd.DataFrame) -> pd.DataFrame:
     method, size = methods(rows)
     chosen = rows[(method != "") | (rows["scope"] == "matrix")].copy()
     if not (method != "").any():
-        return costs.flattened(rows.iloc[:0]).assign(method="", size=0.0, where="", told=False, kept_share=0.0)
+        return costs.flattened(rows.iloc[:0]).assign(method="", size=0.0, where="", kept_share=0.0)
     chosen["method"] = method
     chosen["size"] = size
     chosen["where"] = chosen["cut"].str.partition(" of ")[2]
-    chosen["told"] = chosen["q_value"] <= SIGNIFICANT
     touched = [_n_parameters(row, matrices) for row in chosen.to_dict("records")]
     chosen["kept_share"] = 1 - (touched - chosen["kept_parameters"]) / max(touched)
     return costs.flattened(chosen[chosen["control_of"] == ""])
@@ -74,7 +72,7 @@ def _n_parameters(row: dict, matrices: pd.DataFrame) -> int:
 def of_measurements(data: Measurements) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """Return title, rows of the main metric, and compressions of every experiment that has some."""
     found = []
-    for model, of_model in by_model(data.evaluations, data.titles):
+    for model, of_model in by_model(costs.evaluated(data), data.titles):
         for rows in experiments(of_model):
             small = compressions(rows, data.matrices)
             if len(small):
@@ -102,7 +100,7 @@ def compression(data: Measurements) -> Table:
     ]
     empty = costs.flattened(data.evaluations.iloc[:0])[costs.COLUMNS]
     both = pd.concat(numbers) if numbers else empty.assign(method="", size=0.0, kept_share=0.0)
-    return Table("compression", "Compression", both, blocks, notes, data.notices)
+    return Table("compression", "Compression", both, blocks, notes, [])
 
 
 def _crossed(part: pd.DataFrame, heading: str) -> Block:
@@ -134,7 +132,7 @@ def compression_figure(rows: pd.DataFrame, small: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+        What :func:`weightspectra.report.cuts.costs.evaluated` returns, all of one model, experiment and metric.
     small : DataFrame
         What :func:`compressions` makes of them.
     """

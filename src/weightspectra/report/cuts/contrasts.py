@@ -14,6 +14,7 @@ from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.report.cuts import costs
 from weightspectra.report.cuts.cut_tables import MARK
 from weightspectra.report.findings.cuts.controls import KINDS
+from weightspectra.report.findings.finding import holds
 from weightspectra.report.kit import style, wording
 from weightspectra.report.kit.change_axis import change_axis, reaches
 from weightspectra.report.kit.exhibit import Drawing, Entry
@@ -47,15 +48,17 @@ def contrasts(found: pd.DataFrame) -> pd.DataFrame:
         One row per cut and kind of control: model, experiment, metric,
         higher_is_better, cut, kind, n_controls, the cut's change and the
         controls' (mean) against the untouched model, and their difference
-        with standard error, 95 % interval, p-value and q-value.
+        with standard error, 95 % interval, p-value, q-value and ``told``, whether it is significant.
     """
     renamed = {
         **{"detail": "kind", "n_reference": "n_controls", "reference": "control_change", "number": "difference"},
         **{"low": "difference_low", "high": "difference_high", "p_corrected": "q_value"},
     }
     rows = found[found["claim"] == "change_beside_control"]
-    table = rows.assign(higher_is_better=rows["worse_if"] == "smaller", change=rows["reference"] + rows["number"])
-    return table.rename(columns=renamed).astype({"n_controls": int})[COLUMNS]
+    table = rows.assign(
+        higher_is_better=rows["worse_if"] == "smaller", change=rows["reference"] + rows["number"], told=holds(rows)
+    )
+    return table.rename(columns=renamed).astype({"n_controls": int})[[*COLUMNS, "told"]]
 
 
 def contrast_table(data: Measurements) -> Table:
@@ -67,7 +70,7 @@ def contrast_table(data: Measurements) -> Table:
             metric = str(rows["metric"].iloc[0])
             heading = f"{data.titles[model]}, {rows['experiment'].iloc[0]}: {costs.metric_title(metric)}"
             blocks += [_block(rows, heading)] if metric == _shown(of_model, rows) else []
-            numbers.append(rows)
+            numbers.append(rows[COLUMNS])
     notes = [
         "Each control removes (or, of a cut that keeps only some, keeps) as much elsewhere, within every matrix: as "
         "many values from the bulk's lower end, as much energy (sum of squares) from there upwards, or as many in a "
@@ -81,7 +84,7 @@ def contrast_table(data: Measurements) -> Table:
     ]
     title = "Cuts against matched controls"
     both = pd.concat([frame for frame in numbers if len(frame)] or numbers)
-    return Table("contrasts", title, both, blocks, notes, data.notices)
+    return Table("contrasts", title, both, blocks, notes, [])
 
 
 def _shown(of_model: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -101,7 +104,7 @@ def _block(found: pd.DataFrame, heading: str) -> Block:
             "Change of the control": [wording.signed_number(row["control_change"]) for row in lines],
             "Difference [95 % interval]": [
                 wording.interval(row["difference"], row["difference_low"], row["difference_high"])
-                + (MARK if row["q_value"] <= SIGNIFICANT else "")
+                + (MARK if row["told"] else "")
                 for row in lines
             ],
             "q": [wording.p_value(row["q_value"]) for row in lines],
@@ -117,7 +120,7 @@ def contrast_figure(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+        What :func:`weightspectra.report.cuts.costs.evaluated` returns, all of one model, experiment and metric.
     """
     labels = list(dict.fromkeys(rows.loc[rows["control_of"] != "", "control_of"]))
     if not labels:
@@ -160,8 +163,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, colour: str, marker: str, y: float, *,
     finite = rows[np.isfinite(rows["difference"])]
     places = np.full(len(finite), y)
     axes.errorbar(finite["difference"], places, xerr=reaches(finite), fmt="none", ecolor=colour, elinewidth=0.7)
-    told = finite["q_value"] <= SIGNIFICANT
-    for chosen, fill in ((told, colour), (~told, "white")):
+    for chosen, fill in ((finite["told"], colour), (~finite["told"], "white")):
         axes.plot(
             finite["difference"][chosen],
             places[chosen],

@@ -59,7 +59,7 @@ def cost_figure(evaluations: pd.DataFrame) -> Figure:
     Parameters
     ----------
     evaluations : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+        What :func:`weightspectra.report.cuts.costs.evaluated` returns, all of one model, experiment and metric.
     """
     grids, others = costs.arranged(evaluations)
     axis = change_axis(evaluations[evaluations["control_of"] == ""])

@@ -1,16 +1,18 @@
 """What cuts cost: rows of ``contracts.EVALUATIONS`` with their places in tables and what people call them."""
 
+import numpy as np
 import pandas as pd
 
 from weightspectra.conclusions.cuts.experiments import (
     UNTOUCHED,
+    can_be_told,
     experiments,
     groups,
     scored_in,
     windows_in_words,
 )
-from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.contracts import EVALUATIONS, ROLES
+from weightspectra.report.findings.finding import holds
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -22,6 +24,10 @@ NO_PLACE = "Change"
 PER_UNIT = ("units", "unit_values", "unit_weights", "positions", "position_tokens", "position_losses")
 COLUMNS = [name for name in EVALUATIONS.schema.names if name not in PER_UNIT] + ["n_units"]
 """What of an evaluation goes into a CSV file: no text names, no numbers of single documents, items or positions."""
+
+IDENTITY = ["model", "experiment", "metric", "cut"]
+CHANGES = ("change_after_cut", "change_after_control", "change_after_compression")
+"""Claims on what evaluations change, one row each; the untouched model has none."""
 
 METRIC_TITLES = {
     "perplexity_per_token": "perplexity",
@@ -36,6 +42,30 @@ METRIC_TITLES = {
     "probe_accuracy": "accuracy of a probe",
     "probe_auc": "AUC of a probe",
 }
+
+
+def evaluated(data: Measurements) -> pd.DataFrame:
+    """Return the evaluations with ``told``: whether the change is significant, as was concluded of it."""
+    return data.evaluations.assign(told=changes_told(data.evaluations, data.findings))
+
+
+def changes_told(rows: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
+    """Return of which cuts it was concluded that they change the metric.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With the columns of ``IDENTITY``.
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+        False for the untouched model.
+    """
+    told = holds(found[found["claim"].isin(CHANGES)].set_index(IDENTITY))
+    return told.reindex(pd.MultiIndex.from_frame(rows[IDENTITY]), fill_value=False).to_numpy(dtype=bool)
 
 
 def metric_title(metric: str) -> str:
@@ -56,7 +86,7 @@ def arranged(rows: pd.DataFrame) -> tuple[list[pd.DataFrame], pd.DataFrame]:
     Parameters
     ----------
     rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+        What :func:`evaluated` returns, all of one model, experiment and metric.
 
     Returns
     -------
@@ -82,14 +112,13 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Rows of ``contracts.EVALUATIONS``, all of one model, experiment and metric.
+        What :func:`evaluated` returns, all of one model, experiment and metric.
 
     Returns
     -------
     DataFrame
         The cuts without the untouched model and without matched controls, flattened
-        (:func:`flattened`), with ``told`` (whether the change is significant) and the
-        labels ``row`` (what was removed, and from which layers where that varies) and
+        (:func:`flattened`), with the labels ``row`` (what was removed, and from which layers where that varies) and
         ``column`` (from which roles; if those are always the same, rows are
         layers and columns are what was removed). Deciles ascend, everything else keeps its
         order.
@@ -104,7 +133,7 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     if len(set(where)) > 1:
         # Layers over what is removed, as in the paper's Table 4, unless roles need the columns.
         row, column = (where, row) if len(set(whose)) == 1 else (row + ", " + where, whose)
-    labels = cuts.assign(row=row, column=column, told=cuts["q_value"] <= SIGNIFICANT)
+    labels = cuts.assign(row=row, column=column)
     if labels.duplicated(["row", "column"]).any():
         labels = labels.assign(row=labels["cut"], column=NO_PLACE)
     first_role = [min(map(ROLES.index, roles)) for roles in labels["roles"]]
@@ -128,7 +157,7 @@ def describe(row: pd.Series) -> str:
 
 def too_few_units(rows: pd.DataFrame) -> bool:
     """Return whether so few documents or items were scored that no change can be significant."""
-    return len(rows) == 0 or smallest_q(rows) > SIGNIFICANT
+    return len(rows) == 0 or not can_be_told(int(rows["units"].map(len).max()))
 
 
 def smallest_q(rows: pd.DataFrame) -> float:
@@ -152,6 +181,6 @@ def flattened(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_entry(entry: Entry, data: Measurements) -> tuple[str, pd.DataFrame]:
     """Return of an entry's model and experiment how a title ends, and the rows of the main metric."""
-    rows = data.evaluations
+    rows = evaluated(data)
     [chosen] = experiments(rows[(rows["model"] == entry["model"]) & (rows["experiment"] == entry["experiment"])])
     return f"{entry['experiment']} ({describe(untouched(chosen))})", chosen

@@ -29,7 +29,8 @@ def cuts(data: Measurements) -> Table:
     other cuts a list. The numbers for machines have every metric, and matched
     controls, too.
     """
-    evaluations = data.evaluations[~is_task(data.evaluations["metric"])]
+    evaluations = costs.evaluated(data)
+    evaluations = evaluations[~is_task(evaluations["metric"])]
     blocks: list[Block] = []
     for _, of_model in by_model(evaluations, data.titles):
         for rows in experiments(of_model):
@@ -43,12 +44,13 @@ def cuts(data: Measurements) -> Table:
         "where spaces do not part the text into words.",
     ]
     title = "What removing singular values costs"
-    return Table("cuts", title, _numbers(evaluations), blocks, notes, data.notices)
+    return Table("cuts", title, _numbers(evaluations), blocks, notes, [])
 
 
 def tasks(data: Measurements) -> Table:
     """Tabulate what each cut does to tasks and probes: value and change, significant ones marked."""
-    evaluations = data.evaluations[is_task(data.evaluations["metric"])]
+    evaluations = costs.evaluated(data)
+    evaluations = evaluations[is_task(evaluations["metric"])]
     blocks: list[Block] = []
     for _, of_model in by_model(evaluations, data.titles):
         for rows in by_metric(of_model):
@@ -60,7 +62,7 @@ def tasks(data: Measurements) -> Table:
         DECILES,
     ]
     title = "What removing singular values does to tasks"
-    return Table("tasks", title, _numbers(evaluations), blocks, notes, data.notices)
+    return Table("tasks", title, _numbers(evaluations), blocks, notes, [])
 
 
 def change_with_interval(row: Mapping[Any, Any]) -> str:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from weightspectra.config.configuration import Configuration
 
 Chosen = Callable[["Experiment"], bool]
-READ = ("evaluations", "matrices", "bulk")
+CUTS = ("cuts",)
+"""Whether a change is significant is concluded, one file an evaluation."""
 
 
 def _on_text(experiment: "Experiment") -> bool:
@@ -69,13 +70,23 @@ def _figures(kind: str, chosen: Chosen) -> Entries:
 
 
 TABLES = (
-    Exhibit("cuts", "cuts.cut_tables:cuts", READ, _table("cuts", _on_text)),
-    Exhibit("positions", "cuts.position_table:positions", READ, _table("positions", _by_tokens)),
+    Exhibit("cuts", "cuts.cut_tables:cuts", ("evaluations",), _table("cuts", _on_text), findings=CUTS),
     Exhibit(
-        "contrasts", "cuts.contrasts:contrast_table", READ, _table("contrasts", _with_controls), findings=("controls",)
+        "positions",
+        "cuts.position_table:positions",
+        ("evaluations",),
+        _table("positions", _by_tokens),
+        findings=CUTS,
     ),
-    Exhibit("tasks", "cuts.cut_tables:tasks", READ, _table("tasks", _on_items)),
-    Exhibit("compression", "cuts.compressions:compression", READ, _table("compression", _with_compressions)),
+    Exhibit("contrasts", "cuts.contrasts:contrast_table", (), _table("contrasts", _with_controls), findings=CUTS),
+    Exhibit("tasks", "cuts.cut_tables:tasks", ("evaluations",), _table("tasks", _on_items), findings=CUTS),
+    Exhibit(
+        "compression",
+        "cuts.compressions:compression",
+        ("evaluations", "matrices"),
+        _table("compression", _with_compressions),
+        findings=CUTS,
+    ),
 )
 
 FIGURES = (
@@ -85,6 +96,7 @@ FIGURES = (
         ("evaluations",),
         _figures("damage", _any),
         "What removing singular values costs",
+        CUTS,
     ),
     Exhibit(
         "contrasts",
@@ -92,6 +104,7 @@ FIGURES = (
         ("evaluations",),
         _figures("contrasts", _with_controls),
         "Cuts beside their matched controls",
+        CUTS,
     ),
     Exhibit(
         "compression",
@@ -99,5 +112,6 @@ FIGURES = (
         ("evaluations", "matrices"),
         _figures("compression", _with_compressions),
         "How small the model can be made",
+        CUTS,
     ),
 )

@@ -21,7 +21,8 @@ COLUMNS = ["model", "experiment", "cut", "window", "stride", "bos", "position_fr
 
 def positions(data: Measurements) -> Table:
     """Tabulate the loss by position in the window: of the untouched model, and what the dearest cuts add to it."""
-    found = data.evaluations[data.evaluations["metric"] == MAIN_METRIC]
+    evaluated = costs.evaluated(data)
+    found = evaluated[evaluated["metric"] == MAIN_METRIC]
     found = found[found["positions"].map(len) > 0]
     profiles = pd.concat([profile(rows) for rows in by_metric(found)], ignore_index=True) if len(found) else None
     blocks = []
@@ -67,9 +68,7 @@ def profile(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _cells(rows: pd.DataFrame) -> pd.DataFrame:
     cuts = rows[(rows["cut"] != UNTOUCHED) & (rows["control_of"] == "")]
-    told = cuts.assign(told=cuts["q_value"] <= SIGNIFICANT).sort_values(
-        ["told", "difference"], ascending=False, kind="stable"
-    )
+    told = cuts.sort_values(["told", "difference"], ascending=False, kind="stable")
     by_cut = {str(cut): part for cut, part in profile(rows).groupby("cut", sort=False)}
     untouched = by_cut[UNTOUCHED]
     spelled = {"untouched": _line(untouched, "loss")}

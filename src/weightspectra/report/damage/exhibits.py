@@ -45,20 +45,20 @@ TABLES = (
     Exhibit(
         "prediction",
         "damage.predictions:prediction",
-        ("predictions", "evaluations", "matrices", "bulk"),
+        ("predictions",),
         _prediction,
         findings=("prediction",),
     ),
-    Exhibit("directions", "damage.predictions:directions", ("directions", "matrices", "bulk"), _directions),
+    Exhibit("directions", "damage.predictions:directions", ("directions",), _directions),
 )
 
 FIGURES = (
     Exhibit(
         "predicted",
         "damage.predicted_figure:draw",
-        ("predictions", "evaluations"),
+        ("predictions",),
         _predicted,
         "Predicted damage",
-        ("prediction",),
+        ("prediction", "cuts"),
     ),
 )

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from weightspectra.conclusions.prediction import measured
 from weightspectra.report.cuts.decile_map import draw_map, map_height
-from weightspectra.report.damage.predictions import agreement, correlation
+from weightspectra.report.damage.predictions import agreement, correlation, measured
 from weightspectra.report.kit import style
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
@@ -33,7 +32,7 @@ def predicted_figure(predictions: pd.DataFrame, cuts: pd.DataFrame, agreement: p
     predictions : DataFrame
         Rows of ``contracts.PREDICTIONS``, all of one model and corpus.
     cuts : DataFrame
-        What :func:`weightspectra.conclusions.prediction.measured` makes of them.
+        What :func:`weightspectra.report.damage.predictions.measured` says of them.
     agreement : DataFrame
         What :func:`weightspectra.report.damage.predictions.agreement` says of both.
 
@@ -81,7 +80,7 @@ def _scatter(axes: Axes, group: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Draw one experiment on logarithmic axes (linear near zero for what was measured); return the signs used."""
     rows = group[(group["predicted"] > 0) & np.isfinite(group["measured"])]
     used = {}
-    for roles, part in rows.groupby("roles", sort=False):
+    for roles, part in rows.groupby("role", sort=False):
         single = roles in ROLE_TITLES
         colour, marker = (style.ROLE_COLOURS[roles], style.ROLE_MARKERS[roles]) if single else MIXED
         used[ROLE_TITLES[roles] if single else "several roles"] = (colour, marker)
@@ -125,5 +124,6 @@ def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw what is predicted of one model on one corpus."""
     rows = where(data.predictions, {"model": entry["model"], "corpus": entry["corpus"]})
     title = f"{data.titles[entry['model']]}: damage predicted on {entry['corpus']}, not measured"
-    found = agreement(data.findings, model=entry["model"], corpus=entry["corpus"])
-    return Drawing(title, predicted_figure(rows, measured(rows, data.evaluations), found))
+    names = {"model": entry["model"], "corpus": entry["corpus"]}
+    cuts, found = measured(data.findings, **names), agreement(data.findings, **names)
+    return Drawing(title, predicted_figure(rows, cuts, found))

@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from weightspectra.report.cuts.costs import changes_told
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 from weightspectra.report.kit.table import Block, Table, by_model
 from weightspectra.report.kit.wording import ROLE_TITLES
 
@@ -41,11 +43,30 @@ def agreement(found: pd.DataFrame, **names: str) -> pd.DataFrame:
         model, corpus, experiment, scope, predictor, n_cuts, Spearman's rank
         correlation and its 95 % interval.
     """
-    rows = found[found["claim"] == "order_predicted"]
-    for column, value in names.items():
-        rows = rows[rows[column] == value]
+    rows = where(found, {"claim": "order_predicted", **names})
     renamed = {"detail": "predictor", "n": "n_cuts", "number": "correlation"}
     return rows.rename(columns=renamed).astype({"n_cuts": int})[COLUMNS]
+
+
+def measured(found: pd.DataFrame, **names: str) -> pd.DataFrame:
+    """Lay out what was measured after each cut of one decile, beside what was predicted of it.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Rows of ``contracts.FINDINGS``, those on the cuts themselves among them.
+    **names
+        Values that their columns have.
+
+    Returns
+    -------
+    DataFrame
+        experiment, scope, role, predicted, measured, and ``told``: whether the change is significant.
+    """
+    rows = where(found, {"claim": "damage_measured", **names})
+    told = changes_told(rows, found)
+    renamed = {"number": "measured", "reference": "predicted"}
+    return rows.assign(told=told).rename(columns=renamed)[[*("experiment", "scope", "role"), *renamed.values(), "told"]]
 
 
 def of_measurements(data: Measurements) -> list[tuple[str, str, pd.DataFrame]]:
@@ -84,7 +105,7 @@ def prediction(data: Measurements) -> Table:
             "No cut of these models was evaluated in a way that can be compared: nothing is known of the order."
         )
     both = pd.concat([frame for frame in numbers if len(frame)] or numbers)
-    return Table("prediction", "Predicted against measured damage", both, blocks, notes, data.notices)
+    return Table("prediction", "Predicted against measured damage", both, blocks, notes, [])
 
 
 def correlation(rho: float, low: float, high: float) -> str:
@@ -117,7 +138,7 @@ def directions(data: Measurements) -> Table:
         positions=data.directions["positions"].map(lambda places: " ".join(map(str, places))),
     )
     title = "Directions whose predicted damage surprises"
-    return Table("directions", title, numbers, blocks, notes, data.notices)
+    return Table("directions", title, numbers, blocks, notes, [])
 
 
 def _place(row: Mapping[Any, Any]) -> str:

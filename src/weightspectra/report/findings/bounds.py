@@ -57,10 +57,10 @@ def _most(found: Conclusions, model: str, region: str) -> str:
 
 def _rest_of_bulk(found: Conclusions, model: str) -> str:
     """Say in how many matrices the values within the bounds follow the law, and what follows if in few."""
-    fits, tested = found.one("bulk_fits", model=model), found.one(TEST, model=model)
+    fits, tested = found.one("bulk_fits", model=model, role=""), found.one(TEST, model=model)
     n_fit, n = counted(fits) if fits else (0, 0)
     text = f"the values within the calibrated bounds follow the law of noise in {n_fit:,} of {n:,} matrices"
-    random = tested and found.one("bulk_fits", model=tested["beside"])
+    random = tested and found.one("bulk_fits", model=tested["beside"], role="")
     text += " (random control: {:,} of {:,})".format(*counted(random)) if random else ""
     doubt = "; where they do not, a value beyond the bounds is a departure from noise, not one separate signal"
     return f"{text}{doubt if n_fit < n else ''}."

@@ -56,10 +56,10 @@ def _vectors(found: Conclusions, model: str) -> list[str]:
     parts: list[str] = []
     level = 0.0
     for name in filter(None, (model, control)):
-        whole = found.one("nonrandom_vectors", model=name, side="")
+        whole = found.one("nonrandom_vectors", model=name, side="", role="")
         if whole is None:
             continue
-        sides = found.of("nonrandom_vectors", model=name).query("side != ''")
+        sides = found.of("nonrandom_vectors", model=name, role="").query("side != ''")
         shares = [f"{side} {percent(number)} %" for side, number in sides[["side", "number"]].to_numpy()]
         spelled = f"{share_of(whole)}, {', '.join(shares)}"
         parts.append(f"of its random control {spelled}" if parts else spelled)

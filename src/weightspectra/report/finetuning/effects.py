@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from weightspectra.report.findings.finding import holds
+
 BAND_SDS = 3.0
 """Half width of the untouched runs' band in standard deviations, as in the paper's figure 6."""
 
@@ -34,8 +36,8 @@ def effects(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
             Means over these runs.
         ``reference``
             Mean accuracy of the untouched runs of the same seeds.
-        ``difference``, ``standard_error``, ``difference_low``, ``difference_high``, ``p_value``, ``q_value``
-            Of ``accuracy`` to ``reference``, as concluded.
+        ``difference``, ``standard_error``, ``difference_low``, ``difference_high``, ``p_value``, ``q_value``, ``told``
+            Of ``accuracy`` to ``reference``, as concluded; the last: whether it is significant.
         ``untouched``, ``untouched_sd``, ``n_untouched``
             Mean accuracy of all untouched runs at this epoch, its standard
             deviation from run to run, and how many there are.
@@ -53,7 +55,8 @@ def effects(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     named = found[found["claim"] == "accuracy_change"].rename(
         columns={"experiment": "finetuning", "detail": "order", "setting": "epoch", **TESTED}
     )
-    tested = named[[*KEY, *TESTED.values()]].astype({"epoch": int, "decile": int})
+    told = named.assign(told=holds(named))
+    tested = told[[*KEY, *TESTED.values(), "told"]].astype({"epoch": int, "decile": int})
     return pd.DataFrame(means).merge(tested, on=KEY, validate="one_to_one")
 
 

@@ -38,11 +38,11 @@ TABLES = (
     Exhibit(
         "finetuning",
         "finetuning.finetuning_tables:finetuning",
-        ("finetunings", "matrices", "bulk"),
+        ("finetunings",),
         _finetuning,
         findings=("finetuning",),
     ),
-    Exhibit("difference", "finetuning.differences:difference", ("comparisons", "matrices", "bulk"), _difference),
+    Exhibit("difference", "finetuning.differences:difference", ("comparisons",), _difference, findings=("storage",)),
 )
 
 FIGURES = (

@@ -78,8 +78,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(piece["decile"] + shift, piece["accuracy"], color=colour, linewidth=0.8, zorder=2)
         reach = (line["difference_high"] - line["difference_low"]).fillna(0.0) / 2
         axes.errorbar(x, y, yerr=reach, fmt="none", ecolor=colour, elinewidth=0.7, zorder=2)
-        told = line["q_value"] <= SIGNIFICANT
-        for chosen, fill in ((told, colour), (~told, "white")):
+        for chosen, fill in ((line["told"], colour), (~line["told"], "white")):
             axes.plot(x[chosen], y[chosen], marker, color=colour, markerfacecolor=fill, markersize=3.4, zorder=3)
     axes.set_xlim(0.4, 10.6)
     axes.set_xticks(range(1, 11))

@@ -45,7 +45,8 @@ def finetuning(data: Measurements) -> Table:
         "The decile is removed from every weight matrix but the embeddings.",
     ]
     title = "Fine-tuning with singular values removed before or after"
-    return Table("finetuning", title, effects, blocks, notes, data.notices)
+    numbers = effects.drop(columns="told", errors="ignore")
+    return Table("finetuning", title, numbers, blocks, notes, [])
 
 
 def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
@@ -62,6 +63,6 @@ def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
-    marks = "*" if row["q_value"] <= SIGNIFICANT else ""
+    marks = "*" if row["told"] else ""
     marks += "" if row["band_low"] <= row["accuracy"] <= row["band_high"] or np.isnan(row["band_low"]) else OUTSIDE
     return f"{row['accuracy']:.3f} ({wording.signed(row['difference'], 3)}){' ' if marks else ''}{marks}"

@@ -10,7 +10,6 @@ import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
-from weightspectra.conclusions.storage import storage
 from weightspectra.report.kit.exhibit import Entry, Named
 from weightspectra.report.kit.storage import notices
 
@@ -68,9 +67,6 @@ class Measurements:
         Rows of ``contracts.LOCATIONS``; with lists for figures.
     attention_maps, spectra : DataFrame
         Rows of these contracts; for figures only.
-    vector_counts : DataFrame
-        From ``contracts.VECTOR_TESTS``, one row per matrix and side:
-        see :func:`count_vectors`.
     shown_levels, shown_vectors : DataFrame
         All columns of ``contracts.LEVELS``, and those of
         ``contracts.VECTOR_TESTS`` that are drawn, for the matrices shown closely.
@@ -94,7 +90,6 @@ class Measurements:
     matrices: pd.DataFrame = UNREAD
     bulk: pd.DataFrame = UNREAD
     levels: pd.DataFrame = UNREAD
-    vector_counts: pd.DataFrame = UNREAD
     head_tests: pd.DataFrame = UNREAD
     tails: pd.DataFrame = UNREAD
     cleaning: pd.DataFrame = UNREAD
@@ -142,8 +137,8 @@ class Measurements:
         shown = _shown_closely(drawn or {})
         if "levels" in files:
             frames["shown_levels"] = _those(frames["levels"], shown)
-        if "vector_tests" in files:
-            frames["vector_counts"], frames["shown_vectors"] = _vectors(files["vector_tests"], frames["bulk"], shown)
+        if drawn and "vector_tests" in files:
+            frames["shown_vectors"] = _vectors(files["vector_tests"], shown)
         sources = [contracts.read_provenance(path)["sources"] for path in files.get("sources", ())]
         known = {name: source for found in sources for name, source in found.items() if name in named.titles}
         return cls(
@@ -168,49 +163,14 @@ class Measurements:
     @property
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""
-        return notices(storage(self.matrices, self.bulk), self.titles)
+        return notices(self.findings, self.titles)
 
 
-def count_vectors(rows: pd.DataFrame, level: Mapping[str, float]) -> pd.DataFrame:
-    """Count the singular vectors that are no random directions, matrix by matrix and side by side.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        From ``contracts.VECTOR_TESTS``, whole matrices.
-    level : mapping
-        From each model to the false discovery rate of its tests.
-
-    Returns
-    -------
-    DataFrame
-        model, layer, role, expert, side, n_vectors, n_nonrandom (q_value at
-        most the level) and n_localised (participation_q_value at most the level).
-    """
-    limit = rows["model"].map(dict(level))
-    told = rows[[*KEY, "side"]].assign(
-        nonrandom=rows["q_value"] <= limit, localised=rows["participation_q_value"] <= limit
-    )
-    counted = told.groupby([*KEY, "side"], sort=False).agg(
-        n_vectors=("nonrandom", "size"), n_nonrandom=("nonrandom", "sum"), n_localised=("localised", "sum")
-    )
-    return counted.reset_index()
-
-
-def _vectors(paths: Sequence[str], bulk: pd.DataFrame, shown: Collection[Shown]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Count the vectors, and keep those of the matrices shown, holding no more than one part at a time."""
-    level = {str(model): float(found) for model, found in bulk.groupby("model")["level"].first().items()}
-    counted, kept = [*KEY, "side", "q_value", "participation_q_value"], ["index", "window_p_value"]
-    counts, rows = [], []
-    for path in paths:
-        part = contracts.VECTOR_TESTS.read(path, [*counted, *kept] if shown else counted)
-        counts.append(count_vectors(part, level))
-        rows.append(_those(part, shown))
-    empty = contracts.VECTOR_TESTS.empty()
-    return (
-        pd.concat(counts, ignore_index=True) if counts else count_vectors(empty, level),
-        pd.concat(rows, ignore_index=True) if rows else empty,
-    )
+def _vectors(paths: Sequence[str], shown: Collection[Shown]) -> pd.DataFrame:
+    """Read the vectors of the matrices shown, holding no more than one part at a time."""
+    columns = [*KEY, "side", "q_value", "index", "window_p_value"]
+    parts = [_those(contracts.VECTOR_TESTS.read(path, columns), shown) for path in paths]
+    return pd.concat(parts, ignore_index=True) if parts else contracts.VECTOR_TESTS.empty(columns)
 
 
 def _shown_closely(drawn: Entry) -> set[Shown]:

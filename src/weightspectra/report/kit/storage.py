@@ -1,10 +1,14 @@
 """What a coarse storage format, or a truncation, does to the small singular values, in words."""
 
+import re
 from collections.abc import Mapping
 
 import pandas as pd
 
+from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
+from weightspectra.report.findings.finding import Row, counted, holds
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.rows import where
 
 
 def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
@@ -13,28 +17,45 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
     Parameters
     ----------
     found : DataFrame
-        What :func:`weightspectra.conclusions.storage.storage` returns.
+        Rows of ``contracts.FINDINGS``.
     titles : mapping
         From each model to what it is called.
     """
+    stored = where(found, {"claim": "rounding_coarse"}).sort_values("model", kind="stable")
+    unknown = stored[stored["verdict"] == CANNOT_BE_TOLD]
     notices = [
-        f"{titles[row['model']]} is stored as {row['dtype']}, which does not tell how much its weights were rounded: "
-        "what of its small singular values, and of the lower edge of the bulk, is the quantiser's work is unknown."
-        for row in found[found["noise_share"].isna()].reset_index().to_dict("records")
+        f"{titles[row['model']]} is stored as {', '.join(row['names'])}, which does not tell how much its weights were "
+        "rounded: what of its small singular values, and of the lower edge of the bulk, is the quantiser's work is "
+        "unknown."
+        for row in unknown.to_dict("records")
     ]
-    for row in found[found["coarse"].astype(bool)].reset_index().to_dict("records"):
-        width = f", {row['bits']} bits a weight" if row["bits"] else ""
+    floors, without_law = (_by_model(found, claim) for claim in ("below_floor", "without_law"))
+    for row in stored[holds(stored)].to_dict("records"):
+        formats = ", ".join(row["names"])
+        width = f", {bits(formats)} bits a weight" if bits(formats) else ""
         notices.append(
-            f"{titles[row['model']]} is quantised (stored as {row['dtype']}{width}): rounding adds noise of about "
-            f"{wording.percent(row['noise_share'])} % of the weights' Frobenius norm. "
-            f"{wording.share(row['n_below_floor'], row['n_values'])} of its singular values lie below what "
+            f"{titles[row['model']]} is quantised (stored as {formats}{width}): rounding adds noise of about "
+            f"{wording.percent(row['number'])} % of the weights' Frobenius norm. "
+            f"{wording.share(*counted(floors[row['model']]))} of its singular values lie below what "
             "such noise alone can make; these, and the lower edge of the bulk, are partly the quantiser's work."
         )
-    for row in found[found["n_low_rank"] > 0].reset_index().to_dict("records"):
-        no_law = f" To {row['n_without_law']:,} no law could be fitted." if row["n_without_law"] else ""
-        notices.append(
-            f"{row['n_low_rank']:,} of {row['n_matrices']:,} matrices of {titles[row['model']]} are of low rank: less "
-            "than nine tenths of their singular values lie above the rounding floor. What lies below it is in no fit, "
-            f"test or share.{no_law}"
-        )
+    for model, ranks in sorted(_by_model(found, "low_rank").items()):
+        (n_low_rank, n_matrices), (n_without_law, _) = counted(ranks), counted(without_law[model])
+        no_law = f" To {n_without_law:,} no law could be fitted." if n_without_law else ""
+        if n_low_rank:
+            notices.append(
+                f"{n_low_rank:,} of {n_matrices:,} matrices of {titles[model]} are of low rank: less than nine tenths "
+                "of their singular values lie above the rounding floor. What lies below it is in no fit, test or "
+                f"share.{no_law}"
+            )
     return notices
+
+
+def _by_model(found: pd.DataFrame, claim: str) -> dict[str, Row]:
+    return {row["model"]: row for row in where(found, {"claim": claim}).to_dict("records")}
+
+
+def bits(formats: str) -> int:
+    """Return the fewest bits a weight that names like Q4_1, IQ3_S, MXFP4 or int8 spell out; 0 if none does."""
+    named = re.findall(r"\b(?:[IT]?Q|MXFP|NVFP|INT(?=8)|FLOAT(?=8))(\d)", formats.upper())
+    return min(map(int, named), default=0)

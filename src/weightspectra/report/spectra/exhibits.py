@@ -9,8 +9,8 @@ from weightspectra.report.kit.exhibit import Entry, Exhibit
 if TYPE_CHECKING:
     from weightspectra.config.configuration import Configuration
 
-NOTICES = ("matrices", "bulk")
-"""What tables read to say how the storage of the weights limits them."""
+NOTICES = ("storage",)
+"""Conclusions from which tables say how the storage of the weights limits them."""
 
 
 def _all_models(configuration: "Configuration") -> Entry:
@@ -72,24 +72,42 @@ def _spectra(configuration: "Configuration") -> dict[str, Entry]:
 
 
 TABLES = (
-    Exhibit("outliers", "spectra.bulk_tables:outliers", NOTICES, lambda told: {"outliers": _all_models(told)}),
     Exhibit(
-        "share_outside", "spectra.bulk_tables:share_outside", NOTICES, lambda told: {"share_outside": _all_models(told)}
+        "outliers",
+        "spectra.bulk_tables:outliers",
+        ("bulk",),
+        lambda told: {"outliers": _all_models(told)},
+        findings=NOTICES,
+    ),
+    Exhibit(
+        "share_outside",
+        "spectra.bulk_tables:share_outside",
+        ("bulk",),
+        lambda told: {"share_outside": _all_models(told)},
+        findings=NOTICES,
     ),
     Exhibit(
         "randomness",
         "spectra.noise_tables:randomness",
-        (*NOTICES, "levels", "vector_tests", "head_tests"),
+        ("bulk", "levels", "head_tests"),
         lambda told: {"randomness": _all_models(told)},
+        findings=("bounds", "vectors", "spacings", *NOTICES),
     ),
     Exhibit(
         "information",
         "spectra.noise_tables:information",
-        (*NOTICES, "information"),
+        ("bulk", "information"),
         lambda told: {"information": _all_models(told)},
+        findings=NOTICES,
     ),
-    Exhibit("tails", "spectra.noise_tables:tails", (*NOTICES, "tails"), lambda told: {"tails": _all_models(told)}),
-    Exhibit("overlap", "spectra.bulk_tables:overlap", NOTICES, _overlap, findings=("overlap",)),
+    Exhibit(
+        "tails",
+        "spectra.noise_tables:tails",
+        ("bulk", "tails"),
+        lambda told: {"tails": _all_models(told)},
+        findings=NOTICES,
+    ),
+    Exhibit("overlap", "spectra.bulk_tables:overlap", (), _overlap, findings=("overlap", *NOTICES)),
 )
 
 FIGURES = (

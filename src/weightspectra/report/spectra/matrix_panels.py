@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from weightspectra.conclusions.noise.spacings import LOCAL
 from weightspectra.randomness.spacings.levels import brody_log_density
 from weightspectra.report.kit import style
 from weightspectra.report.kit.wording import probability
 from weightspectra.report.spectra.close_ups import CloseUp
-from weightspectra.report.spectra.noise_summaries import LOCAL
 from weightspectra.report.spectra.panels import densities, tiled_bins
 from weightspectra.spectra.law.marchenko_pastur import density
 from weightspectra.statistics.counts import mean_of_uniforms
+from weightspectra.statistics.multiple import significant
 
 GLOBAL = "law"
 SIDES = {"left": "#0072b2", "right": "#d55e00"}
@@ -116,7 +117,7 @@ def vectors(axes: Axes, matrix: CloseUp, window: int) -> None:
     notes = []
     for place, (side, colour) in enumerate(SIDES.items()):
         rows = matrix.vectors[matrix.vectors["side"] == side].sort_values("index")
-        told = rows.loc[rows["q_value"] <= level, "index"]
+        told = rows.loc[significant(rows["q_value"], level), "index"]
         axes.plot(rows["index"], rows["window_p_value"], color=colour, linewidth=0.7, rasterized=as_image)
         height = np.full(len(told), RUG_TOP - RUG_STEP * place)
         axes.plot(told, height, "|", color=colour, markersize=3.6, markeredgewidth=0.5, rasterized=as_image)

@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from weightspectra.conclusions.noise.spacings import LOCAL
 from weightspectra.contracts import ROLES
-from weightspectra.report.kit.measurements import KEY, Measurements
+from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 
 REGIONS = ("smallest tenth", "middle", "largest tenth")
-
-LOCAL = "replicate"
-"""The unfolding whose spacings are told about: local, each end continued by its last distance."""
 
 GROUP = ["model", "role"]
 
@@ -33,15 +32,15 @@ def by_role(data: Measurements) -> pd.DataFrame:
         the level) and brody (mean). A share or mean of nothing is NaN.
     """
     outside = [f"n_{side}{kind}" for kind in ("", "_bound", "_profile") for side in ("above", "below")]
-    bulk = data.bulk.assign(fits=(data.bulk["bulk_p_value"] >= data.bulk["level"]).where(data.bulk["why"] == ""))
-    found = bulk.groupby(GROUP).agg(
+    concluded = data.findings[data.findings["role"] != ""]
+    found = data.bulk.groupby(GROUP).agg(
         n_matrices=("expert", "size"),
         n_with_law=("why", lambda why: int((why == "").sum())),
         n_values=("n_values", "sum"),
         **{name: (name, "sum") for name in outside},
-        share_bulk_fits=("fits", lambda fits: fits.astype(float).mean()),
     )
-    joined = found.join(_vectors(data.vector_counts)).join(_heads(data.head_tests)).join(_levels(data.levels, bulk))
+    found = found.join(_shares(concluded, "bulk_fits").rename("share_bulk_fits")).join(_vectors(concluded))
+    joined = found.join(_heads(data.head_tests)).join(_levels(data.levels, concluded))
     counts = [name for name in joined.columns if name.startswith("n_")]
     whole = joined.assign(**{name: joined[name].fillna(0).astype(int) for name in counts}).reset_index()
     return _in_order(whole, ["model", "role"], list(data.titles))
@@ -67,14 +66,20 @@ def information_by_layer(information: pd.DataFrame) -> pd.DataFrame:
     return _in_order(means, ["model", "region", "layer", "role"], list(dict.fromkeys(information["model"])))
 
 
-def _vectors(counts: pd.DataFrame) -> pd.DataFrame:
+def _shares(found: pd.DataFrame, claim: str, **names: str) -> pd.Series:
+    """Return the share that was concluded of each model and role."""
+    return where(found, {"claim": claim, **names}).set_index(GROUP)["number"]
+
+
+def _vectors(found: pd.DataFrame) -> pd.DataFrame:
     """Spread the counts of left and right vectors over columns."""
-    named = {"n_vectors": "n_{}", "n_nonrandom": "n_{}_nonrandom", "n_localised": "n_{}_localised"}
-    sums = counts.groupby([*GROUP, "side"])[list(named)].sum()
-    of_side = {side: sums[sums.index.get_level_values("side") == side].droplevel("side") for side in ("left", "right")}
-    return pd.DataFrame(
-        {name.format(side): of_side[side][column] for column, name in named.items() for side in of_side}
-    )
+    columns = {"n_{}": None, "n_{}_nonrandom": "nonrandom_vectors", "n_{}_localised": "localised_vectors"}
+    counts = {}
+    for name, claim in columns.items():
+        for side in ("left", "right"):
+            rows = where(found, {"claim": claim or "nonrandom_vectors", "side": side}).set_index(GROUP)
+            counts[name.format(side)] = (rows["number"] * rows["n"]).round() if claim else rows["n"]
+    return pd.DataFrame(counts)
 
 
 def _heads(head_tests: pd.DataFrame) -> pd.DataFrame:
@@ -83,14 +88,9 @@ def _heads(head_tests: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _levels(levels: pd.DataFrame, bulk: pd.DataFrame) -> pd.DataFrame:
-    local = levels[levels["unfolding"] == LOCAL].merge(bulk[[*KEY, "level"]], on=KEY)
-    told = local.assign(differ=(local["spacing_p_value"] < local["level"]).where(local["spacing_p_value"].notna()))
-    return (
-        told.astype({"differ": float})
-        .groupby(GROUP)
-        .agg(share_spacings_differ=("differ", "mean"), brody=("brody", "mean"))
-    )
+def _levels(levels: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    brody = levels[levels["unfolding"] == LOCAL].groupby(GROUP)["brody"].mean()
+    return pd.DataFrame({"share_spacings_differ": _shares(found, "spacings_differ"), "brody": brody})
 
 
 def _in_order(rows: pd.DataFrame, columns: list[str], models: list[str]) -> pd.DataFrame:

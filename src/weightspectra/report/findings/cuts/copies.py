@@ -4,7 +4,7 @@ import pandas as pd
 
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
 from weightspectra.report.cuts.costs import metric_title
-from weightspectra.report.findings.cuts.costs import MIDDLE
+from weightspectra.report.findings.cuts.costs import DEARER
 from weightspectra.report.findings.cuts.scores import untouched
 from weightspectra.report.findings.finding import MAX_NAMED, Conclusions, Finding, each, holds
 from weightspectra.report.kit import wording
@@ -48,7 +48,7 @@ def _roles(found: Conclusions, original: str, copy: str, experiment: str) -> lis
     """Say in which roles decile 1 costs significantly more than a middle one, in both models."""
     said = []
     for model in (original, copy):
-        middle = found.of(MIDDLE, model=model, experiment=experiment, metric="perplexity_per_token")
+        middle = found.of(DEARER, model=model, experiment=experiment, metric="perplexity_per_token")
         if middle.empty:
             return []
         said.append(wording.roles(middle.loc[holds(middle), "role"]) or "no role")

@@ -15,7 +15,7 @@ from weightspectra.report.findings.storage import coarse_models
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.wording import ROLE_TITLES, probability
 
-MIDDLE = "smallest_costs_more_than_middle"
+DEARER, CHEAPER = "smallest_costs_more_than_middle", "smallest_costs_less_than_middle"
 
 
 def removal_cost(found: Conclusions) -> Finding | None:
@@ -26,7 +26,8 @@ def removal_cost(found: Conclusions) -> Finding | None:
     for _, model, experiment, rows in each(everything, *EXPERIMENT):
         cuts = main(rows)
         first = cuts.to_dict("records")[0]
-        middle = found.of(MIDDLE, model=model, experiment=experiment, metric=first["metric"])
+        names = {"model": model, "experiment": experiment, "metric": first["metric"]}
+        middle, cheaper = found.of(DEARER, **names), found.of(CHEAPER, **names)
         middles.append(middle)
         worst = cuts.sort_values("number", kind="stable").iloc[-1]
         change = wording.measurement(worst["number"], worst["standard_error"], signed=True)
@@ -35,7 +36,7 @@ def removal_cost(found: Conclusions) -> Finding | None:
             f"{len(cuts)} cuts is {worst['cut']}, {change} in {metric_title(first['metric'])}; {_counts(cuts)}."
             f"{_too_few(cuts)}{_first_positions(found, worst.to_dict())}"
         )
-        lines += [*_hurting_roles(cuts), *_middle_sentence(middle)]
+        lines += [*_hurting_roles(cuts), *_middle_sentence(middle, cheaper)]
     if not lines:
         return None
     return Finding(_headline(pd.concat(middles)), lines + coarse_models(found, list(everything["model"])))
@@ -98,12 +99,11 @@ def _hurting_roles(cuts: pd.DataFrame) -> list[str]:
     ]
 
 
-def _middle_sentence(middle: pd.DataFrame) -> list[str]:
+def _middle_sentence(middle: pd.DataFrame, cheaper: pd.DataFrame) -> list[str]:
     """Spell the contrast of decile 1 with deciles 5 and 6 as a change of perplexity, role by role."""
     if middle.empty:
         return []
-    more = holds(middle)
-    less = (middle["p_corrected"] <= middle["level"]) & (middle["number"] < 0) & (middle["verdict"] != CANNOT_BE_TOLD)
+    more, less = holds(middle), middle["cut"].isin(cheaper.loc[holds(cheaper), "cut"])
     rest = middle.loc[~more & ~less, "role"]
     parts = []
     if more.any():
