@@ -114,10 +114,11 @@ def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool
     """
     config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
     name = min((name for name in tensors if name.endswith(EMBEDDINGS)), key=len, default=None)
-    rows = tensors[name].shape[0] if name else config.get("vocab_size")
-    if rows != config.get("vocab_size"):
+    size = int(config.get("vocab_size") or 0)
+    rows = tensors[name].shape[0] if name else size
+    if rows != size:
         raise UserError(
-            f"config.json says vocab_size {config.get('vocab_size')}, but the embedding '{name}' has {rows} rows: "
+            f"config.json says vocab_size {size}, but the embedding '{name}' has {rows} rows: "
             f"correct vocab_size to {rows}, or take the weights that belong to it"
         )
     tokens = load_tokenizer(folder, trust_remote_code=trust_remote_code).get_vocab()
