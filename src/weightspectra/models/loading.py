@@ -114,16 +114,14 @@ def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool
     """
     config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
     name = min((name for name in tensors if name.endswith(EMBEDDINGS)), key=len, default=None)
-    said = config.get("vocab_size")
-    rows = tensors[name].shape[0] if name else said
-    if rows != said:
+    size = int(config.get("vocab_size") or 0)
+    rows = tensors[name].shape[0] if name else size
+    if rows != size:
         raise UserError(
-            f"config.json says vocab_size {said}, but the embedding '{name}' has {rows} rows: "
+            f"config.json says vocab_size {size}, but the embedding '{name}' has {rows} rows: "
             f"correct vocab_size to {rows}, or take the weights that belong to it"
         )
     tokens = load_tokenizer(folder, trust_remote_code=trust_remote_code).get_vocab()
-    if rows is None:
-        return
     late = sorted((token for token, number in tokens.items() if number >= rows), key=lambda token: tokens[token])
     if late:
         raise UserError(
