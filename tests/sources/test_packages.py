@@ -1,8 +1,10 @@
 """Packages are fetched once through pip, verified on every use, and unpacked without leaving their folder."""
 
+import errno
 import hashlib
 import io
 import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -221,3 +223,17 @@ def test_counting_bytes_passes_over_what_pip_deletes_meanwhile(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert packages._size(tmp_path) == 5
+
+
+def test_a_disk_that_is_full_before_pip_runs_is_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packages, "_run_pip", full)
+    said = r"texts==1\.2: the disk is full: [\d,]+ bytes are free in .*; make room and run again"
+    with pytest.raises(UserError, match=said):
+        fetch_package("texts==1.2", "0" * 64, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert re.fullmatch(
+        said, packages._spell_failure("texts==1.2", "0" * 64, "ERROR: [Errno 28] No space left on device")
+    )

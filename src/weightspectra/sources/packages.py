@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.sources import archive_backend
@@ -70,6 +71,19 @@ def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -
 
 def _download(requirement: str, sha256: str, home: Path) -> Path:
     """Let pip fetch the archive beside its place in the cache, and move it there when it is whole."""
+    try:
+        return _staged(requirement, sha256, home)
+    except OSError as error:
+        if disk_is_full(error):
+            raise UserError(_full(requirement, home.parent)) from error
+        raise
+
+
+def _full(requirement: str, cache: Path) -> str:
+    return f"{requirement}: the disk is full: {free_bytes(cache):,} bytes are free in {cache}; make room and run again"
+
+
+def _staged(requirement: str, sha256: str, home: Path) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=home.parent) as work:
         staging = Path(work)
@@ -151,6 +165,6 @@ def _spell_failure(requirement: str, sha256: str, output: str) -> str:
     if "No module named pip" in output:
         return f"{requirement}: pip is missing; run: {Path(sys.executable).name} -m ensurepip"
     if "No space left" in output:
-        return f"{requirement}: the disk is full; make room in {package_cache()} and run again"
+        return _full(requirement, package_cache())
     lines = [line for line in output.splitlines() if "ERROR" in line] or output.splitlines() or ["no output"]
     return f"{requirement}: pip could not download it: {lines[-1].strip()}"

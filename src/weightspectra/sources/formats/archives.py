@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from weightspectra.base.atomic import replace_file
+from weightspectra.base.atomic import free_bytes, replace_file
 from weightspectra.base.errors import UserError
 
 _FAULTS = (
@@ -83,8 +83,7 @@ def _check_sizes(archive: Path, chosen: list[_Entry], destination: Path) -> None
     if n_times > 1:
         raise UserError(f"{archive.name}: '{name}' stands in it {n_times} times; nothing is used")
     needed = sum(entry.n_bytes for entry in chosen)
-    there = next(place for place in (destination, *destination.absolute().parents) if place.exists())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(destination)
     if needed > free:
         raise UserError(
             f"{archive.name}: its files are said to be {needed:,} bytes, {free:,} are free in {destination}; make room "
