@@ -5,12 +5,17 @@ import hashlib
 import io
 import os
 import re
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
+from weightspectra.base import lifetime
 from weightspectra.base.errors import UserError
 from weightspectra.sources import packages
 from weightspectra.sources.formats.archives import unpack_package
@@ -237,3 +242,34 @@ def test_a_disk_that_is_full_before_pip_runs_is_one_line(tmp_path, monkeypatch):
     assert re.fullmatch(
         said, packages._spell_failure("texts==1.2", "0" * 64, "ERROR: [Errno 28] No space left on device")
     )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux kills a child with its parent")
+def test_pip_ends_with_a_job_that_is_killed_alone(tmp_path):
+    """A module in pip's place names itself, and would go on for hours."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text(
+        f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'new')!r}).write_text(str(os.getpid()))\n"
+        f"os.rename({str(tmp_path / 'new')!r}, {str(tmp_path / 'pid')!r}); time.sleep(7200)"
+    )
+    (tmp_path / "staging").mkdir()
+    code = "import pathlib; from weightspectra.sources import packages"
+    call = f"packages._run_pip('texts==1.2', pathlib.Path({str(tmp_path / 'staging')!r}))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    job = subprocess.Popen([sys.executable, "-c", f"{code}; {call}"], env=environment)
+    try:
+        assert until(lambda: (tmp_path / "pid").exists() or job.poll() is not None)
+    finally:
+        job.kill()
+        job.wait()
+    pid = int((tmp_path / "pid").read_text())
+    assert until(lambda: not lifetime._began(pid))
+
+
+def until(happens) -> bool:
+    """Wait for something; false if the machine hangs first."""
+    last = time.monotonic() + HANGS_S
+    while not happens() and time.monotonic() < last:
+        time.sleep(0.05)
+    return bool(happens())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
+from weightspectra.base.lifetime import ending_with_this_process
 from weightspectra.base.provenance import file_sha256
 from weightspectra.sources import archive_backend
 from weightspectra.sources.transfer import Transfer
@@ -118,7 +119,8 @@ def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str
     environment = {**os.environ, "TMPDIR": str(staging), "PYTHONPATH": modules}
     said, complained = staging / "stdout", staging / "stderr"
     with open(said, "w") as out, open(complained, "w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        first = ending_with_this_process()
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, preexec_fn=first)
         transfer = Transfer(f"download {requirement}", None)
         try:
             while process.poll() is None:
