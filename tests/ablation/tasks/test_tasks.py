@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from weightspectra.ablation.settings import Task
 from weightspectra.ablation.tasks import task_files
 from weightspectra.ablation.tasks.asking import Tasks, load_tasks
 from weightspectra.ablation.tasks.choices import CONTENT_FREE, calibrated
-from weightspectra.ablation.tasks.harness import LiveModel, quiet_lm_eval
+from weightspectra.ablation.tasks.harness import LiveModel, check_requests, quiet_lm_eval
 from weightspectra.ablation.tasks.item_scores import item_scores
 from weightspectra.base.errors import UserError
 from weightspectra.statistics import paired
@@ -419,3 +420,30 @@ def test_templates_of_a_task_reach_nothing_but_the_document(tmp_path, model_and_
         UserError, match="reaching cannot be built: SecurityError: access to attribute '__class__' of 'str'"
     ):
         asked(tmp_path, "reaching", {"file": str(file), "allow_code": False}, tokenizer)
+
+
+class WordTokenizer:
+    """Knows the words above alone."""
+
+    unk_token_id, unk_token, bos_token_id = 0, "[UNK]", None
+
+    def __call__(self, texts, add_special_tokens):
+        assert not add_special_tokens
+        found = [[WORDS.index(word) + 1 if word in WORDS else 0 for word in text.split()] for text in texts]
+        return SimpleNamespace(input_ids=found)
+
+
+def test_a_task_that_the_tokenizer_cannot_read_is_refused_and_others_are_looked_at_once(capsys):
+    def requests(task, *args):
+        return [SimpleNamespace(task_name=task, args=args)]
+
+    known = set()
+    check_requests(requests("read", "the cat " * 20, " sat"), WordTokenizer(), known)
+    assert known == {"read"} and capsys.readouterr().err == ""
+    check_requests(requests("read", "Katze"), WordTokenizer(), known)
+    check_requests(
+        requests("holes", "the cat " * 20, {"until": ["."]}) + requests("holes", "sat Katze"), WordTokenizer(), known
+    )
+    assert "2.38 % of the tokens of the prompts of task 'holes' are unknown" in capsys.readouterr().err
+    with pytest.raises(UserError, match="50 % of the tokens of the prompts of task 'german' are unknown"):
+        check_requests(requests("german", "the", " Katze"), WordTokenizer(), known)

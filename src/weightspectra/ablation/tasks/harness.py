@@ -19,6 +19,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import resolve_max_length
 from transformers.utils import logging as transformers_logging
 
+from weightspectra.activations.unknown import check_known
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import duration, is_due
 
@@ -63,6 +64,7 @@ class LiveModel(HFLM):
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, max_length: int | None = None):
         _refuse_what_is_not_causal(model, tokenizer)
+        self._known: set[str] = set()
         first = tokenizer("a").input_ids[:1]
         self.starts_with_bos = first == [tokenizer.bos_token_id]
         with quiet_lm_eval():
@@ -76,8 +78,15 @@ class LiveModel(HFLM):
                 add_bos_token=self.starts_with_bos,
             )
 
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Score answers to prompts."""
+        check_requests(requests, self.tokenizer, self._known)
+        found: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm)
+        return found
+
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """Score whole texts, with one beginning-of-sequence token before each."""
+        check_requests(requests, self.tokenizer, self._known)
         self.add_bos_token = False
         try:
             found: list[float] = super().loglikelihood_rolling(requests, disable_tqdm)
@@ -87,6 +96,7 @@ class LiveModel(HFLM):
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Generate text; keys and values are kept while it does, whatever the model is set to."""
+        check_requests(requests, self.tokenizer, self._known)
         config = self.model.config
         before, config.use_cache = config.use_cache, True
         try:
@@ -94,6 +104,31 @@ class LiveModel(HFLM):
         finally:
             config.use_cache = before
         return found
+
+
+def check_requests(requests: Iterable[Any], tokenizer: Any, known: set[str]) -> None:
+    """Refuse a task of whose prompts and answers the tokenizer knows too little, as of a text.
+
+    Parameters
+    ----------
+    requests : iterable of lm-eval's instances
+    tokenizer : transformers tokenizer
+    known : set of str
+        Tasks that need no look any more, since other cuts were asked the same; gets those that are looked at.
+
+    Raises
+    ------
+    UserError
+        As :func:`weightspectra.activations.unknown.check_known` does.
+    """
+    texts: dict[str, list[str]] = {}
+    for request in requests:
+        if (task := str(request.task_name)) not in known:
+            # The text before an answer is tokenised with it; the settings of what is generated are no text.
+            texts.setdefault(task, []).append("".join(part for part in request.args if isinstance(part, str)))
+    for task, found in texts.items():
+        known.add(task)
+        check_known(tokenizer(found, add_special_tokens=False).input_ids, tokenizer, f"the prompts of task '{task}'")
 
 
 def _refuse_what_is_not_causal(model: Any, tokenizer: Any) -> None:
