@@ -115,6 +115,25 @@ def test_a_module_that_runs_twice_is_observed_twice():
     assert moments.n_tokens == 2 * 6
 
 
+def test_an_input_that_lacks_tokens_is_refused():
+    """A layer that long texts pass by has seen fewer of them than was asked."""
+
+    class ShortOnly(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(4, 4)
+
+        def forward(self, input_ids, attention_mask):
+            first = torch.nn.functional.one_hot(input_ids, 4).float()
+            return self.linear(first) if input_ids.shape[1] < 4 else first
+
+    model = ShortOnly()
+    batches = batches_of([Window("a", [0, 1, 2, 3], 0), Window("b", [1, 2], 0)], 1, pad_id=0)
+    shared = find_shared_inputs(model, {MatrixKey(0, "up"): model.linear}, batches[1])
+    with pytest.raises(UserError, match=r"layer inputs with their number of tokens: .*missing: \(.*'up'.*, 6\)"):
+        collect_moments(model, shared, batches, label="test")
+
+
 def test_experts_are_skipped_aloud_and_idle_modules_refused(tiny_llama, capsys):
     model = loading.load(tiny_llama)
     batch = batches_of(make_windows(60), 2, pad_id=0)[0]

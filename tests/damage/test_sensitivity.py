@@ -1,3 +1,6 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,7 @@ from causal_models import VOCABULARY, tiny_causal
 from torch import nn
 
 from weightspectra.activations.windows import Window
+from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.damage import next_tokens, sensitivity
 from weightspectra.models import live
@@ -215,3 +219,13 @@ def test_experts_are_left_out_with_a_line(capsys):
     responses = respond(subject, next_tokens.language_batches(windows(), 4, 0))
     assert {key.role for key in responses} == {"query", "key", "value", "attention_output"}
     assert "24 matrices (layer 0 'up', ...) are experts of a mixture" in capsys.readouterr().err
+
+
+def test_a_matrix_that_the_model_does_not_run_is_refused():
+    """Zeros would say that its removal costs nothing."""
+    subject = subject_of(tiny_causal("Llama"))
+    key = MatrixKey(1, "up")
+    idle = replace(subject.matrices[key], module=copy.deepcopy(subject.matrices[key].module))
+    subject = replace(subject, matrices={**subject.matrices, key: idle})
+    with pytest.raises(UserError, match=r"respond: matrices that every batch ran through: .*missing: layer 1 'up'\)"):
+        respond(subject, next_tokens.language_batches(windows(), 4, 0))

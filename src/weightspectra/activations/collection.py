@@ -12,6 +12,7 @@ from torch import nn
 from weightspectra.activations.moments import Moments
 from weightspectra.activations.windows import Window
 from weightspectra.base.errors import UserError
+from weightspectra.base.journal import check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import ROLES, MatrixKey
 
@@ -150,7 +151,7 @@ def collect_moments(
     Raises
     ------
     UserError
-        When an input holds a value that is not finite; names the layer.
+        When an input holds a value that is not finite, or did not see all tokens; names the layer.
     """
     observer = _Observer(sum(shared.n_calls for shared in shared_inputs))
     with torch.no_grad(), _hooked([shared.module for shared in shared_inputs], observer):
@@ -160,6 +161,12 @@ def collect_moments(
                 model(**batch)
             except _EverythingSeen:
                 continue
+    n_tokens = sum(int(batch["attention_mask"].sum()) for batch in batches)
+    check_complete(
+        f"{label}: layer inputs with their number of tokens",
+        [(str(shared.key), observer.n_tokens(shared.module)) for shared in shared_inputs],
+        [(str(shared.key), shared.n_calls * n_tokens) for shared in shared_inputs],
+    )
     collected = {shared: observer.totals[shared.module] for shared in shared_inputs}
     for shared, moments in collected.items():
         if not torch.isfinite(moments.mean).all():
@@ -202,6 +209,10 @@ class _Observer:
         """Get ready for one forward pass with this mask."""
         self._mask = mask
         self._calls_left = self._n_calls
+
+    def n_tokens(self, module: nn.Module) -> int:
+        """Return how many input vectors of a module were seen."""
+        return self.totals[module].n_tokens if module in self.totals else 0
 
     def __call__(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         vectors = without_padding(inputs[0], self._mask)

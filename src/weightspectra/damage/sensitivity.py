@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from weightspectra.base.journal import check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
 from weightspectra.models.live import LiveMatrix
@@ -121,6 +122,11 @@ def respond(
     Returns
     -------
     dict from MatrixKey to Response
+
+    Raises
+    ------
+    UserError
+        When a matrix takes no part in a batch, so that its response would lack it.
     """
     matrices = subject.matrices
     recorders = [_Recorder(key, matrices[key], subject.vectors(key)) for key in _hooked_keys(matrices)]
@@ -138,6 +144,8 @@ def respond(
                 found.logits.backward(cotangent, retain_graph=number < n_probes)
                 for recorder in recorders:
                     recorder.finish_pass(is_probe=number > 0)
+    took_part = [str(recorder.key) for recorder in recorders if recorder.n_batches == len(batches)]
+    check_complete(f"{label}: matrices that every batch ran through", took_part, [str(each.key) for each in recorders])
     return {recorder.key: recorder.response(n_scored, n_tokens, n_probes) for recorder in recorders}
 
 
@@ -159,6 +167,7 @@ class _Recorder:
 
     def __init__(self, key: MatrixKey, matrix: LiveMatrix, vectors: np.ndarray):
         self.key = key
+        self.n_batches = 0
         self._matrix = matrix
         weight = matrix.read().float()
         self._vectors = torch.from_numpy(np.array(vectors)).to(weight)
@@ -188,7 +197,7 @@ class _Recorder:
 
     def start(self, mask: Tensor) -> None:
         """Get ready for a batch with this mask of real tokens, of shape (n_sequences, n_positions)."""
-        self._mask = mask
+        self._mask, self._is_new = mask, True
         self._current = torch.zeros(len(mask), len(self._vectors), device=self._vectors.device)
 
     def finish_pass(self, *, is_probe: bool) -> None:
@@ -213,6 +222,8 @@ class _Recorder:
 
     def _after_forward(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Project the input, and ask for the output's gradient. A module that runs twice in a pass adds up."""
+        self.n_batches += self._is_new
+        self._is_new = False
         read = inputs[0].detach().float().flatten(end_dim=-2) * self._mask.reshape(-1, 1)
         if self._is_left:
             read = read @ self._matrix.read().float().T
