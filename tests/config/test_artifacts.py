@@ -94,14 +94,10 @@ def test_measurements_say_of_what_they_are(configuration):
 
 
 def test_conclusions_are_drawn_from_what_speaks_of_their_subject(configuration):
-    found = artifacts.conclusions(configuration)
-    assert found["costs"]["evaluations"] == evaluations(
-        "bert/deciles", "copy/deciles", "llama/beside", "bert/small"
-    )  # whatever text was scored with
-    assert found["controls"]["evaluations"] == evaluations("llama/beside")
-    assert found["tasks"]["evaluations"] == evaluations("llama/asked")
+    found = {name: drawn.files for name, drawn in artifacts.conclusions(configuration).items()}
+    for pair in ("bert/deciles", "copy/deciles", "llama/beside", "bert/small", "llama/asked"):
+        assert found[f"cuts/{pair}"] == {"evaluations": evaluations(pair)}
     assert found["copies"]["evaluations"] == evaluations("bert/deciles", "copy/deciles", "bert/small")
-    assert found["compression"]["evaluations"] == evaluations("bert/small")
     assert found["prediction"] == {
         "predictions": ["<results>/predictions/llama/text.parquet"],
         "directions": ["<results>/directions/llama/text.parquet"],
