@@ -1,12 +1,15 @@
 """Where artifacts lie and what they are of, told of a configuration of which every answer is known by reading it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 
 from weightspectra.config import artifacts
-from weightspectra.config.reading import resolve
+from weightspectra.config.reading import read, resolve
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = yaml.safe_load("""
 models:
@@ -66,6 +69,15 @@ def test_titles_and_what_models_are_made_like(configuration):
     assert artifacts.copies(configuration) == {"copy": "bert"}
     # An initialisation is the control of its run's last checkpoint that is analysed; without any it is none.
     assert artifacts.random_controls(configuration) == {"noise": "llama", "first": "late"}
+
+
+def test_an_anchor_asks_for_a_second_window_in_the_shipped_study():
+    study = read(ROOT / "config" / "truncation.yaml")
+    assert artifacts.window_pairs(study) == [
+        ("smollm2", "deciles_128", longer, "sotu") for longer in ("deciles", "renoised", "controls", "everything")
+    ]
+    first, second = (study.experiments[name] for name in ("deciles", "deciles_128"))
+    assert (first.window, second.window, second.stride, second.n_windows) == (192, 128, 128, first.n_windows)
 
 
 def test_pairs_are_those_that_sections_name(configuration):
