@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +158,22 @@ def test_a_disk_that_fills_up_under_a_folder_is_reported(tmp_path):
         (folder / "file").write_text("whole")
         raise OSError(errno.ENOSPC, "full")
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("replace", [replace_file, replace_folder])
+def test_a_full_disk_is_reported_whoever_says_so_and_in_whatever_words(replace, tmp_path, monkeypatch):
+    """Safetensors tells of it in an error of its own; others raise theirs from the system's."""
+    for error in (RuntimeError("I/O error: No space left on device (os error 28)"), KeyError("weights")):
+        cause = None if isinstance(error, RuntimeError) else OSError(errno.ENOSPC, "full")
+        with pytest.raises(UserError, match="x: the disk is full: the "), replace(tmp_path / "x"):
+            raise error from cause
+    with pytest.raises(KeyError), replace(tmp_path / "x"):
+        raise KeyError("weights")
+    assert names_in(tmp_path) == []
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(UserError, match=r"new/x: the disk is full: .*needs at least 0 bytes"):
+        replace(tmp_path / "new" / "x").__enter__()

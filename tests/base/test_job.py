@@ -1,5 +1,6 @@
 """Jobs: log file, one-line errors, no network, provenance."""
 
+import errno
 import os
 import re
 import socket
@@ -55,6 +56,19 @@ def test_an_interruption_is_one_line_and_exit_code_130(smk, capsys):
         job.run(main, smk)
     assert end.value.code == 130
     assert capsys.readouterr().err == "interrupted; run again to go on\n" == log_of(smk)
+
+
+@pytest.mark.parametrize("filename", [None, "models/weights"])
+def test_a_full_disk_is_one_line_wherever_it_is_met(filename, smk, capsys):
+    def main(_):
+        raise OSError(errno.ENOSPC, "No space left on device", filename)
+
+    with pytest.raises(SystemExit) as end:
+        job.run(main, smk)
+    assert end.value.code == 1
+    where = filename or smk.output[0]
+    said = rf"error: {where}: the disk is full \([\d,]+ bytes are free there\): make room and run again"
+    assert re.match(said, capsys.readouterr().err)
 
 
 def test_a_defect_keeps_its_traceback_and_the_log_has_it_too(smk):

@@ -210,3 +210,15 @@ def test_the_bulk_of_noise_looks_random_and_a_localised_vector_does_not(tables):
     row = score(pinned, initial, memories, tables)["blind"]
     assert row["n_located"] == 1
     assert row["n_structured_vectors"] >= 2
+
+
+def test_a_matrix_of_low_rank_has_no_law_and_locates_what_is_above_rounding(tables):
+    """Weight decay has taken the initialisation: what is left are three memories, and rounding."""
+    rng = np.random.default_rng(11)
+    left, right = directions(3, rng), directions(3, rng)
+    weight = ((left.T * [3.0, 2.0, 1.0]) @ right).astype(np.float32)
+    found = score(weight, planted.linear(D, D, rng), memories_of(left, right), tables, kept=0.0)["blind"]
+    assert (found["n_located"], found["entry_std"]) == (3, 0)
+    assert found["singular_values"][3] < found["bound"] < 1e-4
+    assert np.isnan([found["bulk_p_value"], found["gap_ratio_p_value"]]).all()
+    assert 0 <= found["n_structured_vectors"] <= 6

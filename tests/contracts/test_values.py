@@ -93,8 +93,8 @@ def test_nan_is_allowed_where_the_contract_says_so(tmp_path):
     unknown = dict.fromkeys(("information", "information_low", "information_high"), np.nan)
     INFORMATION.write([ROW | unknown], tmp_path / "i.parquet", MADE_BY)
     assert INFORMATION.read(tmp_path / "i.parquet")["information"].isna().all()
-    bulk = next(column for column in BULK.columns if column.name == "noise_std")
-    assert fault_of([1.0, np.nan], bulk) == "row 1: column 'noise_std' is nan, expected at least 0"
+    bulk = next(column for column in BULK.columns if column.name == "rounding_floor")
+    assert fault_of([1.0, np.nan], bulk) == "row 1: column 'rounding_floor' is nan, expected at least 0"
 
 
 def fault_of(values, column, kind=None):
@@ -198,12 +198,12 @@ def test_a_matrix_file_with_an_unknown_role_is_refused_when_it_is_opened(tmp_pat
 
 def test_meanings_and_limits_change_no_signature():
     """A stricter check re-runs nothing: files are held against it when they are read."""
-    loose = Contract("bulk", 2, "", tuple(Column(c.name, c.type, "") for c in BULK.columns))
+    loose = Contract("bulk", BULK.version, "", tuple(Column(c.name, c.type, "") for c in BULK.columns))
     assert loose.signature == BULK.signature
     assert loose.constraints != BULK.constraints
     for place, column in enumerate(BULK.columns):
         for other in (column._replace(name="m"), column._replace(type=pa.list_(column.type))):
-            changed = Contract("bulk", 2, "", (*BULK.columns[:place], other, *BULK.columns[place + 1 :]))
+            changed = Contract("bulk", BULK.version, "", (*BULK.columns[:place], other, *BULK.columns[place + 1 :]))
             assert changed.signature != BULK.signature, column.name
 
 

@@ -7,7 +7,9 @@ from scipy.stats import beta
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.finetuning.comparison import check_same_matrices, compare, null_shares
+from weightspectra.models import number_formats
 from weightspectra.spectra.deciles import decile_ranks
+from weightspectra.spectra.law import edges
 
 SHAPES = [(23, 41), (41, 23), (30, 30)]
 
@@ -91,6 +93,28 @@ def test_a_change_of_low_rank_in_noise_is_counted():
     found = compare(base, base + signal + 0.01 * rng.standard_normal((60, 90)), short, level=0.001)
     assert found["n_above"] == 4
     assert found["singular_values"][4] < found["bound_upper"] < found["singular_values"][3]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("stored", [np.float32, np.float64])
+def test_a_change_of_low_rank_counts_above_the_rounding_floor_alone(shape, stored):
+    """As a LoRA adapter merged into its base: three values, and rounding of either file beside them."""
+    base, left, right, short = made(shape)
+    base = base.astype(stored)
+    tuned = (base + (left[:3].T * [0.3, 0.2, 0.1]) @ right[2:5]).astype(stored)
+    rounding = number_formats.rounding_std(base.astype(np.float32), number_formats.FLOAT32)
+    found = compare(base, tuned, short, rounding_stds=(np.nan, rounding))
+    assert found["n_above"] == 3
+    assert found["singular_values"][3] < found["bound_upper"] < 0.01 * found["singular_values"][2]
+    assert found["bound_upper"] >= rounding * (shape[0] ** 0.5 + shape[1] ** 0.5)
+
+
+def test_where_nothing_is_lost_the_bound_is_that_of_the_law():
+    base, _, _, short = made((30, 45))
+    change = 0.01 * np.random.default_rng(5).standard_normal((30, 45))
+    found = compare(base, base + change, short, rounding_stds=(1e-8, 1e-8))
+    law = edges.fit(found["singular_values"], 30, 45, level=0.05)
+    assert (found["n_above"], found["bound_upper"]) == (law.n_above, law.bound_upper)
 
 
 def test_where_nothing_changed_there_are_no_shares():

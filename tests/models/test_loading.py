@@ -51,8 +51,18 @@ def test_a_missing_block_weight_is_refused(tiny_llama, tmp_path):
     folder = shutil.copytree(tiny_llama, tmp_path / "llama")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
-    with pytest.raises(UserError, match=r"lacks 9 weights.*layers\.2\."):
+    with pytest.raises(
+        UserError, match=r"lacks 9 weights.*layers\.2\..*; remove the model's folder .* to fetch it anew"
+    ):
         loading.load(folder)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for path in folder.iterdir():
+        (linked / path.name).symlink_to(path)
+    with pytest.raises(
+        UserError, match=rf"lacks 9 weights.*; complete the model in {folder}, to which this folder links"
+    ):
+        loading.load(linked)
 
 
 def test_a_pooler_may_be_missing(tiny_models, tiny_bert, tmp_path):

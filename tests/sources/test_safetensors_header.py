@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaging import damaged
 from safetensors.numpy import load_file, save_file
 
 from weightspectra.base.errors import UserError
@@ -83,25 +84,6 @@ def test_notes_that_no_converter_wrote_are_refused(tmp_path, notes):
     written(tmp_path, {"__metadata__": {"rounding_std": notes}, "a": TENSOR})
     with pytest.raises(UserError, match="'rounding_std' in its header's metadata is no mapping of tensors"):
         checkpoints.tensors(tmp_path)
-
-
-def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
-    """Return a file with bytes changed, doubled, cut out or cut off; mostly near its beginning, where the header is."""
-    content = bytearray(whole)
-    for _ in range(rng.integers(1, 4)):
-        place = int(rng.integers(0, max(1, len(content) // (4 if rng.random() < 0.7 else 1))))
-        kind, length = rng.integers(0, 5), int(rng.integers(1, 20))
-        if kind == 0:
-            content[place : place + 1] = bytes([rng.integers(0, 256)])
-        elif kind == 1:
-            content[place : place + 1] = bytes([rng.choice(list(b'0123456789-[]{}",:e.'))])
-        elif kind == 2:
-            content[place:place] = content[place : place + length]
-        elif kind == 3:
-            del content[place : place + length]
-        else:
-            del content[int(rng.integers(0, len(content) + 1)) :]
-    return bytes(content)
 
 
 @pytest.mark.parametrize("n_files", [300, pytest.param(20_000, marks=pytest.mark.full)])

@@ -2,7 +2,7 @@
 
 finetune        in:  sources/{model}.parquet, data_sets/*.parquet, vectors of the model
                 out: finetunings/{model}/{finetuning}.parquet (contracts.FINETUNINGS)
-compare_models  in:  weights of two models, spectra and vectors of the first
+compare_models  in:  weights and matrices of two models, spectra and vectors of the first
                 out: comparisons/{comparison}.parquet (COMPARISONS)
 """
 
@@ -42,6 +42,8 @@ rule compare_models:
     input:
         base_weights=plan.compared("weights", "base"),
         tuned_weights=plan.compared("weights", "tuned"),
+        base_matrices=plan.compared("matrices", "base"),
+        tuned_matrices=plan.compared("matrices", "tuned"),
         spectra=plan.compared("spectra", "base"),
         vectors=plan.compared("vectors", "base"),
     output:

@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from weightspectra.base.errors import UserError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str], expected_bytes: int = 0) -> Iterator[BinaryIO]:
@@ -33,10 +35,10 @@ def replace_file(path: str | os.PathLike[str], expected_bytes: int = 0) -> Itera
         When the disk is full; names the path, the bytes needed and those free.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     written = 0
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "w+b") as stream:
             try:
                 yield stream
@@ -73,8 +75,8 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         yield partial
         for found in (partial, *partial.rglob("*")):
             if not found.is_symlink():
@@ -90,12 +92,31 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def disk_is_full(error: BaseException | None) -> bool:
+    """Say whether an error, or one that it was raised from, is of a full disk or quota.
+
+    Libraries of other languages tell it in words alone, as safetensors and the hub's do.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if not isinstance(error, UserError) and any(os.strerror(code) in str(error) for code in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def free_bytes(path: Path) -> int:
+    """Return how many bytes are free where a path is or would be."""
+    whole = path.absolute()
+    return shutil.disk_usage(next(place for place in (whole, *whole.parents) if place.exists())).free
+
+
 def _explain_full_disk(error: BaseException, target: Path, what: str, needed: int) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(target.parent).free
+    if not isinstance(error, UserError) and disk_is_full(error):
         raise UserError(
             f"{target}: the disk is full: the {what} needs at least {needed:,} bytes, "
-            f"{free:,} are free; make room and run again (nothing half-written was left)"
+            f"{free_bytes(target):,} are free; make room and run again (nothing half-written was left)"
         ) from error
 
 

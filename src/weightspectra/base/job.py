@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from weightspectra.base import lifetime, provenance
+from weightspectra.base import atomic, lifetime, provenance
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal
 from weightspectra.base.locks import Lock
@@ -89,9 +89,20 @@ def _run_logged(main: Callable[[Any], None], smk: Any) -> None:
         except KeyboardInterrupt:
             print("interrupted; run again to go on", file=sys.stderr)
             sys.exit(130)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if atomic.disk_is_full(error):
+                print(f"error: {_of_full_disk(error, Path(smk.output[0]))}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             sys.exit(1)
+
+
+def _of_full_disk(error: BaseException, output: Path) -> str:
+    """Name where the disk is full: the file that the system names, or where the job writes."""
+    named = error.filename if isinstance(error, OSError) else None
+    where = Path(os.fsdecode(named)) if isinstance(named, str | bytes) else output
+    free = atomic.free_bytes(where)
+    return f"{where}: the disk is full ({free:,} bytes are free there): make room and run again, it goes on from there"
 
 
 def _forbid_network() -> None:

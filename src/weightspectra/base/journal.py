@@ -1,14 +1,13 @@
 """A journal of finished work, so that a killed job goes on where it stopped; and the check that nothing of it lacks."""
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
 
 Row = dict[str, Any]
@@ -74,11 +73,11 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not disk_is_full(error):
                 raise
             raise UserError(
                 f"{self.path}: the disk is full: the next line needs {len(line):,} bytes, "
-                f"{shutil.disk_usage(self.path.parent).free:,} are free; make room and run again, "
+                f"{free_bytes(self.path):,} are free; make room and run again, "
                 f"and it goes on after the {len(self.rows)} finished rows"
             ) from error
         self._note(digest, content, len(line))

@@ -6,18 +6,20 @@ jobs inherit, by its number and the moment at which it began, since numbers are 
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SNAKEMAKE = "WEIGHTSPECTRA_SNAKEMAKE"
 """The variable that names it: its number, when it began (in ticks since the machine did), and whose number it is."""
 
 _PAUSE_S = 0.2
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _ENDED = ("Z", "X")  # nobody has asked yet how it ended
 
 
@@ -40,6 +42,24 @@ def end_with_snakemake() -> None:
     if not _runs(named):
         _end(named)
     threading.Thread(target=_watch, args=(named,), daemon=True).start()
+
+
+def ending_with_this_process() -> Callable[[], None] | None:
+    """Return what a child calls first (``preexec_fn``) to be killed when this process ends, also by a kill.
+
+    None where there is no such thing: outside Linux such a child ends when it has done its work. It is
+    the thread that starts the child that counts, so that this one has to wait for it.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    library, parent = ctypes.CDLL(None), os.getpid()
+
+    def first() -> None:
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it has ended before the child could ask
+            os._exit(1)
+
+    return first
 
 
 def _watch(named: str) -> None:

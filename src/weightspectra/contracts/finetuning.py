@@ -60,7 +60,7 @@ def _shares(side: str) -> tuple[Column, ...]:
 
 COMPARISONS = Contract(
     "comparisons",
-    1,
+    2,
     "One row per matrix of two models of one shape: the spectrum of their difference, and where it lies in the base. "
     "Where nothing changed, shares are not numbers (NaN).",
     (
@@ -77,8 +77,11 @@ COMPARISONS = Contract(
             minimum=1,
             nan=True,
         ),
-        count("n_above", "singular values of the difference above the calibrated bound"),
-        size("bound_upper", "that bound"),
+        count("n_above", "singular values of the difference above the bound"),
+        size(
+            "bound_upper",
+            "the calibrated bound; where too many values are lost in rounding for a law, the rounding floor",
+        ),
         Column(
             "alignment",
             pa.float64(),

@@ -10,9 +10,9 @@ from scipy.stats import beta
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.spectra import svd
+from weightspectra.randomness import bulk
+from weightspectra.spectra import rounding, svd
 from weightspectra.spectra.deciles import decile_ranks
-from weightspectra.spectra.law import edges
 
 DECILES = range(1, 11)
 
@@ -31,6 +31,7 @@ def compare(
     short_vectors: np.ndarray,
     *,
     level: float = 0.05,
+    rounding_stds: tuple[float, float] = (0.0, 0.0),
     device: torch.device | str | None = None,
     name: str = "matrix",
 ) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def compare(
         Singular vectors of the base's short side, one per row, largest first.
     level : float
         Family-wise error level of the bound on the difference's singular values.
+    rounding_stds : (float, float)
+        Of either matrix, as in ``contracts.MATRICES``; NaN where it is unknown.
     device : torch device, optional
     name : str
         What to call the matrix in an error.
@@ -68,6 +71,10 @@ def compare(
     ``leading`` shares are those of a matrix with the difference's ten leading
     singular vectors and equal singular values, so that one large direction
     does not outweigh nine others.
+
+    Values of D below its rounding floor, to which the errors of both matrices add, are
+    in no fit. Where they are so many that no law fits the others, as after
+    training of low rank, the floor is the bound.
     """
     if base.shape != tuned.shape:
         raise UserError(
@@ -77,7 +84,7 @@ def compare(
     before, after = (torch.tensor(weight, dtype=torch.float64, device=device) for weight in (base, tuned))
     change = after - before
     found = svd.decompose(change, device=device, name=f"difference of {name}")
-    columns = _of_whole(before, change, found.singular_values.cpu().numpy(), level)
+    columns = _of_whole(before, change, found.singular_values.cpu().numpy(), level, rounding_stds)
     for side in SIDES:
         vectors = svd.vectors_of_side(side, before, short_vectors, device=device)
         columns |= _shares_of_side(side, vectors, change, found)
@@ -165,10 +172,14 @@ def null_shares(n_directions: int, dimension: int, energies: np.ndarray) -> tupl
     return share, low, high
 
 
-def _of_whole(before: torch.Tensor, change: torch.Tensor, values: np.ndarray, level: float) -> dict[str, Any]:
+def _of_whole(
+    before: torch.Tensor, change: torch.Tensor, values: np.ndarray, level: float, rounding_stds: tuple[float, float]
+) -> dict[str, Any]:
     """Return the columns on the change as a whole, of which ``values`` are the singular values."""
     energy, norm = float(np.square(values).sum()), float(torch.linalg.vector_norm(before))
-    noise = edges.fit(values, *before.shape, level=level) if energy > 0 else None
+    shape = before.shape[0], before.shape[1]
+    floor = rounding.rounding_floor(float(np.sqrt(np.nansum(np.square(rounding_stds)))), *shape, values[0])
+    noise = bulk.bounds_above_rounding(values, *shape, level, floor) if energy > 0 else None
     return {
         "relative_change": float(np.sqrt(energy)) / norm if norm else float("nan"),
         "stable_rank": energy / values[0] ** 2 if energy else float("nan"),

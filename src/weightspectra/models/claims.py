@@ -56,7 +56,11 @@ def claim(
         for role, expert, slot in _slots(family, config, tensor, shape, entry, fused_split):
             key = MatrixKey(layer, role, expert)
             if key in found:
-                raise UserError(f"{key}: both '{found[key].tensor}' and '{tensor}' claim to hold it")
+                raise UserError(
+                    f"{key}: both '{found[key].tensor}' and '{tensor}' claim to hold it: the checkpoint holds more "
+                    "than the model of its config.json, or names with and without a wrapper's prefix; load the whole "
+                    "with transformers, save the one model alone with save_pretrained, and take that folder"
+                )
             found[key] = slot
     _check_complete(family, config, found, unclaimed)
     return dict(sorted(found.items(), key=lambda item: (item[0].layer, ROLES.index(item[0].role), item[0].expert)))

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from weightspectra.base.errors import UserError
 from weightspectra.models.families.registry import FAMILIES
 from weightspectra.sources import checkpoints, folders
-from weightspectra.sources.formats.damaged import REFETCH
+from weightspectra.sources.formats.damaged import cure_of_model
 
 UNUSED = ("pooler.",)
 """Parts that a checkpoint may lack when no head is wanted: they come after the last block."""
@@ -141,7 +141,7 @@ def teach_architecture(folder: str | os.PathLike[str]) -> None:
 def _check_nothing_invented(folder: str | os.PathLike[str], missing: set[str], head: str | None) -> None:
     invented = sorted(name for name in missing if head or not any(part in name for part in UNUSED))
     if invented:
-        cure = f"use a checkpoint with a head for {head} language modelling" if head else REFETCH
+        cure = f"use a checkpoint with a head for {head} language modelling" if head else cure_of_model(Path(folder))
         raise UserError(
             f"{folder}: the checkpoint lacks {len(invented)} weights, which would be random: "
             f"{', '.join(invented[:4])}{', ...' if len(invented) > 4 else ''}; {cure}"

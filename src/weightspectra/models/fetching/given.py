@@ -7,7 +7,8 @@ from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.order import Order, Origin
 from weightspectra.sources import folders
-from weightspectra.sources.packages import fetch_package, unpack_package
+from weightspectra.sources.formats.archives import unpack_package
+from weightspectra.sources.packages import fetch_package
 
 
 def take_from_hub(order: Order) -> Origin:

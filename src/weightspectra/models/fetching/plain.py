@@ -127,7 +127,11 @@ def _own_names(names: Iterable[str]) -> dict[str, str]:
             own = short
     if len(set(own.values())) < len(own):
         twice = next(short for name, short in own.items() if name != short and short in own)
-        raise UserError(f"'{twice}' stands in the checkpoint twice, with and without the prefix of a wrapper")
+        raise UserError(
+            f"'{twice}' stands in the checkpoint twice, with and without the prefix of a wrapper: which of them was "
+            "trained is not known; save the model again without its wrapper (torch.compile, FSDP or DDP: the module "
+            "inside), or take the other name out of the file"
+        )
     return own
 
 

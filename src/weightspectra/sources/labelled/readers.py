@@ -13,9 +13,10 @@ from pathlib import Path
 
 from weightspectra.base.errors import UserError
 from weightspectra.sources.corpora import cut_documents
+from weightspectra.sources.formats.archives import unpack_package
 from weightspectra.sources.labelled.examples import Example, Source, listed
 from weightspectra.sources.labelled.tables import Row, read_tables
-from weightspectra.sources.packages import fetch_package, unpack_package
+from weightspectra.sources.packages import fetch_package
 from weightspectra.sources.settings import DataSet
 from weightspectra.sources.texts import read_texts
 
