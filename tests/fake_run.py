@@ -89,6 +89,7 @@ def measurements(
     overlaps: bool = True,
     births: Sequence[fake_birth.FakeBirth] = (),
     copies=None,
+    window_pairs=(),
     **measured: pd.DataFrame,
 ) -> Measurements:
     """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads."""
@@ -98,7 +99,8 @@ def measurements(
         *(contracts.FINETUNINGS, contracts.COMPARISONS),
     )
     cut = {contract.name: contract.empty() for contract in cutting}
-    told = conclusions({**found, **cut, **fake_birth.frames(*births), **measured}, controls=controls, copies=copies)
+    read = {**found, **cut, **fake_birth.frames(*births), **measured}
+    told = conclusions(read, controls=controls, copies=copies, window_pairs=window_pairs)
     vectors = found.pop("vector_tests")
     born = fake_birth.frames(*births)
     del born["learning"]  # which nothing shows
@@ -115,9 +117,10 @@ def measurements(
     )
 
 
-def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None) -> pd.DataFrame:
+def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None, window_pairs=()) -> pd.DataFrame:
     """Draw every conclusion from rows of the contracts of these names."""
-    options = {"controls": controls or {}, "copies": copies or {}, "seed": 0, "level": 0.05}
+    options = {"controls": controls or {}, "copies": copies or {}, "window_pairs": window_pairs}
+    options |= {"seed": 0, "level": 0.05}
     return pd.concat(
         [
             subject.conclude(

@@ -69,6 +69,7 @@ class Plan:
         self.given = Given(self.settings)
         self.controls = artifacts.random_controls(self.settings)
         self.copies = artifacts.copies(self.settings)
+        self.window_pairs = artifacts.window_pairs(self.settings)
         self.conclusions = {name: found.files for name, found in artifacts.conclusions(self.settings).items()}
 
     def pattern(self, section: str) -> str:
@@ -110,6 +111,7 @@ class Plan:
         known = {
             "controls": self.controls,
             "copies": self.copies,
+            "window_pairs": self.window_pairs,
             "seed": self.settings.seed,
             "level": self.settings.randomness.level,
         }

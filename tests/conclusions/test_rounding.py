@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from fake_run import FakeModel, measurements
@@ -63,7 +61,7 @@ def test_rounding_that_a_format_does_not_tell_is_unknown_and_not_zero():
     told = told[told["claim"] == "rounding_coarse"].set_index("model")
     assert told["verdict"].to_dict() == {"a": CANNOT_BE_TOLD, "b": DOES_NOT}
     assert np.isnan(told.loc["a", "number"])
-    [notice] = replace(data, matrices=matrices).notices[:1]
+    notice, *_ = notices.notices(storage.conclude(matrices, data.bulk, controls={}), data.titles)
     assert notice.startswith("A is stored as IQ2_S, which does not tell how much its weights were rounded: what of its")
     assert contracts.MATRICES.version == 3
 
@@ -91,8 +89,8 @@ def test_matrices_of_low_rank_are_counted_and_said_to_be_so():
     for claim in ("low_rank", "without_law"):
         assert found.loc[(claim, "cut"), ["number", "n"]].tolist() == [1, 3]
         assert found.loc[(claim, "whole"), "number"] == 0
-    notices = replace(data, bulk=bulk).notices
-    assert [notice for notice in notices if "low rank" in notice] == [
+    said = notices.notices(storage.conclude(data.matrices, bulk, controls={}), data.titles)
+    assert [notice for notice in said if "low rank" in notice] == [
         "3 of 3 matrices of Cut are of low rank: less than nine tenths of their singular values lie above the rounding "
         "floor. What lies below it is in no fit, test or share. To 3 no law could be fitted."
     ]

@@ -13,7 +13,7 @@ from weightspectra.conclusions.told import TOLD
 from weightspectra.contracts.conclusions import BOUNDS, CLAIMS, VERDICTS
 
 PROVENANCE = {"rule": "test", "sources": {}}
-OPTIONS = {"controls": {}, "copies": {}, "seed": 0, "level": 0.05}
+OPTIONS = {"controls": {}, "copies": {}, "window_pairs": (), "seed": 0, "level": 0.05}
 
 
 def told(subject):

@@ -1,12 +1,15 @@
 """Where artifacts lie and what they are of, told of a configuration of which every answer is known by reading it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 
 from weightspectra.config import artifacts
-from weightspectra.config.reading import resolve
+from weightspectra.config.reading import read, resolve
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = yaml.safe_load("""
 models:
@@ -68,6 +71,15 @@ def test_titles_and_what_models_are_made_like(configuration):
     assert artifacts.random_controls(configuration) == {"noise": "llama", "first": "late"}
 
 
+def test_an_anchor_asks_for_a_second_window_in_the_shipped_study():
+    study = read(ROOT / "config" / "truncation.yaml")
+    assert artifacts.window_pairs(study) == [
+        ("smollm2", "deciles_128", longer, "sotu") for longer in ("deciles", "renoised", "controls", "everything")
+    ]
+    first, second = (study.experiments[name] for name in ("deciles", "deciles_128"))
+    assert (first.window, second.window, second.stride, second.n_windows) == (192, 128, 128, first.n_windows)
+
+
 def test_pairs_are_those_that_sections_name(configuration):
     assert artifacts.observed(configuration) == [(m, c) for m in ("bert", "llama") for c in ("prose", "text")]
     assert artifacts.predicted(configuration) == [("llama", "text")]
@@ -94,14 +106,10 @@ def test_measurements_say_of_what_they_are(configuration):
 
 
 def test_conclusions_are_drawn_from_what_speaks_of_their_subject(configuration):
-    found = artifacts.conclusions(configuration)
-    assert found["costs"]["evaluations"] == evaluations(
-        "bert/deciles", "copy/deciles", "llama/beside", "bert/small"
-    )  # whatever text was scored with
-    assert found["controls"]["evaluations"] == evaluations("llama/beside")
-    assert found["tasks"]["evaluations"] == evaluations("llama/asked")
+    found = {name: drawn.files for name, drawn in artifacts.conclusions(configuration).items()}
+    for pair in ("bert/deciles", "copy/deciles", "llama/beside", "bert/small", "llama/asked"):
+        assert found[f"cuts/{pair}"] == {"evaluations": evaluations(pair)}
     assert found["copies"]["evaluations"] == evaluations("bert/deciles", "copy/deciles", "bert/small")
-    assert found["compression"]["evaluations"] == evaluations("bert/small")
     assert found["prediction"] == {
         "predictions": ["<results>/predictions/llama/text.parquet"],
         "directions": ["<results>/directions/llama/text.parquet"],

@@ -31,7 +31,17 @@ ROOT = Path(make_table.__file__).resolve().parents[1]
 TABLE, FIGURE = ("csv", "md", "tex", "json", "sha256"), ("svg", "png", "json", "sha256")
 ALWAYS = ["outliers", "share_outside", "randomness", "information", "tails"]
 BORN = ["births", "locator", "knockouts", "memories"]
-CUTTING = ["cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning", "difference"]
+CUTTING = [
+    "cuts",
+    "positions",
+    "contrasts",
+    "tasks",
+    "compression",
+    "prediction",
+    "directions",
+    "finetuning",
+    "difference",
+]
 CONFIG = {
     "models": {
         "trained": {"source": {"path": "models/trained"}, "title": "Trained"},

@@ -52,6 +52,21 @@ def test_a_refused_task_or_a_missing_corpus_stops_only_its_own_conclusions():
     assert all("corpora" not in path for files in found.values() for paths in files.values() for path in paths)
 
 
+def test_windows_are_a_subject_where_two_experiments_differ_in_them_alone():
+    def planned(**second):
+        first = {"models": ["bert", "llama"], "corpus": "text", "window": 256, "cuts": CUTS}
+        experiments = {"long": first, "short": {**first, "models": ["llama"], **second}}
+        return Plan({**CONFIG, "experiments": experiments}, root=str(ROOT))
+
+    plan = planned(window=128)
+    assert plan.window_pairs == [("llama", "short", "long", "text")]
+    assert plan.conclusions["windows"] == evaluated("llama/long", "llama/short")
+    for other in ({}, {"window": 128, "bos": False}, {"window": 128, "dtype": "bfloat16"}, {"models": ["random"]}):
+        assert "windows" not in planned(**other).conclusions
+    assert "windows" not in planned(window=128, models=["random"]).conclusions
+    assert "windows" not in planned(window=128, metrics=[], tasks=["movies"]).conclusions
+
+
 def test_models_alone_have_five_subjects_and_births_a_sixth():
     alone = Plan({"models": {"bert": MODELS["bert"]}}, root=str(ROOT)).conclusions
     assert list(alone) == ["bounds", "ends", "vectors", "spacings", "storage/bert"]

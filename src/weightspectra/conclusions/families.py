@@ -23,6 +23,9 @@ FAMILIES: Mapping[str, FamilyOfTests] = {
     "change_after_compression": CUTS,
     "smallest_costs_more_than_middle": CUTS._replace(name="roles of an experiment"),
     "change_beside_control": CUTS._replace(name="cuts of an experiment and kinds of their controls"),
+    "change_moves_with_window": FamilyOfTests(
+        "cuts that two experiments share", (*CUTS.over, "beside"), CUTS.correction, CUTS.level
+    ),
     "change_beside_plain": CUTS._replace(name="compressions of an experiment"),
     "accuracy_change": FamilyOfTests(
         "deciles of one order at one epoch",

@@ -9,7 +9,7 @@ import pandas as pd
 from weightspectra import contracts
 from weightspectra.conclusions import bounds, differences, ends, finetuning, overlap, prediction, storage
 from weightspectra.conclusions.births import conclude as births
-from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks
+from weightspectra.conclusions.cuts import compression, controls, copies, costs, tasks, windows
 from weightspectra.conclusions.noise import spacings, vectors
 from weightspectra.conclusions.told import TOLD, subjects_of
 
@@ -72,6 +72,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "controls": Subject(controls.conclude, {"evaluations": ()}),
     "tasks": Subject(tasks.conclude, {"evaluations": ()}),
     "copies": Subject(copies.conclude, {"evaluations": ()}),
+    "windows": Subject(windows.conclude, {"evaluations": ()}),
     "compression": Subject(compression.conclude, {"evaluations": ()}),
     "prediction": Subject(prediction.conclude, {"predictions": (), "directions": (), "evaluations": ()}),
     "finetuning": Subject(finetuning.conclude, {"finetunings": ()}),

@@ -8,6 +8,7 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "costs": ("seed",),
     "controls": ("seed",),
     "copies": ("copies",),
+    "windows": ("seed", "window_pairs"),
     "compression": ("seed",),
     "births": ("level",),
     "storage": ("controls",),
@@ -15,7 +16,8 @@ TOLD: Mapping[str, tuple[str, ...]] = {
 """By subject; others are told nothing.
 
 ``controls`` go from each random control to the model that it is made like, ``copies`` from each noisier copy to the
-model that it is a copy of; ``level`` is that of the tests against noise.
+model that it is a copy of; ``window_pairs`` are a model, two of its experiments on one text in windows of two
+lengths, the shorter first, and the corpus; ``level`` is that of the tests against noise.
 """
 
 TOGETHER: Mapping[str, tuple[str, ...]] = {"cuts": ("costs", "controls", "tasks", "compression")}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from weightspectra.ablation.settings import Experiment
     from weightspectra.config.configuration import Configuration
 
 OF_A_MODEL = ("sources", "bulk", "levels", "tails", "cleaning", "information")
@@ -173,6 +172,22 @@ def copies(configuration: "Configuration") -> dict[str, str]:
     return {name: source.renoised.like for name, source in sources.items() if source.renoised}
 
 
+def window_pairs(configuration: "Configuration") -> list[tuple[str, str, str, str]]:
+    """Return each model and two of its experiments that differ in the window, the shorter first, and their corpus.
+
+    They score perplexity, of the same part of the same text, in the same number format and with BOS in both or neither.
+    """
+    text = [(name, told) for name, told in configuration.experiments.items() if "perplexity" in told.metrics]
+    return [
+        (model, shorter, longer, str(one.corpus))
+        for shorter, one in text
+        for longer, other in text
+        if one.window < other.window and (one.corpus, one.bos, one.dtype) == (other.corpus, other.bos, other.dtype)
+        for model in one.models
+        if model in other.models
+    ]
+
+
 def conclusions(configuration: "Configuration") -> dict[str, Conclusion]:
     """Return what each file of conclusions is drawn from, by the name of its subject; what has nothing is left out.
 
@@ -182,13 +197,14 @@ def conclusions(configuration: "Configuration") -> dict[str, Conclusion]:
     """
     everything = {kind: [artifact.path for artifact in found] for kind, found in measurements(configuration).items()}
     models = list(dict.fromkeys(model for model, _ in observed(configuration)))
+    in_two_windows = {(m, name) for m, *names_of_two, _ in window_pairs(configuration) for name in names_of_two}
     copied = {*copies(configuration), *copies(configuration).values()}
 
     def those(*kinds: str) -> dict[str, list[str]]:
         return {kind: everything[kind] for kind in kinds}
 
-    def evaluations(wanted: Callable[[str, "Experiment"], Any]) -> dict[str, list[str]]:
-        pairs = [(m, n) for m, n in evaluated(configuration) if wanted(m, configuration.experiments[n])]
+    def evaluations(wanted: Callable[[str, str], Any]) -> dict[str, list[str]]:
+        pairs = [pair for pair in evaluated(configuration) if wanted(*pair)]
         return {"evaluations": [path("evaluations", *pair) for pair in pairs]}
 
     def cuts(model: str, name: str) -> Conclusion:
@@ -205,9 +221,10 @@ def conclusions(configuration: "Configuration") -> dict[str, Conclusion]:
         "spacings": those("levels", "bulk"),
         "overlap": {**those("overlaps"), "bulk": [path("bulk", model) for model in models]},
         "copies": evaluations(lambda model, _: model in copied),
+        "windows": evaluations(lambda *pair: pair in in_two_windows),
         "prediction": {
             **those("predictions", "directions"),
-            **evaluations(lambda model, told: model in configuration.predict.models and told.metrics),
+            **evaluations(lambda m, n: m in configuration.predict.models and configuration.experiments[n].metrics),
         },
         "finetuning": those("finetunings"),
         "differences": those("comparisons"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.config.configuration import Configuration
+from weightspectra.statistics.multiple import significant
 from weightspectra.statistics.paired import smallest_p
 
 
@@ -18,7 +19,7 @@ def found(configuration: Configuration) -> Iterator[str]:
 
 
 def _too_few(where: str, n_units: int, units: str) -> Iterator[str]:
-    if smallest_p(n_units) > SIGNIFICANT:
+    if not significant(smallest_p(n_units), SIGNIFICANT):
         yield (
             f"{where}: {n_units} are at most {n_units} {units}: whatever a cut does, no q-value can be below "
             f"{smallest_p(n_units):.2g}, and none is significant above {SIGNIFICANT:g}; score more"

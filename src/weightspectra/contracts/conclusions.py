@@ -72,6 +72,11 @@ CLAIMS: Mapping[str, Claim] = {
         "ratio",
         "beside their share of the tokens; above 1 where the cut helps elsewhere",
     ),
+    "change_moves_with_window": Claim(
+        "loss that a cut adds in the shorter windows minus what it adds in the longer ones",
+        "nats per token",
+        "what the cut costs per token depends on the length of windows",
+    ),
     "smallest_costs_more_than_middle": Claim(
         "loss without decile 1 minus the mean loss without deciles 5 and 6",
         "nats per token",
@@ -184,7 +189,7 @@ _SUBJECT = (
     _word("subject", "the module of weightspectra.conclusions that drew it"),
     _word("claim", "what is concluded: see the list of claims", tuple(CLAIMS)),
     _word("model", "the model's name in the configuration"),
-    _word("beside", "the control, copy, other model or cut that it is compared with"),
+    _word("beside", "the control, copy, other model, experiment or cut that it is compared with"),
     _word("corpus", "the corpus"),
     _word("experiment", "the experiment, fine-tuning or comparison"),
     _word("metric", "the metric"),
@@ -201,7 +206,7 @@ _SUBJECT = (
     Column("decile", pa.int16(), "decile of singular values, 1 (smallest) to 10", minimum=0, maximum=10),
     _word("scope", "how matrices were grouped into cuts, or which of them"),
     _word("detail", "kind of control, method, predictor, order, kind of share, locator; windows of a text"),
-    _number("setting", "epoch, size asked for, or place in a list, counted from 1"),
+    _number("setting", "epoch, size asked for, tokens per window, or place in a list, counted from 1"),
 )
 """What a conclusion speaks of."""
 

@@ -48,8 +48,34 @@ def test_the_finding_names_the_windows_and_says_what_hangs_on_them(data):
     assert "800 tokens in 8 documents in windows of 16 tokens (stride 4, with BOS)" in first
     assert (
         "100 % of its damage lies at the first 8 positions of windows, which have 35.0 % of the tokens: with windows "
-        "of another length it costs something else per token." in first
+        "of another length it costs something else per token: evaluate it in a second experiment with another "
+        "`window`." in first
     )
+
+
+def test_what_was_evaluated_in_two_windows_needs_no_advice():
+    bins = {**BINS, "positions": [1, 8], "position_tokens": [40, 760]}
+    rows = [
+        row
+        for name, window in (("short", 16), ("long", 32))
+        for row in (
+            fake_ablation.untouched(**bins | {"experiment": name, "window": window}, position_losses=[4.0, 3.0]),
+            fake_ablation.scored(
+                "first",
+                0.3,
+                removed="decile 1",
+                **bins | {"experiment": name, "window": window},
+                position_losses=[10, 3.0],
+            ),
+        )
+    ]
+    evaluations, model = pd.DataFrame(rows), FakeModel("trained")
+    alone = costs.removal_cost(told(measurements(model, evaluations=evaluations)))
+    both = measurements(model, evaluations=evaluations, window_pairs=[("trained", "short", "long", "prose")])
+    compared = costs.removal_cost(told(both))
+    for advised, plain in zip(alone.sentences, compared.sentences, strict=True):
+        assert advised.endswith("something else per token: evaluate it in a second experiment with another `window`.")
+        assert plain.endswith("with windows of another length it costs something else per token.")
 
 
 def test_without_positions_there_is_nothing_to_show():

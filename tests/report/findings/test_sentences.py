@@ -11,7 +11,7 @@ from fake_run import LLAMA, FakeModel, decile_experiment, measurements, task_eva
 
 from weightspectra.report.findings import bounds, differences, ends, finetuning, overlap, prediction, storage, telling
 from weightspectra.report.findings.births import formation, knockouts, locator
-from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks
+from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks, windows
 from weightspectra.report.findings.finding import Conclusions, named_changes
 
 SMALL = FakeBirth("small", title="Small one")
@@ -239,6 +239,44 @@ def test_predictions_and_directions_in_words():
     )
     (first, *_), rows = prediction.directions(found).sentences, fake_ablation.directions()
     assert f"singular value {rows['index'].iloc[0] + 1:,} of {rows['n_values'].iloc[0]:,} holds " in first
+
+
+def test_windows_of_two_lengths_in_words():
+    def scored(name, window, costs, n):
+        read = {"experiment": name, "window": window, "stride": window, "bos": True}
+        rows = [fake_ablation.untouched(**read)]
+        for label, cost in costs.items():
+            row = fake_ablation.scored(label, cost, removed="decile 1", **read)
+            # Documents differ from window to window, by up to 0.01 nats per token.
+            apart = np.linspace(-1, 1, 8) if window == 128 else np.zeros(8)
+            rows.append({**row, "unit_values": list(np.asarray(row["unit_values"]) + apart)})
+        keep = ["units", "unit_values", "unit_weights"]
+        return pd.DataFrame([{**row, **{column: row[column][:n] for column in keep}} for row in rows])
+
+    def found(costs, others, n=8):
+        # Twice, as where a further experiment repeats the cuts in the same windows.
+        pairs = [("trained", "short", name, "prose") for name in ("long", "again")]
+        longer = [scored(name, 256, others, n) for name in ("long", "again")]
+        return windows.two_windows(cut(scored("short", 128, costs, n), *longer, window_pairs=pairs))
+
+    costs = {"decile 1 of value": 2.0, "decile 1 of up": 1.0, "decile 1 of key": 0.5}
+    start = "Trained, short beside long, in windows of 128 tokens (with BOS) against windows of 256 tokens (with BOS): "
+    moved = found(costs, {**costs, "decile 1 of value": 1.5, "decile 1 of up": 0.9})
+    assert moved.headline == "What 2 of 3 cuts cost per token depends on the length of windows"
+    assert list(moved.sentences) == [
+        f"{start}2 of 3 cuts cost significantly more or less per token (paired over 8 documents in both, q at most "
+        "0.05). The largest difference is that of decile 1 of value, +2.00 nats per token against +1.50 "
+        "(+0.5000 ± 0.0025)."
+    ]
+    same = found(costs, costs)
+    assert same.headline == "No cut costs significantly more or less per token in windows of another length"
+    assert same.sentences[0].startswith(f"{start}0 of 3 cuts cost significantly")
+    few = found(costs, costs, n=4)
+    assert few.headline == (
+        "Too little was scored to tell whether what cuts cost per token depends on the length of windows"
+    )
+    assert few.sentences == [f"{start}4 documents in both cannot show that a change is another one: score more."]
+    assert windows.two_windows(cut(scored("short", 128, costs, 8))) is None
 
 
 def test_noisier_copies_in_words():

@@ -72,11 +72,7 @@ def _figures(kind: str, chosen: Chosen) -> Entries:
 TABLES = (
     Exhibit("cuts", "cuts.cut_tables:cuts", ("evaluations",), _table("cuts", _on_text), findings=CUTS),
     Exhibit(
-        "positions",
-        "cuts.position_table:positions",
-        ("evaluations",),
-        _table("positions", _by_tokens),
-        findings=CUTS,
+        "positions", "cuts.position_table:positions", ("evaluations",), _table("positions", _by_tokens), findings=CUTS
     ),
     Exhibit("contrasts", "cuts.contrasts:contrast_table", (), _table("contrasts", _with_controls), findings=CUTS),
     Exhibit("tasks", "cuts.cut_tables:tasks", ("evaluations",), _table("tasks", _on_items), findings=CUTS),

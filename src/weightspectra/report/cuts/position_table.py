@@ -21,8 +21,8 @@ COLUMNS = ["model", "experiment", "cut", "window", "stride", "bos", "position_fr
 
 def positions(data: Measurements) -> Table:
     """Tabulate the loss by position in the window: of the untouched model, and what the dearest cuts add to it."""
-    evaluated = costs.evaluated(data)
-    found = evaluated[evaluated["metric"] == MAIN_METRIC]
+    found = costs.evaluated(data)
+    found = found[found["metric"] == MAIN_METRIC]
     found = found[found["positions"].map(len) > 0]
     profiles = pd.concat([profile(rows) for rows in by_metric(found)], ignore_index=True) if len(found) else None
     blocks = []
@@ -41,7 +41,7 @@ def positions(data: Measurements) -> Table:
     ]
     title = "Where in a window the damage lies"
     empty = pd.DataFrame(columns=COLUMNS)
-    return Table("positions", title, empty if profiles is None else profiles, blocks, notes, data.notices)
+    return Table("positions", title, empty if profiles is None else profiles, blocks, notes, [])
 
 
 def profile(rows: pd.DataFrame) -> pd.DataFrame:

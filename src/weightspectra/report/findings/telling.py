@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from weightspectra.report.findings import bounds, differences, ends, finetuning, overlap, prediction, storage
 from weightspectra.report.findings.births import formation, knockouts, locator
-from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks
+from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks, windows
 from weightspectra.report.findings.finding import Conclusions, Finding
 
 MAKERS = (
     *(bounds.above, bounds.below, ends.informative_ends, overlap.data_overlap),
-    *(costs.removal_cost, controls.against_controls, tasks.tasks),
+    *(costs.removal_cost, windows.two_windows, controls.against_controls, tasks.tasks),
     *(prediction.prediction, prediction.directions, copies.renoised),
     *(finetuning.finetuning, differences.difference, compression.compression),
     *(formation.formation, knockouts.knockouts, locator.locator, storage.rounding),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
-from weightspectra.report.findings.finding import Row, counted, holds
+from weightspectra.report.findings.finding import counted, holds
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.rows import where
 
@@ -22,14 +22,16 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
         From each model to what it is called.
     """
     stored = where(found, {"claim": "rounding_coarse"}).sort_values("model", kind="stable")
-    unknown = stored[stored["verdict"] == CANNOT_BE_TOLD]
+    floors, low_ranks, without = (
+        {row["model"]: row for row in where(found, {"claim": claim}).to_dict("records")}
+        for claim in ("below_floor", "low_rank", "without_law")
+    )
     notices = [
         f"{titles[row['model']]} is stored as {', '.join(row['names'])}, which does not tell how much its weights were "
         "rounded: what of its small singular values, and of the lower edge of the bulk, is the quantiser's work is "
         "unknown."
-        for row in unknown.to_dict("records")
+        for row in stored[stored["verdict"] == CANNOT_BE_TOLD].to_dict("records")
     ]
-    floors, without_law = (_by_model(found, claim) for claim in ("below_floor", "without_law"))
     for row in stored[holds(stored)].to_dict("records"):
         formats = ", ".join(row["names"])
         width = f", {bits(formats)} bits a weight" if bits(formats) else ""
@@ -39,20 +41,16 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
             f"{wording.share(*counted(floors[row['model']]))} of its singular values lie below what "
             "such noise alone can make; these, and the lower edge of the bulk, are partly the quantiser's work."
         )
-    for model, ranks in sorted(_by_model(found, "low_rank").items()):
-        (n_low_rank, n_matrices), (n_without_law, _) = counted(ranks), counted(without_law[model])
-        no_law = f" To {n_without_law:,} no law could be fitted." if n_without_law else ""
-        if n_low_rank:
+    for model in stored["model"]:
+        (n_low, n_matrices), (n_without, _) = counted(low_ranks[model]), counted(without[model])
+        no_law = f" To {n_without:,} no law could be fitted." if n_without else ""
+        if n_low:
             notices.append(
-                f"{n_low_rank:,} of {n_matrices:,} matrices of {titles[model]} are of low rank: less than nine tenths "
-                "of their singular values lie above the rounding floor. What lies below it is in no fit, test or "
-                f"share.{no_law}"
+                f"{n_low:,} of {n_matrices:,} matrices of {titles[model]} are of low rank: less "
+                "than nine tenths of their singular values lie above the rounding floor. What lies below it is in no "
+                f"fit, test or share.{no_law}"
             )
     return notices
-
-
-def _by_model(found: pd.DataFrame, claim: str) -> dict[str, Row]:
-    return {row["model"]: row for row in where(found, {"claim": claim}).to_dict("records")}
 
 
 def bits(formats: str) -> int:

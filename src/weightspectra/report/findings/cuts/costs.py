@@ -74,15 +74,21 @@ def _too_few(cuts: pd.DataFrame) -> str:
 
 
 def _first_positions(found: Conclusions, cut: Mapping[Any, Any]) -> str:
-    """Say so if most of a cut's damage lies at the first positions of windows, where few of the tokens are."""
+    """Say so if most of a cut's damage lies at the first positions of windows, where few of the tokens are.
+
+    Unless the cut was evaluated in windows of two lengths, say that it should be.
+    """
     names = {name: cut[name] for name in ("model", "experiment", "metric", "cut")}
     early = found.one("damage_at_first_positions", subject="costs", **names)
     if early is None or early["number"] < max(0.5, 2 * early["reference"]):
         return ""
+    moves = found.of("change_moves_with_window", model=cut["model"], cut=cut["cut"])
+    again = (moves[["experiment", "beside"]] == cut["experiment"]).any(axis=None)
+    advice = "" if again else ": evaluate it in a second experiment with another `window`"
     return (
         f" {100 * min(early['number'], 1):.0f} % of its damage lies at the first {FIRST_POSITIONS} positions of "
         f"windows, which have {wording.percent(early['reference'])} % of the tokens: with windows of another "
-        "length it costs something else per token."
+        f"length it costs something else per token{advice}."
     )
 
 
