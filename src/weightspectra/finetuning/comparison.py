@@ -49,7 +49,7 @@ def compare(
         Of either matrix, as in ``contracts.MATRICES``; NaN where it is unknown.
     device : torch device, optional
     name : str
-        What to call the matrix in an error.
+        For errors.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def compare(
     Raises
     ------
     UserError
-        When the shapes differ, or a matrix holds NaN or infinite entries.
+        When the shapes differ, or an entry is not finite.
 
     Notes
     -----
@@ -70,17 +70,12 @@ def compare(
     energy in directions that the base does not read or write at all.
     ``leading`` shares are those of a matrix with the difference's ten leading
     singular vectors and equal singular values, so that one large direction
-    does not outweigh nine others.
-
-    Values of D below its rounding floor, to which the errors of both matrices add, are
-    in no fit. Where they are so many that no law fits the others, as after
-    training of low rank, the floor is the bound.
+    does not outweigh nine others. Bounds: :func:`weightspectra.randomness.bulk.bounds_above_rounding`,
+    the errors of both matrices added.
     """
     if base.shape != tuned.shape:
-        raise UserError(
-            f"{name}: found shapes {base.shape} and {tuned.shape}; only models of one shape can be compared, a model "
-            "and what it was trained into"
-        )
+        found_shapes = f"found shapes {base.shape} and {tuned.shape}"
+        raise UserError(f"{name}: {found_shapes}; only models of one shape can be compared")
     before, after = (torch.tensor(weight, dtype=torch.float64, device=device) for weight in (base, tuned))
     change = after - before
     found = svd.decompose(change, device=device, name=f"difference of {name}")
