@@ -166,7 +166,7 @@ def test_a_changed_architecture_re_runs_what_reads_its_models_and_no_other(repla
 def test_the_code_of_one_kind_of_source_re_runs_no_other(replanned):
     noise = replanned({"made/renoised.py": ("blocks.max(axis=2)", "blocks.max(axis=-1)")})
     assert noise["fetch_model"] == 1
-    assert replanned({"gguf/conversion.py": ('ARCHITECTURES = ("llama",)', 'ARCHITECTURES = ("llama", "gemma")')}) == {}
+    assert replanned({"gguf/reading.py": ('ARCHITECTURES = ("llama",)', 'ARCHITECTURES = ("llama", "gemma")')}) == {}
 
 
 def test_every_rule_that_asks_for_a_model_s_architecture_re_runs_with_its_row():

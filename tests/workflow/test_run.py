@@ -43,7 +43,8 @@ def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finishe
         others = {"corpora": "corpus", "activations": "moments", "data_sets": "examples", "births": "checkpoints"}
         name = others.get(stage, stage)
         contract = next(contract for contract in contracts.ALL if contract.name == name)
-        assert len(contract.read(path)) > 0 or contract is contracts.LEVELS, path  # too few of them to unfold here
+        of_levels = contract is contracts.LEVELS or path.stem == "spacings"  # too few of them to unfold here
+        assert len(contract.read(path)) > 0 or of_levels, path
         found[name] += 1
     assert all(found.values()), found
 

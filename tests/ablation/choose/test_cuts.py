@@ -221,10 +221,10 @@ def test_roles_and_layers_that_never_meet_are_refused():
 def test_spectra_and_bulk_are_joined_by_matrix_whatever_their_order():
     spectra = pd.DataFrame(
         {"layer": [0, 0], "role": ["up", "down"], "expert": [0, 0], "singular_values": [np.ones(3), np.ones(2)]}
-    ).assign(n_out=3, n_in=[3, 2])
+    ).assign(n_out=3, n_in=[3, 2], rounding_floor=0.0)
     bulk = pd.DataFrame(
         {"layer": [0, 0], "role": ["down", "up"], "expert": [0, 0], "n_below": [1, 2], "n_above": [0, 1]}
-    ).assign(n_below_bound=0, n_above_bound=[0, 1])
+    ).assign(n_below_bound=0, n_above_bound=[0, 1], why="")
     found = spectra_of(spectra, bulk)
     assert {key: (value.n_values, value.n_in, value.outside) for key, value in found.items()} == {
         MatrixKey(0, "up"): (3, 3, {"asymptotic": (2, 1), "calibrated": (0, 1)}),

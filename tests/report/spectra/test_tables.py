@@ -39,8 +39,8 @@ def data():
     )
 
 
-NAMES = ("outliers", "share_outside", "randomness", "information", "tails", "overlap", "cuts", "contrasts", "tasks")
-NAMES += ("compression", "prediction", "directions", "finetuning", "difference")
+OF_SPECTRA = ("outliers", "share_outside", "randomness", "information", "tails", "overlap", "difference")
+NAMES = (*OF_SPECTRA, "cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning")
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -150,8 +150,9 @@ def test_forms_agree(table):
         assert again[name].astype(str).tolist() == written, name
 
 
-def test_every_form_warns_of_quantised_weights(table):
-    warning = "Mixture is quantised (stored as Q4_1, 4 bits a weight)"
+@pytest.mark.parametrize("name", OF_SPECTRA)
+def test_every_form_of_a_table_of_spectra_warns_of_quantised_weights(name, data):
+    table, warning = table_of(name, data), "Mixture is quantised (stored as Q4_1, 4 bits a weight)"
     assert warning in writers.to_markdown(table)
     assert warning.replace("_", r"\_") in writers.to_latex(table)
 
