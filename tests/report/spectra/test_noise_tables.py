@@ -138,3 +138,14 @@ def test_layers_that_lack_a_role_have_a_dash_there():
     block = table_of("information", replace(found, information=found.information[~missing])).blocks[2]
     assert block.cells.loc[1, "Query"] == wording.NOTHING
     assert block.cells.loc[0, "Query"] != wording.NOTHING
+
+
+def test_regions_that_are_lost_in_rounding_have_a_dash_and_count_in_no_mean():
+    found = measurements(FakeModel("coarse", BERT, n_layers=2))
+    lost = (found.information["layer"] == 1) & (found.information["role"] == "query")
+    shares = ["information", "information_low", "information_high"]
+    left = replace(found, information=found.information.assign(**found.information[shares].mask(lost)))
+    whole, block = (table_of("information", data).blocks[2] for data in (found, left))
+    assert block.cells.loc[1, "Query"] == wording.NOTHING
+    assert block.cells.loc[0, "Query"] == whole.cells.loc[0, "Query"]
+    assert block.cells.loc["all", "Query"] == whole.cells.loc[0, "Query"].partition(" ")[0]

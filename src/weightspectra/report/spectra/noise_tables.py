@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from weightspectra.conclusions.random_controls import control_of
@@ -175,6 +176,9 @@ def _map_cells(rows: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_interval(row: Mapping[Any, Any]) -> str:
+    """Spell a share with its interval; of a region that is wholly lost in rounding there is none."""
+    if np.isnan(row["information"]):
+        return NOTHING
     low, high = (wording.whole_percent(row[f"information_{end}"]) for end in ("low", "high"))
     return f"{percent(row['information'])} [{low}, {high}]"
 
