@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from weightspectra.conclusions.families import SIGNIFICANT
 from weightspectra.config.configuration import Configuration
-from weightspectra.statistics.multiple import significant
-from weightspectra.statistics.paired import smallest_p
+from weightspectra.statistics.multiple import CUTS, can_be_told, smallest_p
 
 
 def found(configuration: Configuration) -> Iterator[str]:
@@ -19,8 +17,8 @@ def found(configuration: Configuration) -> Iterator[str]:
 
 
 def _too_few(where: str, n_units: int, units: str) -> Iterator[str]:
-    if not significant(smallest_p(n_units), SIGNIFICANT):
+    if not can_be_told(n_units):
         yield (
             f"{where}: {n_units} are at most {n_units} {units}: whatever a cut does, no q-value can be below "
-            f"{smallest_p(n_units):.2g}, and none is significant above {SIGNIFICANT:g}; score more"
+            f"{smallest_p(n_units):.2g}, and none is significant above {CUTS.level:g}; score more"
         )

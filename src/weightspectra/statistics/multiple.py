@@ -111,3 +111,16 @@ def consistent(p_values: Any, level: Any) -> Any:
 def significant(corrected: Any, level: Any) -> Any:
     """Return whether corrected p-values, one or an array, are significant at a level; what is not a number is not."""
     return corrected <= level
+
+
+def smallest_p(n_units: int) -> float:
+    """Return the smallest p-value of a test that changes the signs of so many documents or items.
+
+    No correction over several tests makes it smaller.
+    """
+    return float(2.0 ** (1 - n_units))
+
+
+def can_be_told(n_units: int) -> bool:
+    """Return whether so many documents or items can show that a change is significant."""
+    return bool(significant(smallest_p(n_units), CUTS.level))

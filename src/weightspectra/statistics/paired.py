@@ -25,14 +25,6 @@ BLOCK = 2**22
 """Numbers of resampled counts or signs that exist at the same time."""
 
 
-def smallest_p(n_units: int) -> float:
-    """Return the smallest p-value of a test that changes the signs of so many documents or items.
-
-    No correction over several tests makes it smaller.
-    """
-    return float(2.0 ** (1 - n_units))
-
-
 class PairedDifferences(NamedTuple):
     """Differences of models to one other model, each an array of shape (n_models,).
 

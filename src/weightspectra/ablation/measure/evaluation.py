@@ -13,8 +13,8 @@ from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal, check_complete
 from weightspectra.base.progress import track
 from weightspectra.contracts import MatrixKey
-from weightspectra.statistics.multiple import CUTS, significant
-from weightspectra.statistics.paired import compare, estimate, smallest_p, standard_error
+from weightspectra.statistics.multiple import CUTS, can_be_told, smallest_p
+from weightspectra.statistics.paired import compare, estimate, standard_error
 
 Record = dict[str, Any]
 """One finished cut, as the journal holds it: its label, what it changed, and the fields of its measurements."""
@@ -124,7 +124,7 @@ def _say_what_can_be_told(measured: Sequence[Record], label: str) -> None:
     """Say, before any cut is measured, where so few units are scored that no change can be significant."""
     fewest = {one["unit"]: len(one["units"]) for one in measured if one["statistic"] != "auc"}
     for unit, n in fewest.items():
-        if not significant(smallest_p(n), CUTS.level):
+        if not can_be_told(n):
             print(
                 f"{label}: {n} {unit}s are scored: whatever a cut does, no p- or q-value can be below "
                 f"{smallest_p(n):.2g}, and no change significant at {CUTS.level}; score more",

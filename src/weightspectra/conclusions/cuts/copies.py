@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.cuts.experiments import UNTOUCHED, can_be_told, experiments, names_of
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED, experiments, names_of
 from weightspectra.conclusions.families import judge
 from weightspectra.conclusions.rows import Row, row, verdict
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
-from weightspectra.statistics.multiple import CUTS, significant
+from weightspectra.statistics.multiple import CUTS, can_be_told, significant
 from weightspectra.statistics.ranks import spearman
 
 FEWEST = 5

@@ -8,8 +8,7 @@ import pandas as pd
 
 from weightspectra.conclusions.rows import Row, row
 from weightspectra.contracts.conclusions import DOES_NOT
-from weightspectra.statistics.multiple import CUTS, significant
-from weightspectra.statistics.paired import smallest_p
+from weightspectra.statistics.multiple import smallest_p
 
 UNTOUCHED = "none"
 MAIN_METRIC = "perplexity_per_token"
@@ -63,11 +62,6 @@ def methods(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     parts = rows["removed"].str.partition(_JOINT)
     method = parts[0].where(parts[0].isin(METHODS) & (parts[1] != ""), "")
     return method, pd.to_numeric(parts[2].where(method != ""), errors="coerce")
-
-
-def can_be_told(n_units: int) -> bool:
-    """Return whether so many documents or items can show that a change is significant."""
-    return bool(significant(smallest_p(n_units), CUTS.level))
 
 
 def names_of(cut: Mapping[Any, Any]) -> dict[str, Any]:

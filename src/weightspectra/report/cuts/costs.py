@@ -5,7 +5,6 @@ import pandas as pd
 
 from weightspectra.conclusions.cuts.experiments import (
     UNTOUCHED,
-    can_be_told,
     experiments,
     groups,
     scored_in,
@@ -16,7 +15,7 @@ from weightspectra.report.findings.finding import holds
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.exhibit import Entry
 from weightspectra.report.kit.measurements import Measurements
-from weightspectra.statistics.paired import smallest_p
+from weightspectra.statistics.multiple import can_be_told, smallest_p
 
 NO_PLACE = "Change"
 """Column of cuts that share a cell of what would be their grid, so that each has a row of its own."""
