@@ -60,7 +60,7 @@ class StoredMatrix:
 
     def describe(self, matrix: np.ndarray) -> dict[str, Any]:
         """Return what the contract ``MATRICES`` says of a matrix that was read: names, format, moments, hash."""
-        format_name, rounding_std = self._rounding(matrix)
+        format_name, rounding_std = self.rounding(matrix)
         return {
             **self.key._asdict(),
             "n_out": matrix.shape[0],
@@ -72,8 +72,11 @@ class StoredMatrix:
             "sha256": hashlib.sha256(matrix.data).hexdigest(),
         }
 
-    def _rounding(self, matrix: np.ndarray) -> tuple[str, float]:
-        """Return the number format in words, and the root mean square error of an entry that it causes."""
+    def rounding(self, matrix: np.ndarray) -> tuple[str, float]:
+        """Return the number format of a matrix that was read, in words, and the error that it causes.
+
+        That is the root mean square error of an entry; NaN where the format does not tell.
+        """
         if self.tensor.rounding_std is not None:
             return self.tensor.quantisation or self.tensor.format, self.tensor.rounding_std
         stored = number_formats.FORMATS[self.tensor.format]
