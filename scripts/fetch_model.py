@@ -16,8 +16,8 @@ def main(smk):
     entry = Model.model_validate(smk.params.entry)
     lender = entry.tokenizer.like if entry.tokenizer else None
     others = [Path(path) for path in smk.input if str(path).endswith(".parquet")]
-    made_from = next(iter(others), None) if entry.source.kind in ("random", "renoised", "birth") else None
-    if made_from and entry.source.kind != "birth":
+    made_from = next(iter(others), None) if entry.source.original or entry.source.birth else None
+    if made_from and entry.source.original:
         made_from = fetched.opened(made_from)  # the folder beside the manifest of the model that it is made like
     facts = fetch(
         model,

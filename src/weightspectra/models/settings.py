@@ -52,6 +52,49 @@ class NoisierCopy(Section):
     """Values per block."""
 
 
+class StructureKept(Section):
+    """What every structure-keeping control says: like which model it is made, and which draw it is.
+
+    Its weight matrices are drawn anew, and keep some properties of the other model's; all else is copied.
+    """
+
+    like: Annotated[str, Reference("model")]
+    """Name of the other model. What the control computes means nothing: it is never run, and `observe` holds its
+    vectors against the other model's inputs."""
+    draw: Natural = 0
+    """Number of the draw; draws of other numbers are independent."""
+
+
+class FlippedControl(StructureKept):
+    """A structure-keeping control: every entry as far from the mean of its matrix as it was, its sign drawn anew.
+
+    Keeps the distances place by place, and so the variances of rows and columns; destroys all correlations.
+    """
+
+
+class RescaledControl(StructureKept):
+    """A structure-keeping control: Gaussian entries with the mean squares of each matrix's rows and columns.
+
+    Keeps which rows and columns are large; destroys the law of the entries and all correlations.
+    """
+
+
+class ShuffledControl(StructureKept):
+    """A structure-keeping control: the entries of each matrix in another order."""
+
+    within: Literal["all", "row", "column", "head"] = "all"
+    """Within what entries change places: the whole matrix, each row, each column, or the block of each attention head
+    (of query, key and value its rows, of the attention's output its columns). A matrix without heads is shuffled as a
+    whole by "head"."""
+
+
+class CorrelatedControl(StructureKept):
+    """A structure-keeping control: as `rescaled`, and neighbouring entries as correlated as in the other model.
+
+    Along rows and along columns an autoregressive process of order one with the matrix's own lag-one correlation.
+    """
+
+
 class BornModel(Section):
     """A checkpoint of a birth of this configuration. That of iteration 0 is the exact control of the others."""
 
@@ -64,7 +107,7 @@ class BornModel(Section):
 
 
 class ModelSource(Choice):
-    """Where the model comes from; exactly one of the seven."""
+    """Where the model comes from; exactly one of the eleven."""
 
     hub: Repository | None = None
     path: Place | None = None
@@ -73,7 +116,22 @@ class ModelSource(Choice):
     gguf: GgufFile | None = None
     random: RandomControl | None = None
     renoised: NoisierCopy | None = None
+    flipped: FlippedControl | None = None
+    rescaled: RescaledControl | None = None
+    shuffled: ShuffledControl | None = None
+    correlated: CorrelatedControl | None = None
     birth: BornModel | None = None
+
+    @property
+    def original(self) -> str | None:
+        """The model that this one is made like; none if it is not made like another."""
+        like: str | None = getattr(self.value, "like", None)
+        return like
+
+    @property
+    def keeps_structure(self) -> bool:
+        """Whether it is a structure-keeping control, which is not to be run."""
+        return isinstance(self.value, StructureKept)
 
 
 class TokenizerSource(Choice):

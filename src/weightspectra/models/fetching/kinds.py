@@ -17,6 +17,10 @@ KINDS = {
     "gguf": Target("weightspectra.models.fetching.given", "take_from_gguf"),
     "random": Target("weightspectra.models.made.random", "make_control"),
     "renoised": Target("weightspectra.models.made.renoised", "make_noisier"),
+    "flipped": Target("weightspectra.models.made.structured", "make_flipped"),
+    "rescaled": Target("weightspectra.models.made.structured", "make_rescaled"),
+    "shuffled": Target("weightspectra.models.made.structured", "make_shuffled"),
+    "correlated": Target("weightspectra.models.made.structured", "make_correlated"),
     "birth": Target("weightspectra.birth.model.born", "take_from_birth"),
 }
 

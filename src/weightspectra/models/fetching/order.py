@@ -35,16 +35,16 @@ class Order:
     Parameters
     ----------
     name : str
-        The model's name; the weights of a random control or a noisier copy depend on it.
+        The model's name; the weights of one that is made like another depend on it.
     entry : Model
         Its entry in the configuration.
     staging : path
         The empty folder.
     seed : int or None
-        The configuration's seed; only random controls and noisier copies need it.
+        The configuration's seed; only models that are made like another need it.
     made_from : path or None
-        Folder of the model that a random control or a noisier copy is made like; file of
-        ``contracts.CHECKPOINTS`` that holds a checkpoint of a birth.
+        Folder of the model that this one is made like; file of ``contracts.CHECKPOINTS`` that holds a checkpoint of
+        a birth.
     check : callable
         Called with the content of ``config.json``, before weights are
         downloaded or converted; raises what it objects to.
