@@ -86,6 +86,7 @@ def _quantiles(n: int, q: float) -> np.ndarray:
 def measurements(
     *models: FakeModel,
     controls=None,
+    structured=None,
     overlaps: bool = True,
     births: Sequence[fake_birth.FakeBirth] = (),
     copies=None,
@@ -100,7 +101,7 @@ def measurements(
     )
     cut = {contract.name: contract.empty() for contract in cutting}
     read = {**found, **cut, **fake_birth.frames(*births), **measured}
-    told = conclusions(read, controls=controls, copies=copies, window_pairs=window_pairs)
+    told = conclusions(read, controls=controls, structured=structured, copies=copies, window_pairs=window_pairs)
     vectors = found.pop("vector_tests")
     born = fake_birth.frames(*births)
     del born["learning"]  # which nothing shows
@@ -113,13 +114,17 @@ def measurements(
         findings=told,
         births=fake_birth.settings(*births),
         controls=controls or {},
+        structured=structured or {},
         titles={model.name: model.name.capitalize() for model in models},
     )
 
 
-def conclusions(found: dict[str, pd.DataFrame], *, controls=None, copies=None, window_pairs=()) -> pd.DataFrame:
+def conclusions(
+    found: dict[str, pd.DataFrame], *, controls=None, structured=None, copies=None, window_pairs=()
+) -> pd.DataFrame:
     """Draw every conclusion from rows of the contracts of these names."""
-    options = {"controls": controls or {}, "copies": copies or {}, "window_pairs": window_pairs}
+    options = {"controls": controls or {}, "structured": structured or {}, "copies": copies or {}}
+    options |= {"window_pairs": window_pairs}
     options |= {"seed": 0, "level": 0.05}
     return pd.concat(
         [
@@ -141,7 +146,7 @@ def judged(evaluations: pd.DataFrame) -> pd.DataFrame:
 
 def told(data: Measurements) -> Conclusions:
     """Return what sentences are made from."""
-    return Conclusions(data.findings, data.titles, data.controls, data.births)
+    return Conclusions(data.findings, data.titles, data.controls, data.births, data.structured)
 
 
 def _scalars(rows: pd.DataFrame, name: str) -> pd.DataFrame:

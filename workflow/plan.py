@@ -18,7 +18,7 @@ from weightspectra.ablation.choose.labels import slug
 from weightspectra.base.digests import Digests
 from weightspectra.base.errors import UserError
 from weightspectra.conclusions.told import options_of
-from weightspectra.config import artifacts, doubts, needs
+from weightspectra.config import artifacts, doubts, needs, originals
 from weightspectra.config.messages import ConfigurationError
 from weightspectra.config.reading import resolve
 from weightspectra.models.families.registry import place_of
@@ -67,8 +67,9 @@ class Plan:
         self.presented = Presented(self.settings, config, self.root, self.digests)
         self.claim = Claim(results_of(config))
         self.given = Given(self.settings)
-        self.controls = artifacts.random_controls(self.settings)
-        self.copies = artifacts.copies(self.settings)
+        self.controls = originals.random_controls(self.settings)
+        self.structured = originals.structured_controls(self.settings)
+        self.copies = originals.copies(self.settings)
         self.window_pairs = artifacts.window_pairs(self.settings)
         self.conclusions = {name: found.files for name, found in artifacts.conclusions(self.settings).items()}
 
@@ -95,8 +96,8 @@ class Plan:
 
     def row_of_original(self, wildcards: Wildcards) -> str:
         """Return the same of the model that another one is made like; nothing for models that are no such copies."""
-        [(kind, spec)] = self.config["models"][wildcards.model]["source"].items()
-        return self._row(spec["like"]) if kind in ("random", "renoised") else ""
+        original = self.settings.models[wildcards.model].source.original
+        return self._row(original) if original else ""
 
     def _row(self, model: str) -> str:
         folder = results_of(self.config) / "sources" / model
@@ -110,6 +111,7 @@ class Plan:
         """Return what of the configuration the conclusions of one file depend on."""
         known = {
             "controls": self.controls,
+            "structured": self.structured,
             "copies": self.copies,
             "window_pairs": self.window_pairs,
             "seed": self.settings.seed,
@@ -155,25 +157,33 @@ class Plan:
     def original_of(self, wildcards: Wildcards) -> list[str]:
         """Return what a model is made from, so that it is made anew when that changes.
 
-        For a random control or a noisier copy this is the source of the model that it is made
-        like, for a local folder its files (those that exist: a missing folder
-        is for the job to refuse), and for other sources nothing.
+        For a model that is made like another this is the source of the other, for a local
+        folder its files (those that exist: a missing folder is for the job to refuse), and for
+        other sources nothing.
         """
         made_from = self.given.model_files(wildcards) or needs.original(self.settings, wildcards.model)
         return [*made_from, *needs.tokenizer(self.settings, wildcards.model)]
 
     def nulls_of(self, wildcards: Wildcards) -> str:
         """Return the table of noise of a model's shapes."""
-        return needs.nulls(self.settings, wildcards.model)
+        return artifacts.nulls(self.settings, wildcards.model)
+
+    def moments_of(self, wildcards: Wildcards) -> list[str]:
+        """Return the moments of the inputs that a model's vectors are held against."""
+        return artifacts.moments(self.settings, wildcards.model, wildcards.corpus)
 
     def permutations_of(self, wildcards: Wildcards) -> list[str]:
         """Return the shuffled spectra of a model, if the configuration asks for them."""
         return needs.permutations(self.settings, wildcards.model)
 
     def fetched_of(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided."""
+        """Return the part of a model's entry that decides what is fetched: not its title, nor how it is divided.
+
+        Which matrices a fused tensor is cut into decides what a structure-keeping control is.
+        """
         entry = self.config["models"][wildcards.model]
-        decides = ("source", "architecture", "tokenizer", "allow_pickle", "trust_remote_code")
+        decides = ["source", "architecture", "tokenizer", "allow_pickle", "trust_remote_code"]
+        decides += ["fused_split"] if wildcards.model in self.structured else []
         return {name: entry[name] for name in decides if name in entry}
 
     def requested_of(self, wildcards: Wildcards, input: Any) -> dict[str, list[Any]]:
@@ -185,9 +195,8 @@ class Plan:
         return needs.requested(self.settings, wildcards.model)
 
     def seed_of(self, wildcards: Wildcards) -> int | None:
-        """Return the seed of a random control or a noisier copy; other models have none."""
-        made_up = self.config["models"][wildcards.model]["source"].keys() & {"random", "renoised"}
-        return self.config["seed"] if made_up else None
+        """Return the seed of a model that is made like another; other models have none."""
+        return self.settings.seed if self.settings.models[wildcards.model].source.original else None
 
     def keep_or_drop(self, path: str) -> str:
         """Mark a file as temporary unless the configuration keeps the weights."""

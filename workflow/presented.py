@@ -6,7 +6,7 @@ from typing import Any
 
 from weightspectra.base.code import Target
 from weightspectra.base.digests import Digests
-from weightspectra.config import artifacts
+from weightspectra.config import artifacts, originals
 from weightspectra.config.configuration import Configuration
 from weightspectra.report import exhibits
 from weightspectra.report.kit.exhibit import Entry, Exhibit
@@ -122,10 +122,12 @@ class Presented:
         return kinds[self.entry(wildcards)["kind"]]
 
     def _named(self, models: set[str], births: set[str]) -> dict[str, Any]:
-        controls, titles = artifacts.random_controls(self.settings), artifacts.titles(self.settings)
+        controls, titles = originals.random_controls(self.settings), artifacts.titles(self.settings)
+        structured = originals.structured_controls(self.settings)
         return {
             "titles": {name: title for name, title in titles.items() if name in models},
             "controls": {name: like for name, like in controls.items() if name in models},
+            "structured": {name: like for name, like in structured.items() if name in models},
             "births": {name: birth for name, birth in self.config["births"].items() if name in births},
         }
 

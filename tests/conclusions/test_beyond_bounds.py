@@ -13,7 +13,9 @@ def concluded(trained, *controls, unchanged_layer=None):
     if unchanged_layer is not None:
         first = matrices["layer"] == unchanged_layer
         matrices.loc[first, "sha256"] = matrices.loc[first, "role"]
-    return bounds.conclude(found["bulk"], matrices, controls={model.name: trained.name for model in controls})
+    return bounds.conclude(
+        found["bulk"], matrices, controls={model.name: trained.name for model in controls}, structured={}
+    )
 
 
 def one(rows, claim, **names):
@@ -48,7 +50,7 @@ def test_shares_are_the_planted_ones(rows):
 def test_a_matrix_of_which_the_profile_explains_nothing_takes_nothing_from_the_others():
     found = frames(FakeModel("trained", LLAMA, n_layers=6, n_above=4))
     found["bulk"].loc[0, "n_above_profile"] = found["bulk"].loc[0, "n_above_bound"] + 5
-    rows = bounds.conclude(found["bulk"], found["matrices"], controls={})
+    rows = bounds.conclude(found["bulk"], found["matrices"], controls={}, structured={})
     assert one(rows, "beyond_bound_explained", region="above")["number"] == pytest.approx(41 / 126)
 
 

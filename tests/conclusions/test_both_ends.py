@@ -11,7 +11,7 @@ def concluded(n_above=2, n_below=2, n_layers=6):
     trained = FakeModel("trained", LLAMA, n_layers=n_layers, n_above=n_above, n_below=n_below)
     found = frames(trained, FakeModel("control", LLAMA, n_layers=n_layers, n_above=0, n_below=0))
     names = ("information", "bulk", "matrices")
-    return ends.conclude(*(found[name] for name in names), controls={"control": "trained"})
+    return ends.conclude(*(found[name] for name in names), controls={"control": "trained"}, structured={})
 
 
 def of(rows, claim, **names):
@@ -35,7 +35,7 @@ def test_both_ends_have_the_planted_shares():
 def test_what_may_be_chance_is_not_beyond_it():
     found = frames(FakeModel("trained", LLAMA, n_layers=6))
     unsure = found["information"].assign(information_low=found["information"]["layer"] - 3.0)
-    rows = ends.conclude(unsure, *(found[name] for name in ("bulk", "matrices")), controls={})
+    rows = ends.conclude(unsure, *(found[name] for name in ("bulk", "matrices")), controls={}, structured={})
     assert of(rows, "information_beyond_chance", region="largest tenth")["number"] == pytest.approx(2 / 6)
 
 
@@ -62,5 +62,5 @@ def test_few_matrices_cannot_tell():
     one_role = {"query": (48, 48)}
     found = frames(FakeModel("trained", one_role, n_layers=2), FakeModel("control", one_role, n_layers=2, n_above=0))
     names = ("information", "bulk", "matrices")
-    rows = ends.conclude(*(found[name] for name in names), controls={"control": "trained"})
+    rows = ends.conclude(*(found[name] for name in names), controls={"control": "trained"}, structured={})
     assert set(rows.loc[rows["claim"] == TEST, "verdict"]) == {CANNOT_BE_TOLD}

@@ -103,6 +103,7 @@ def test_what_has_no_law_is_in_no_count_and_in_no_comparison():
     known = {
         "matrices": data.matrices.assign(sha256=[str(number) for number in range(len(bulk))]),
         "controls": {"control": "part"},
+        "structured": {},
     }
     whole, part = (bounds.conclude(rows, **known).set_index(["claim", "model"]) for rows in (data.bulk, bulk))
     n = int(first.sum())

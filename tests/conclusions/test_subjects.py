@@ -13,7 +13,7 @@ from weightspectra.conclusions.told import TOLD
 from weightspectra.contracts.conclusions import BOUNDS, CLAIMS, VERDICTS
 
 PROVENANCE = {"rule": "test", "sources": {}}
-OPTIONS = {"controls": {}, "copies": {}, "window_pairs": (), "seed": 0, "level": 0.05}
+OPTIONS = {"controls": {}, "structured": {}, "copies": {}, "window_pairs": (), "seed": 0, "level": 0.05}
 
 
 def told(subject):
@@ -52,7 +52,9 @@ def test_a_subject_reads_no_more_than_it_needs(tmp_path):
         contract.write(found[name], tmp_path / f"{name}.parquet", PROVENANCE)
     files = {name: [str(tmp_path / f"{name}.parquet")] for name in ("bulk", "matrices")}
     read = subjects.conclude("bounds", files, told("bounds"))
-    assert len(read) == len(subjects.SUBJECTS["bounds"].conclude(found["bulk"], found["matrices"], controls={}))
+    assert len(read) == len(
+        subjects.SUBJECTS["bounds"].conclude(found["bulk"], found["matrices"], controls={}, structured={})
+    )
 
 
 @pytest.mark.parametrize("subject", subjects.SUBJECTS)

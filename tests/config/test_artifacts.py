@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from configurations import with_value
 
-from weightspectra.config import artifacts
+from weightspectra.config import artifacts, originals
 from weightspectra.config.reading import read, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,8 @@ models:
   llama: {source: {path: /models/llama}}
   noise: {source: {random: {like: llama}}}
   copy: {source: {renoised: {like: bert, bits: 4}}}
+  flipped: {source: {flipped: {like: bert}}}
+  rows: {source: {shuffled: {like: llama, within: row}}}
   early: {source: {birth: {birth: base, seed: 0, iteration: 100}}}
   late: {source: {birth: {birth: base, seed: 0, iteration: 400}}}
   first: {source: {birth: {birth: base, seed: 0, iteration: 0}}}
@@ -66,9 +69,16 @@ def test_a_model_of_several_parts_has_a_file_for_each(configuration):
 
 def test_titles_and_what_models_are_made_like(configuration):
     assert artifacts.titles(configuration) == {name: name for name in CONFIG["models"]} | {"bert": "BERT"}
-    assert artifacts.copies(configuration) == {"copy": "bert"}
+    assert originals.copies(configuration) == {"copy": "bert"}
+    assert originals.made(configuration) == {
+        "noise": ("random", "llama"),
+        "copy": ("renoised", "bert"),
+        "flipped": ("flipped", "bert"),
+        "rows": ("shuffled", "llama"),
+    }
+    assert originals.structured_controls(configuration) == {"flipped": "bert", "rows": "llama"}
     # An initialisation is the control of its run's last checkpoint that is analysed; without any it is none.
-    assert artifacts.random_controls(configuration) == {"noise": "llama", "first": "late"}
+    assert originals.random_controls(configuration) == {"noise": "llama", "first": "late"}
 
 
 def test_an_anchor_asks_for_a_second_window_in_the_shipped_study():
@@ -137,10 +147,24 @@ def test_an_exhibit_reads_what_its_entry_names(configuration):
 
 def test_what_is_kept_can_be_read_again(configuration):
     kept = artifacts.kept(configuration)
-    nulls = [name for name in CONFIG["models"] if name not in ("noise", "first")]  # a control has those of its model
+    nulls = [
+        name for name in CONFIG["models"] if name not in ("noise", "first", "flipped", "rows")
+    ]  # a control has those of its model
     assert [path for path in kept if "/nulls/" in path] == [f"<results>/nulls/{name}.parquet" for name in nulls]
     assert len([path for path in kept if "/vectors/" in path or "/weights/" in path]) == 2 * (len(CONFIG["models"]) + 1)
     assert "<results>/activations/bert/prose/part-01-of-02.parquet" in kept
     assert "<results>/births/blind/seed-3.parquet" in kept
+    assert not any("storage/flipped" in name for name in artifacts.conclusions(configuration))
     without = artifacts.kept(resolve(CONFIG | {"keep_weights": False}))
     assert set(kept) - set(without) == {path for path in kept if "/weights/" in path}
+
+
+def test_a_structure_keeping_control_is_held_against_the_inputs_of_its_original():
+    observed = resolve(with_value(CONFIG, "observe", {"models": ["flipped", "rows", "llama"], "corpora": ["text"]}))
+    halves = [f"<results>/activations/bert/text/part-{part}.parquet" for part in ("00-of-02", "01-of-02")]
+    whole = ["<results>/activations/llama/text/part-00-of-01.parquet"]
+    assert artifacts.moments(observed, "flipped", "text") == halves
+    assert artifacts.moments(observed, "rows", "text") == artifacts.moments(observed, "llama", "text") == whole
+    assert [path for path in artifacts.kept(observed) if "/activations/" in path] == [*halves, *whole]
+    found = [artifact.path for artifact in artifacts.measurements(observed)["overlaps"]]
+    assert found == [f"<results>/overlaps/{model}/text.parquet" for model in ("flipped", "rows", "llama")]

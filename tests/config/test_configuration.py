@@ -219,7 +219,8 @@ def test_the_examples_in_the_guide_are_valid(tmp_path, monkeypatch):
         if "observe" in piece:
             complete(base | {"corpora": {"text": piece}})
         else:
-            complete(base | {"models": {"bert": piece, "another-model-of-this-file": {"source": {"path": "x"}}}})
+            others = {name: {"source": {"path": "x"}} for name in ("bert", "another-model-of-this-file")}
+            complete(base | {"models": {"mine": piece, **others}})
     assert {kind for piece in entries for kind in piece["source"]} == {
         *ModelSource.model_fields,
         *CorpusSource.model_fields,

@@ -63,6 +63,45 @@ def test_a_step_beyond_the_limit_is_refused(path, allowed, refused_value, line):
     assert refused(with_value(BASE, path, refused_value)).startswith(line)
 
 
+CONTROL = with_value(BASE, "models/control", {"source": {"shuffled": {"like": "one", "within": "head"}}})
+WITHOUT = (
+    "of which only the matrices mean something, and not what it computes; take it out, or name its original, 'one'"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("experiments/e/models", ["one", "control"], "experiments/e/models"),
+        ("finetunings/f/models", ["control"], "finetunings/f/models"),
+        ("predict", {"models": ["control"], "corpora": ["text"]}, "predict/models"),
+        (
+            "experiments/probed",
+            {"models": ["control"], "probes": ["reviews"], "cuts": [{"remove": {"deciles": [1]}}]},
+            "experiments/probed/models",
+        ),
+    ],
+)
+def test_a_structure_keeping_control_is_not_run(path, value, where):
+    assert refused(with_value(CONTROL, path, value)) == f"{where}: 'control' is a structure-keeping control, {WITHOUT}"
+
+
+@pytest.mark.parametrize("kind", ["flipped", "rescaled", "shuffled", "correlated"])
+def test_a_structure_keeping_control_is_observed_and_of_an_original(kind):
+    complete(
+        with_value(with_value(CONTROL, "models/control/source", {kind: {"like": "one"}}), "observe/models", ["control"])
+    )
+    again = with_value(CONTROL, "models/again", {"source": {kind: {"like": "control"}}})
+    assert (
+        refused(again) == f"models/again/source/{kind}/like: 'control' is itself made like another; name the original"
+    )
+
+
+def test_a_control_is_refused_where_it_is_exported_from():
+    config = with_value(with_value(CONTROL, "experiments/e/models", ["control"]), "cut", "control/e/decile 1 of up")
+    assert refused(config).startswith("experiments/e/models: 'control' is a structure-keeping control")
+
+
 def test_every_reference_of_a_list_and_every_entry_of_a_list_is_looked_up():
     config = with_value(BASE, CUT, {"compress": {"methods": ["svd"], "sizes": [0.5], "corpus": "txt"}})
     assert refused(config) == f"{CUT}/compress/corpus: there is no corpus 'txt'; did you mean 'text'?"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from configurations import with_value
 
-from weightspectra.config import needs
+from weightspectra.config import artifacts, needs
 from weightspectra.config.reading import resolve
 
 CONFIG = yaml.safe_load("""
@@ -84,7 +84,11 @@ def test_a_model_is_made_from_its_original(configuration):
 
 
 def test_noise_is_of_the_original_and_shuffled_only_if_that_is_asked_for(configuration):
-    assert needs.nulls(configuration, "noise") == needs.nulls(configuration, "llama") == "<results>/nulls/llama.parquet"
+    assert (
+        artifacts.nulls(configuration, "noise")
+        == artifacts.nulls(configuration, "llama")
+        == "<results>/nulls/llama.parquet"
+    )
     assert needs.permutations(configuration, "bert") == []
     shuffled = resolve(copy.deepcopy(CONFIG) | {"randomness": {"n_permutations": 19}})
     assert needs.permutations(shuffled, "bert") == ["<results>/permutations/bert.parquet"]
@@ -104,6 +108,15 @@ def test_what_is_asked_of_a_model_is_gathered_from_all_parts_of_the_configuratio
         "texts": ["experiments", "predict"],
     }
     assert needs.requested(configuration, "noise") == {"metrics": [], "roles": [], "layers": [], "texts": []}
+
+
+def test_the_original_of_an_observed_control_reads_the_texts_in_its_place():
+    with_control = with_value(CONFIG, "models/flipped", {"source": {"flipped": {"like": "llama"}}})
+    observed = resolve(with_value(with_control, "observe/models", ["bert", "flipped"]))
+    assert needs.requested(observed, "flipped")["texts"] == []
+    assert needs.requested(observed, "llama")["texts"] == ["observe", "experiments", "predict"]
+    assert needs.original(observed, "flipped") == ["<results>/sources/llama.parquet"]
+    assert artifacts.nulls(observed, "flipped") == "<results>/nulls/llama.parquet"
 
 
 def test_a_lent_tokenizer_is_read_where_it_lies(tmp_path):

@@ -101,7 +101,18 @@ def test_a_figure_reads_what_it_shows(name, files, presented):
 
 def test_a_figure_knows_the_titles_of_what_it_shows_only(presented):
     named = presented.named(Wildcards(fromdict={"figure": "information-trained"}))
-    assert named == {"titles": {"trained": "trained", "drawn": "drawn"}, "controls": {"drawn": "trained"}, "births": {}}
+    titles, controls = {"trained": "trained", "drawn": "drawn"}, {"drawn": "trained"}
+    assert named == {"titles": titles, "controls": controls, "structured": {}, "births": {}}
+
+
+def test_a_structure_keeping_control_is_in_every_table_and_has_no_figure_beside_a_random_one():
+    models = CONFIG["models"] | {"flipped": {"source": {"flipped": {"like": "trained"}}}}
+    told = Plan(deepcopy(CONFIG) | {"models": models}, root=str(ROOT)).presented
+    assert set(told.figures) == set(Plan(deepcopy(CONFIG), root=str(ROOT)).presented.figures)
+    assert told.figures["information-trained"]["control"] == "drawn"
+    assert "flipped" in told.tables["randomness"]["models"]
+    assert told.named_in_report["structured"] == {"flipped": "trained"}
+    assert told.named_in_report["controls"] == {"drawn": "trained"}
 
 
 def test_a_table_plans_the_chain_of_its_models_and_nothing_else(tmp_path):

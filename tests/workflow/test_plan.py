@@ -52,8 +52,11 @@ SECTIONS = {
 """From a section of the configuration to the rules that it asks for."""
 
 
+STRUCTURE_KEEPING = {"flipped", "rescaled", "shuffled", "correlated"}
+
+
 def is_control(source):
-    return "random" in source or source.get("birth", {}).get("iteration") == 0
+    return bool(source.keys() & {"random", *STRUCTURE_KEEPING}) or source.get("birth", {}).get("iteration") == 0
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
@@ -63,12 +66,26 @@ def test_the_configurations_here_can_be_planned_without_a_network(path, tmp_path
     assert set(counts) == OF_ONE_MODEL.union(*(rules for section, rules in SECTIONS.items() if section in config))
     models, observe = config["models"].values(), config.get("observe", {"models": [], "corpora": []})
     parts = sum(model.get("parts", 1) for model in models)
+    not_run = {name for name, model in config["models"].items() if model["source"].keys() & STRUCTURE_KEEPING}
+    assert counts.get("collect_activations", 0) == len(observe["corpora"]) * sum(
+        config["models"][name].get("parts", 1) for name in observe["models"] if name not in not_run
+    )
     assert counts["fetch_model"] == counts["fit_bulk"] == len(models)
     assert counts["simulate_nulls"] == sum(not is_control(model["source"]) for model in models)
     assert counts["extract_weights"] == counts["decompose"] == parts
     assert counts.get("measure_overlap", 0) == len(observe["models"]) * len(observe["corpora"])
     assert counts.get("evaluate_cuts", 0) == sum(len(e["models"]) for e in config.get("experiments", {}).values())
     assert counts.get("finetune", 0) == sum(len(f["models"]) for f in config.get("finetunings", {}).values())
+
+
+def test_an_observed_structure_keeping_control_has_its_original_observed_and_is_not_run(tmp_path):
+    models = {"flipped": {"source": {"flipped": {"like": "bert"}}, "parts": 3}, "bert": CONFIG["models"]["bert"]}
+    config = {"models": models, "corpora": CONFIG["corpora"], "observe": {"models": ["flipped"], "corpora": ["text"]}}
+    counts, jobs = planned(tmp_path, "--configfile", write_config(tmp_path / "my.yaml", config))
+    assert (counts["collect_activations"], counts["measure_overlap"], counts["simulate_nulls"]) == (2, 1, 1)
+    ran = {job for job in jobs if job.startswith("Run ")}
+    assert ran == {"Run bert over text and collect the moments of its layers' inputs"}
+    assert "Compare the singular vectors of flipped with what text excites" in jobs
 
 
 def test_the_default_is_planned_when_no_configuration_is_named(tmp_path):

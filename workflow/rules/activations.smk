@@ -2,7 +2,8 @@
 
 collect_activations  in:  sources/{model}.parquet, corpora/{corpus}.parquet
                      out: activations/{model}/{corpus}/part-*.parquet (contracts.MOMENTS)
-measure_overlap      in:  all parts of activations, weights, spectra and vectors
+measure_overlap      in:  all parts of activations (a structure-keeping control is not run: its original's), weights,
+                          spectra and vectors
                      out: overlaps/{model}/{corpus}.parquet (OVERLAPS)
 """
 
@@ -37,7 +38,7 @@ rule collect_activations:
 
 rule measure_overlap:
     input:
-        moments=plan.parts_of("<results>/activations/{model}/{corpus}/part-{part}.parquet"),
+        moments=plan.moments_of,
         weights=plan.parts_of("<results>/weights/{model}/part-{part}.parquet"),
         spectra=plan.parts_of("<results>/spectra/{model}/part-{part}.parquet"),
         vectors=plan.parts_of("<results>/vectors/{model}/part-{part}.parquet"),

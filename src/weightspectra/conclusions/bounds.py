@@ -15,7 +15,9 @@ from weightspectra.statistics.multiple import consistent
 REGIONS = ("above", "below")
 
 
-def conclude(bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[str, str]) -> pd.DataFrame:
+def conclude(
+    bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[str, str], structured: Mapping[str, str]
+) -> pd.DataFrame:
     """Count values beyond the calibrated bounds, and test trained matrices against random ones.
 
     Matrices without a law, and values below the rounding floor, are left out.
@@ -26,17 +28,19 @@ def conclude(bulk: pd.DataFrame, matrices: pd.DataFrame, *, controls: Mapping[st
         Rows of the contracts of these names.
     controls : mapping
         From each random control to the model that it is made like.
+    structured : mapping
+        The same of structure-keeping controls, which are counted and not compared.
 
     Returns
     -------
     DataFrame
         Rows of ``contracts.FINDINGS``.
     """
-    trained = models(bulk["model"], controls)
+    trained = models(bulk["model"], controls, structured)
     fitted = bulk[bulk["why"] == ""]
     fitted = fitted.assign(n_told=fitted["n_values"] - fitted["n_below_floor"])
     rows: list[Row] = []
-    for model in [*trained, *(name for name in controls if name in set(bulk["model"]))]:
+    for model in [*trained, *(name for name in (*controls, *structured) if name in set(bulk["model"]))]:
         of_model = fitted[fitted["model"] == model]
         if of_model.empty:
             continue

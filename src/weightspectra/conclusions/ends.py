@@ -18,6 +18,7 @@ def conclude(
     matrices: pd.DataFrame,
     *,
     controls: Mapping[str, str],
+    structured: Mapping[str, str],
 ) -> pd.DataFrame:
     """Average the information at both ends, and test trained matrices against random ones.
 
@@ -27,6 +28,8 @@ def conclude(
         Rows of the contracts of these names; of ``bulk`` the models.
     controls : mapping
         From each random control to the model that it is made like.
+    structured : mapping
+        The same of structure-keeping controls, which are averaged and not compared.
 
     Returns
     -------
@@ -34,20 +37,24 @@ def conclude(
         Rows of ``contracts.FINDINGS``.
     """
     rows: list[Row] = []
-    for model in models(bulk["model"], controls):
+    for model in models(bulk["model"], controls, structured):
         control = control_of(model, controls)
         same = unchanged(matrices, model, control)
         for region in REGIONS:
-            one, other = (
-                information[(information["model"] == name) & (information["region"] == region)]
-                for name in (model, control)
-            )
+            one, other = (_of(information, name, region) for name in (model, control))
             rows += _information(one, model=model, region=region)
             rows += _information(other, model=control, region=region)
             if len(one) and len(other):
                 names = {"model": model, "beside": control, "region": region}
                 rows += compared(one, other, "information", same, "more_information_than_control", **names)
+    for model in (name for name in structured if name in set(bulk["model"])):
+        for region in REGIONS:
+            rows += _information(_of(information, model, region), model=model, region=region)
     return judge(rows, "ends")
+
+
+def _of(information: pd.DataFrame, model: str, region: str) -> pd.DataFrame:
+    return information[(information["model"] == model) & (information["region"] == region)]
 
 
 def _information(rows: pd.DataFrame, **names: str) -> Iterator[Row]:

@@ -1,11 +1,15 @@
-"""Which models are random controls of which; ``controls`` go from each to the model that it is made like."""
+"""Which models are controls of which; ``controls`` go from each random control to the model that it is made like.
+
+A second kind keeps some structure of its original (``structured``, which go likewise). Such a control is counted as a
+random one is, and is neither the trained side of a comparison nor the random one.
+"""
 
 from collections.abc import Iterable, Mapping
 
 
-def models(names: Iterable[str], controls: Mapping[str, str]) -> list[str]:
-    """Return the models that are no random control, in their order."""
-    return [name for name in dict.fromkeys(names) if name not in controls]
+def models(names: Iterable[str], *controls: Mapping[str, str]) -> list[str]:
+    """Return the models that are no control of any of these kinds, in their order."""
+    return [name for name in dict.fromkeys(names) if not any(name in kind for kind in controls)]
 
 
 def control_of(model: str, controls: Mapping[str, str]) -> str:

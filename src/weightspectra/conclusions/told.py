@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 TOLD: Mapping[str, tuple[str, ...]] = {
-    "bounds": ("controls",),
-    "ends": ("controls",),
+    "bounds": ("controls", "structured"),
+    "ends": ("controls", "structured"),
     "costs": ("seed",),
     "controls": ("seed",),
     "copies": ("copies",),
@@ -15,9 +15,9 @@ TOLD: Mapping[str, tuple[str, ...]] = {
 }
 """By subject; others are told nothing.
 
-``controls`` go from each random control to the model that it is made like, ``copies`` from each noisier copy to the
-model that it is a copy of; ``window_pairs`` are a model, two of its experiments on one text in windows of two
-lengths, the shorter first, and the corpus; ``level`` is that of the tests against noise.
+``controls`` go from each random control, ``structured`` from each structure-keeping control and ``copies`` from each
+noisier copy to the model that it is made like; ``window_pairs`` are a model, two of its experiments on one text in
+windows of two lengths, the shorter first, and the corpus; ``level`` is that of the tests against noise.
 """
 
 TOGETHER: Mapping[str, tuple[str, ...]] = {"cuts": ("costs", "controls", "tasks", "compression")}

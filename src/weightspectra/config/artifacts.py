@@ -6,6 +6,8 @@ Paths begin with one of Snakemake's path variables (``<results>``), which the wo
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from weightspectra.config.originals import copies, random_controls, structured_controls
+
 if TYPE_CHECKING:
     from weightspectra.config.configuration import Configuration
 
@@ -76,25 +78,21 @@ def titles(configuration: "Configuration") -> dict[str, str]:
     return {name: model.title or name for name, model in configuration.models.items()}
 
 
-def random_controls(configuration: "Configuration") -> dict[str, str]:
-    """Return from each random control to the model that it is made like.
-
-    The control of a birth's checkpoints is its initialisation; where several are analysed, of the last one.
-    """
-    sources = {name: model.source for name, model in configuration.models.items()}
-    born = {name: source.birth for name, source in sources.items() if source.birth}
-    last: dict[tuple[str, int], str] = {}
-    for name, checkpoint in sorted(born.items(), key=lambda item: item[1].iteration):
-        if checkpoint.iteration:
-            last[checkpoint.birth, checkpoint.seed] = name
-    runs = {name: (spec.birth, spec.seed) for name, spec in born.items() if not spec.iteration}
-    initial = {name: last[run] for name, run in runs.items() if run in last}
-    return initial | {name: source.random.like for name, source in sources.items() if source.random}
-
-
 def observed(configuration: "Configuration") -> list[tuple[str, str]]:
     """Return the (model, corpus) pairs to observe."""
     return [(model, corpus) for model in configuration.observe.models for corpus in configuration.observe.corpora]
+
+
+def moments(configuration: "Configuration", model: str, corpus: str) -> list[str]:
+    """Return the moments of the inputs that a model's vectors are held against: its original's, if it is not run."""
+    ran = structured_controls(configuration).get(model, model)
+    return parts_of(configuration, "activations", ran, corpus)
+
+
+def nulls(configuration: "Configuration", model: str) -> str:
+    """Return the table of noise of a model's shapes; a control of either kind has that of its original."""
+    controls = random_controls(configuration) | structured_controls(configuration)
+    return path("nulls", controls.get(model, model))
 
 
 def evaluated(configuration: "Configuration") -> list[tuple[str, str]]:
@@ -166,12 +164,6 @@ def measurements(configuration: "Configuration") -> dict[str, list[Artifact]]:
     }
 
 
-def copies(configuration: "Configuration") -> dict[str, str]:
-    """Return from each noisier copy to the model that it is a copy of."""
-    sources = {name: model.source for name, model in configuration.models.items()}
-    return {name: source.renoised.like for name, source in sources.items() if source.renoised}
-
-
 def window_pairs(configuration: "Configuration") -> list[tuple[str, str, str, str]]:
     """Return each model and two of its experiments that differ in the window, the shorter first, and their corpus.
 
@@ -230,7 +222,7 @@ def conclusions(configuration: "Configuration") -> dict[str, Conclusion]:
         "differences": those("comparisons"),
         "births": those("probes", "locations", "knockouts"),
     }
-    controls = random_controls(configuration)
+    controls = random_controls(configuration) | structured_controls(configuration)
     return {
         **{subject: Conclusion(files, {}) for subject, files in whole.items() if any(files.values())},
         **{f"cuts/{model}/{name}": cuts(model, name) for model, name in evaluated(configuration)},
@@ -263,16 +255,15 @@ def read_by(configuration: "Configuration", kinds: Iterable[str], entry: Mapping
 def kept(configuration: "Configuration") -> list[str]:
     """Return every file to keep: one that is missing is made again, even if all that follows from it is there."""
     models = list(configuration.models)
-    made_like = random_controls(configuration)
     vectors = ["weights", "vectors"] if configuration.keep_weights else ["vectors"]
     return [
         *(artifact.path for files in measurements(configuration).values() for artifact in files),
         path("findings"),
-        *(path("nulls", model) for model in models if model not in made_like),
+        *dict.fromkeys(nulls(configuration, model) for model in models),
         *(file for kind in vectors for model in models for file in parts_of(configuration, kind, model)),
         *(run_of("births", birth, seed) for birth, seed in born(configuration)),
         *(path("characters", birth) for birth in configuration.births),
         *(path("tasks", task) for task in configuration.tasks),
         *(path("data_sets", name) for name in configuration.data_sets),
-        *(file for pair in observed(configuration) for file in parts_of(configuration, "activations", *pair)),
+        *dict.fromkeys(file for pair in observed(configuration) for file in moments(configuration, *pair)),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from weightspectra.ablation.settings import Cut, Experiment
 from weightspectra.activations.settings import Observe
-from weightspectra.config import birth_contradictions
+from weightspectra.config import birth_contradictions, originals
 from weightspectra.config.configuration import Configuration
 from weightspectra.sources.settings import Corpus, Selection
 
@@ -13,14 +13,13 @@ from weightspectra.sources.settings import Corpus, Selection
 def found(configuration: Configuration) -> Iterator[str]:
     """Yield a line for each contradiction."""
     for name, model in configuration.models.items():
-        kind = model.source.kind
-        if kind in ("random", "renoised"):
-            like = model.source.value.like
-            if configuration.models[like].source.kind in ("random", "renoised"):
-                yield f"models/{name}/source/{kind}/like: '{like}' is itself made like another; name the original"
+        kind, like = model.source.kind, model.source.original
+        if like and configuration.models[like].source.original:
+            yield f"models/{name}/source/{kind}/like: '{like}' is itself made like another; name the original"
         lender = model.tokenizer.like if model.tokenizer else None
         if lender and (lender == name or configuration.models[lender].tokenizer):
             yield f"models/{name}/tokenizer/like: '{lender}' has another's tokenizer itself; name the original"
+    yield from _of_controls(configuration)
     for section in ("observe", "predict"):
         asked = getattr(configuration, section)
         if bool(asked.models) != bool(asked.corpora):
@@ -44,6 +43,22 @@ def found(configuration: Configuration) -> Iterator[str]:
             yield (
                 f"finetunings/{name}/n_seeds_removed: found {finetuning.n_seeds_removed}, more than the "
                 f"{finetuning.n_seeds} untouched runs they are compared with"
+            )
+
+
+def _of_controls(configuration: Configuration) -> Iterator[str]:
+    """Refuse to run a structure-keeping control: what it computes means nothing."""
+    controls = originals.structured_controls(configuration)
+    asked = {
+        **{f"experiments/{name}": experiment.models for name, experiment in configuration.experiments.items()},
+        "predict": configuration.predict.models,
+        **{f"finetunings/{name}": finetuning.models for name, finetuning in configuration.finetunings.items()},
+    }
+    for where, models in asked.items():
+        for model in (model for model in models if model in controls):
+            yield (
+                f"{where}/models: '{model}' is a structure-keeping control, of which only the matrices mean something, "
+                f"and not what it computes; take it out, or name its original, '{controls[model]}'"
             )
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weightspectra.config.artifacts import parts_of, path, random_controls, run_of
+from weightspectra.config.artifacts import moments, path, run_of
+from weightspectra.config.originals import structured_controls
 
 if TYPE_CHECKING:
     from weightspectra.birth.settings import TaskData
@@ -28,7 +29,7 @@ def evaluation(configuration: "Configuration", model: str, name: str) -> dict[st
         "corpus": [path("corpora", experiment.corpus)] if experiment.corpus else [],
         "bulk": [path("bulk", model)] if by_bulk else [],
         "information": [path("information", model)] if by_boundary else [],
-        "moments": [file for corpus in whitening for file in parts_of(configuration, "activations", model, corpus)],
+        "moments": [file for corpus in whitening for file in moments(configuration, model, corpus)],
         "tasks": [path("tasks", task) for task in experiment.tasks],
         "data_sets": [path("data_sets", data_set) for data_set in experiment.probes],
     }
@@ -52,9 +53,8 @@ def corpus(configuration: "Configuration", name: str) -> list[str]:
 def original(configuration: "Configuration", model: str) -> list[str]:
     """Return what a model is made from: its original's source, or its birth's checkpoints; nothing if it is fetched."""
     source = configuration.models[model].source
-    made_like = source.random or source.renoised
-    if made_like:
-        return [path("sources", made_like.like)]
+    if source.original:
+        return [path("sources", source.original)]
     return [run_of("births", source.birth.birth, source.birth.seed)] if source.birth else []
 
 
@@ -67,11 +67,6 @@ def tokenizer(configuration: "Configuration", model: str) -> list[str]:
         return [path("sources", wanted.like)]
     place = Path(str(wanted.path)).expanduser()
     return sorted(map(str, place.glob("*.*") if place.is_dir() else [place] if place.is_file() else []))
-
-
-def nulls(configuration: "Configuration", model: str) -> str:
-    """Return the table of noise of a model's shapes; a random control has those of the model it is made like."""
-    return path("nulls", random_controls(configuration).get(model, model))
 
 
 def permutations(configuration: "Configuration", model: str) -> list[str]:
@@ -90,8 +85,9 @@ def requested(configuration: "Configuration", model: str) -> dict[str, list[Any]
     metrics = {metric for asked in experiments for metric in [*asked.metrics, *(["tasks"] if asked.tasks else [])]}
     cuts = [cut for experiment in experiments for cut in experiment.cuts]
     shown = configuration.report.blocks.get(model, ())
+    not_run = structured_controls(configuration)
     given_texts = {
-        "observe": model in configuration.observe.models,
+        "observe": model in {not_run.get(observed, observed) for observed in configuration.observe.models},
         "experiments": bool(experiments),
         "predict": model in configuration.predict.models,
         "finetunings": any(model in finetuning.models for finetuning in configuration.finetunings.values()),

@@ -149,3 +149,15 @@ def test_regions_that_are_lost_in_rounding_have_a_dash_and_count_in_no_mean():
     assert block.cells.loc[1, "Query"] == wording.NOTHING
     assert block.cells.loc[0, "Query"] == whole.cells.loc[0, "Query"]
     assert block.cells.loc["all", "Query"] == whole.cells.loc[0, "Query"].partition(" ")[0]
+
+
+@pytest.mark.parametrize("name", ["randomness", "information", "tails", "share_outside", "overlap"])
+def test_a_structure_keeping_control_stands_for_itself(name):
+    trained, random, flipped = (FakeModel(model, LLAMA) for model in ("trained", "control", "flipped"))
+    of_kinds = {"controls": {"control": "trained"}, "structured": {"flipped": "trained"}}
+    table = table_of(name, measurements(trained, random, flipped, **of_kinds))
+    headings = [block.heading.partition(":")[0].partition(" on ")[0] for block in table.blocks]
+    assert {"Trained", "Flipped"} <= set(headings)
+    assert ("held against the inputs of its original" in " ".join(table.notes)) == (name == "overlap")
+    if name == "randomness":
+        assert cell(table, "Flipped", "Values", "Key") == f"32 ({wording.NOTHING})"

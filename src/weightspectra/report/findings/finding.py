@@ -47,12 +47,15 @@ class Conclusions:
         From each random control to the model that it is made like.
     births : mapping
         From each birth to its settings.
+    structured : mapping
+        From each structure-keeping control to the model that it is made like.
     """
 
     rows: pd.DataFrame
     titles: Mapping[str, str]
     controls: Mapping[str, str] = field(default_factory=dict)
     births: Mapping[str, Birth] = field(default_factory=dict)
+    structured: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, claim: str, **names: Any) -> pd.DataFrame:
         """Return the rows of one claim whose columns have these values."""
@@ -63,9 +66,9 @@ class Conclusions:
         return next(iter(self.of(claim, **names).to_dict("records")), None)
 
     def trained(self, claim: str, **names: Any) -> pd.DataFrame:
-        """Return those of models that are no random control."""
+        """Return those of models that are no control of either kind."""
         rows = self.of(claim, **names)
-        return rows[~rows["model"].isin(self.controls)]
+        return rows[~rows["model"].isin({*self.controls, *self.structured})]
 
     def random(self, claim: str, **names: Any) -> pd.DataFrame:
         """Return those of random controls."""

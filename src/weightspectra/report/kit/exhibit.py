@@ -60,12 +60,14 @@ class Exhibit(NamedTuple):
 class Named:
     """What an exhibit is told of the configuration beside its entry: titles and controls of its models, and its births.
 
-    Titles are in the order of the report; controls go to the model that each is made like; births have plain settings.
+    Titles are in the order of the report; random controls, and structure-keeping ones (``structured``), go to the model
+    that each is made like; births have plain settings.
     """
 
     titles: Mapping[str, str]
     controls: Mapping[str, str]
     births: Mapping[str, Any] = field(default_factory=dict)
+    structured: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def drawn(self) -> "Named":
@@ -77,6 +79,7 @@ class Named:
                 name: {**birth, "title": escaped(birth["title"])} if birth.get("title") else birth
                 for name, birth in self.births.items()
             },
+            self.structured,
         )
 
 

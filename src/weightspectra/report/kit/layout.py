@@ -54,7 +54,7 @@ def write(
         When the file of a table or figure is not as its job has left it.
     """
     data = Measurements.read({kind: measurements[kind] for kind in READ}, named)
-    found = telling.tell(Conclusions(data.findings, data.titles, data.controls, births_of(data)))
+    found = telling.tell(Conclusions(data.findings, data.titles, data.controls, births_of(data), data.structured))
     html = page.render(
         Path(template).read_text(),
         title=title,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import yaml
 
 from weightspectra import contracts
+from weightspectra.conclusions.random_controls import models
 from weightspectra.report.kit.exhibit import Entry, Named
 from weightspectra.report.kit.storage import notices
 
@@ -72,6 +73,8 @@ class Measurements:
         ``contracts.VECTOR_TESTS`` that are drawn, for the matrices shown closely.
     controls : mapping
         From each random control to the model it is made like.
+    structured : mapping
+        The same of structure-keeping controls.
     titles : mapping
         From each model to what it is called, in the order of the report.
     origins : mapping
@@ -85,6 +88,7 @@ class Measurements:
     controls: Mapping[str, str]
     titles: Mapping[str, str]
     births: Mapping[str, Any] = field(default_factory=dict)
+    structured: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Any] = field(default_factory=dict)
     matrices: pd.DataFrame = UNREAD
@@ -124,7 +128,7 @@ class Measurements:
         files : mapping
             From the name of each contract to read to its files; beside them ``sources`` and ``published``.
         named : Named
-            ``controls``, ``titles`` and ``births``.
+            ``controls``, ``structured``, ``titles`` and ``births``.
         drawn : mapping, optional
             The entry of the figure to draw. Without any, whole spectra, single
             vectors and lists are not read.
@@ -144,6 +148,7 @@ class Measurements:
         return cls(
             **frames,
             controls=named.controls,
+            structured=named.structured,
             titles=named.titles,
             origins={name: source["name"] for name, source in known.items()},
             births=named.births,
@@ -156,9 +161,9 @@ class Measurements:
 
     @property
     def trained(self) -> list[str]:
-        """The models that are no random control."""
+        """The models that are no control of either kind."""
         present = set(self.bulk["model"])
-        return [model for model in self.titles if model in present and model not in self.controls]
+        return [model for model in models(self.titles, self.controls, self.structured) if model in present]
 
     @property
     def notices(self) -> list[str]:

@@ -112,6 +112,8 @@ def overlap(data: Measurements) -> Table:
         "asymptotic edges.",
         f"By chance: {100 * CHANCE:.3f} % in every cell.",
     ]
+    if any(model in data.structured for model in counts["model"]):
+        notes.append("A structure-keeping control, which is not run, is held against the inputs of its original.")
     return Table(
         "overlap", "Singular vectors that overlap with the data beyond chance", counts, blocks, notes, data.notices
     )

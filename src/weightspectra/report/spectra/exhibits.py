@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from weightspectra.conclusions.random_controls import control_of
-from weightspectra.config import artifacts
+from weightspectra.conclusions.random_controls import control_of, models
+from weightspectra.config import artifacts, originals
 from weightspectra.report.kit.exhibit import Entry, Exhibit
 
 if TYPE_CHECKING:
@@ -24,22 +24,27 @@ def _overlap(configuration: "Configuration") -> dict[str, Entry]:
 
 def _control_of(configuration: "Configuration", model: str) -> str | None:
     """Return the first random control of a model, if there is one."""
-    return control_of(model, artifacts.random_controls(configuration)) or None
+    return control_of(model, originals.random_controls(configuration)) or None
+
+
+def _trained(configuration: "Configuration") -> list[str]:
+    """Return the models that are no control of either kind."""
+    kinds = (originals.random_controls(configuration), originals.structured_controls(configuration))
+    return models(configuration.models, *kinds)
 
 
 def _controls(configuration: "Configuration") -> dict[str, Entry]:
     blocks = configuration.report.blocks
     return {
         f"controls-{control}": {"model": model, "control": control, "block": blocks.get(model, (None,))[0]}
-        for control, model in artifacts.random_controls(configuration).items()
+        for control, model in originals.random_controls(configuration).items()
     }
 
 
 def _information(configuration: "Configuration") -> dict[str, Entry]:
     return {
         f"information-{model}": {"model": model, "control": _control_of(configuration, model)}
-        for model in configuration.models
-        if model not in artifacts.random_controls(configuration)
+        for model in _trained(configuration)
     }
 
 
@@ -58,8 +63,7 @@ def _matrices(configuration: "Configuration") -> dict[str, Entry]:
 
 def _spectra(configuration: "Configuration") -> dict[str, Entry]:
     found: dict[str, Entry] = {}
-    controls = artifacts.random_controls(configuration)
-    for model in (name for name in configuration.models if name not in controls):
+    for model in _trained(configuration):
         corpora: list[str | None] = [corpus for name, corpus in artifacts.observed(configuration) if name == model]
         for block in configuration.report.blocks.get(model, (None,)):
             for corpus in corpora or [None]:

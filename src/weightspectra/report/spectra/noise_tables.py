@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightspectra.conclusions.random_controls import control_of
+from weightspectra.conclusions.random_controls import control_of, models
 from weightspectra.contracts import KEY_COLUMNS
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.measurements import KEY, Measurements
@@ -109,12 +109,15 @@ def tails(data: Measurements) -> Table:
 
 
 def _beside_control(rows: pd.DataFrame, data: Measurements) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Return for each trained model its rows and those of its random control; of a control alone, its own."""
-    models = data.trained or list(data.titles)
+    """Return for each model that is no random control its rows and those of its own; of such a control alone, its own.
+
+    A structure-keeping control stands for itself, beside nothing.
+    """
+    shown = [model for model in models(data.titles, data.controls) if model in set(rows["model"])]
     return [
         (model, found, rows[rows["model"] == control_of(model, data.controls)])
         for model, found in by_model(rows, data.titles)
-        if model in models
+        if model in (shown or data.titles)
     ]
 
 
