@@ -60,3 +60,17 @@ def test_a_text_is_found_in_the_home_folder(tmp_path, monkeypatch):
     assert plan.text_of_birth(SimpleNamespace(birth="wide")) == str(tmp_path / "mine.txt")
     assert plan.text_of_birth(SimpleNamespace(birth="base")) == str(SHAKESPEARE)
     assert SHAKESPEARE.is_file()
+
+
+def test_how_fused_matrices_are_cut_decides_what_a_structure_keeping_control_is_and_no_other_source():
+    models = {
+        "neox": {"source": {"path": "/models/neox"}, "fused_split": "thirds"},
+        "flipped": {"source": {"flipped": {"like": "neox", "draw": 2}}, "fused_split": "thirds"},
+    }
+    plan = Plan({"seed": 4, "models": models}, root=str(ROOT))
+    control, other = (SimpleNamespace(model=model) for model in ("flipped", "neox"))
+    assert plan.fetched_of(control)["fused_split"] == "thirds"
+    assert plan.fetched_of(control)["source"] == {"flipped": {"like": "neox", "draw": 2}}
+    assert "fused_split" not in plan.fetched_of(other)
+    assert (plan.seed_of(control), plan.seed_of(other)) == (4, None)
+    assert plan.original_of(control) == ["<results>/sources/neox.parquet"]
