@@ -19,6 +19,8 @@ def test_its_counts_and_means_are_rows(data):
     found = rows[(rows["claim"] == "beyond_bound") & (rows["region"] == "above") & (rows["role"] == "")]
     assert list(found["number"] * found["n"]) == pytest.approx([6 * 7 * 3])
     assert {"bulk_fits", "matrices_beyond_bound", "information", "nonrandom_vectors"} <= set(rows["claim"])
+    once = rows[rows["claim"].isin(["beyond_bound", "information"])]
+    assert not once.duplicated(["claim", "region", "role"]).any()
 
 
 def test_it_is_neither_trained_nor_random(data):
