@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from weightspectra.report import kit
 from weightspectra.report.exhibits import FIGURES as KINDS
 from weightspectra.report.findings import telling
 from weightspectra.report.kit import layout, page, style, writers
+from weightspectra.report.kit.wording import percent
 
 TEMPLATE = (Path(kit.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
@@ -180,6 +182,18 @@ def test_findings_come_first_and_tables_and_origins_follow(data, drawings):
     for word in ("owner/trained", "abc123", "ff" * 32, "ee" * 32, "fit_bulk", "numpy 2.4", "seed: 1", "1,234 bytes"):
         assert word in text, word
     assert "Trained is quantised (stored as Q4_1, 4 bits a weight)" in text
+
+
+def test_the_rounding_of_a_model_is_that_of_its_finding(data, drawings):
+    told_so = data.findings["claim"] == "rounding_coarse"
+    noise = float(data.findings.loc[told_so, "number"].iloc[0])
+    text = Page(render(data, drawings)).text
+    assert f"Q4_1; rounding noise {percent(noise)} % of the norm" in text
+    assert text.count("rounding noise") == 1  # a random control has no finding on it
+    other = data.findings.assign(number=data.findings["number"].mask(told_so, 0.25))
+    assert "Q4_1; rounding noise 25.0 % of the norm" in Page(render(replace(data, findings=other), drawings)).text
+    unknown = data.findings.assign(number=data.findings["number"].mask(told_so))
+    assert "Q4_1; rounding noise unknown" in Page(render(replace(data, findings=unknown), drawings)).text
 
 
 def test_equal_steps_are_listed_once(data, drawings):
