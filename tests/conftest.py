@@ -1,10 +1,13 @@
 """Tiny random models that several wings run, each a folder as ``save_pretrained`` leaves it."""
 
+import os
 import string
 from pathlib import Path
 
 import pytest
 from causal_models import LLAMA
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process whose threads have computed cannot be forked
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,16 @@
 """Runs the real Snakefile in a process of its own, in a folder of its own.
 
-A process that only plans, or refuses, is a fork of this one: Snakemake is imported once for all of them, and each still
-sees the workflow's files as they are now. What stops jobs starts Snakemake as a user does. A new folder is lent the
-digests of code that the last new one found; where the code is another one, Snakemake ignores them.
+A process that only plans, or refuses, is a fork of this one: Snakemake is imported once for all of them, and each
+still sees the workflow's files as they are now. So are the jobs of a run that nothing stops, since their libraries take
+longer to import than their work does here. What stops jobs starts Snakemake, and Snakemake them, as for a user; both
+ways must give the same bytes. A new folder is lent the digests of code that the last new one found; where the code is
+another one, Snakemake ignores them.
 """
 
+import contextlib
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -15,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -78,20 +83,22 @@ def run(folder, *options, root=ROOT, cores=2):
         digests.parent.mkdir(exist_ok=True)
         digests.write_bytes(_lent[0])
     with tempfile.TemporaryFile("w+") as said:
-        code = end_of(fork(folder, *options, root=root, cores=cores, said=said))
+        code = end_of(fork(folder, *options, root=root, cores=cores, said=said, forked_jobs=True))
         said.seek(0)
         if new and digests.exists():
             _lent[:] = [digests.read_bytes()]
         return code, said.read()
 
 
-def fork(folder, *options, root=ROOT, cores=2, said):
+def fork(folder, *options, root=ROOT, cores=2, said, forked_jobs=False):
     """Begin to run Snakemake in a fork of this process, in a process group of its own; return its number."""
     _import_snakemake()  # before the fork, so that every later one has it
     import snakemake.cli
 
     process = os.fork()
     if process == 0:
+        if forked_jobs:
+            _fork_jobs()
         _become(snakemake.cli, _command(folder, options, root, cores), root, said)
     return process
 
@@ -110,10 +117,36 @@ def _command(folder, options, root, cores):
     return ["snakemake", *where, *map(str, options)]
 
 
+def _fork_jobs():
+    """Let each script run in a fork of this process, which is going to be Snakemake, and not in a new one."""
+    from snakemake.benchmark import benchmarked
+    from snakemake.script import PythonScript
+
+    def execute(script, path, **_):
+        job = os.fork()
+        if job == 0:
+            _end_with(_script, path)
+        with benchmarked(job, script.bench_record) if script.bench_record else contextlib.nullcontext():
+            _, status = os.waitpid(job, 0)
+        if status:
+            raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), path)
+
+    PythonScript.execute_script = execute
+
+
+def _script(path):
+    """Be what Snakemake has written to run a script of the workflow."""
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)  # free of others' locks
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    warnings.resetwarnings()
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
+
+
 def _become(cli, command, root, said):
     """Be Snakemake until it ends, and then end: called in a fork, never returns."""
-    code = 1
-    try:
+
+    def snakemake():
         os.setsid()
         for stream in (1, 2):
             os.dup2(said.fileno(), stream)
@@ -127,6 +160,16 @@ def _become(cli, command, root, said):
         os.chdir(root)
         sys.argv = command
         cli.main(command[1:])
+
+    _end_with(snakemake)
+
+
+def _end_with(call, *arguments):
+    """Call a function in a fork and end with its exit code; never returns."""
+    code = 1
+    try:
+        call(*arguments)
+        code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
