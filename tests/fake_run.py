@@ -101,18 +101,18 @@ def measurements(
     births: Sequence[fake_birth.FakeBirth] = (),
     copies=None,
     window_pairs=(),
+    concluded: bool = True,
     **measured: pd.DataFrame,
 ) -> Measurements:
-    """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads."""
+    """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads.
+
+    Unless ``concluded``, it holds no findings, as for an exhibit that does not declare to read them.
+    """
     found = frames(*models, overlaps=overlaps)
-    read = {**found, **NOTHING_CUT, **fake_birth.frames(*births), **measured}
     options = {"controls": controls or {}, "copies": copies or {}, "window_pairs": window_pairs}
-    told = [
-        conclusions(name, read, **options)
-        if measured.keys() & subject.reads.keys()
-        else _conclusions_of_fakes(name, models, overlaps, births, options)["findings"]
-        for name, subject in SUBJECTS.items()
-    ]
+    told = {}
+    if concluded:
+        told["findings"] = _concluded(models, overlaps, births, options, measured)
     vectors = found.pop("vector_tests")
     born = fake_birth.frames(*births)
     del born["learning"]  # which nothing shows
@@ -122,7 +122,7 @@ def measurements(
         shown_vectors=vectors,
         shown_levels=found["levels"],
         **{**NOTHING_CUT, **born, **measured},
-        findings=pd.concat(told, ignore_index=True),
+        **told,
         births=fake_birth.settings(*births),
         controls=controls or {},
         titles={model.name: model.name.capitalize() for model in models},
@@ -136,6 +136,18 @@ def conclusions(name: str, found: dict[str, pd.DataFrame], **options) -> pd.Data
         **{read: found[read][list(columns) or list(found[read])] for read, columns in SUBJECTS[name].reads.items()},
         **{option: options[option] for option in TOLD.get(name, ())},
     )
+
+
+def _concluded(models, overlaps, births, options, measured):
+    """Draw every conclusion; those that read nothing but the fakes only once."""
+    read = {**frames(*models, overlaps=overlaps), **NOTHING_CUT, **fake_birth.frames(*births), **measured}
+    told = [
+        conclusions(name, read, **options)
+        if measured.keys() & subject.reads.keys()
+        else _conclusions_of_fakes(name, models, overlaps, births, options)["findings"]
+        for name, subject in SUBJECTS.items()
+    ]
+    return pd.concat(told, ignore_index=True)
 
 
 @once
