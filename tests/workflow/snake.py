@@ -125,7 +125,7 @@ def _fork_jobs():
     def execute(script, path, **_):
         job = os.fork()
         if job == 0:
-            _end_with(_script, path)
+            _end_with(_script, path, script.threads)
         with benchmarked(job, script.bench_record) if script.bench_record else contextlib.nullcontext():
             _, status = os.waitpid(job, 0)
         if status:
@@ -134,8 +134,11 @@ def _fork_jobs():
     PythonScript.execute_script = execute
 
 
-def _script(path):
+def _script(path, threads):
     """Be what Snakemake has written to run a script of the workflow."""
+    import torch
+
+    torch.set_num_threads(threads)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)  # free of others' locks
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.resetwarnings()
