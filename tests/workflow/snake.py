@@ -8,6 +8,7 @@ another one, Snakemake ignores them.
 """
 
 import contextlib
+import gc
 import os
 import re
 import runpy
@@ -170,6 +171,7 @@ def _become(cli, command, root, said):
 def _end_with(call, *arguments):
     """Call a function in a fork and end with its exit code; never returns."""
     code = 1
+    gc.freeze()  # to look for garbage in what was made before would copy all of it
     try:
         call(*arguments)
         code = 0
