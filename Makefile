@@ -8,6 +8,9 @@ LOCK := envs/requirements.txt
 READY := .venv/ready-$(firstword $(shell cksum < $(LOCK)))
 BIN := .venv/bin
 
+# Where compiled modules may not be kept, as in many containers, every job compiles the package anew: seconds each.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help run smoke verify test test-all check test-slurm docs clean
 
 help:  ## show this list

@@ -18,17 +18,14 @@ def main(smk):
     parts, n_left_out = corpora.divide(documents, observe=entry.observe, evaluate=entry.evaluate)
     if n_left_out:
         print(f"{n_left_out} documents to observe are left out: others to evaluate hold the same text", file=sys.stderr)
-    rows = corpora.rows(corpus, parts)
-    origin |= {"sha256": corpora.corpus_digest(parts), "left_out": n_left_out}
-    contracts.CORPUS.write(rows, smk.output[0], job.stamp(smk, sources={f"corpus:{corpus}": origin}))
+    sources = {f"corpus:{corpus}": origin | {"sha256": corpora.corpus_digest(parts), "left_out": n_left_out}}
+    contracts.CORPUS.write(corpora.rows(corpus, parts), smk.output[0], job.stamp(smk, sources=sources))
 
 
 def fetched(entry):
     """Return the documents of texts; and the kind, name and revision of their source."""
-    splits = [part.split for part in (entry.observe, entry.evaluate) if part.split]
-    found = texts.fetch_texts(entry.source, splits)
-    origin = {"kind": found.kind, "name": found.name, "revision": found.revision}
-    return corpora.cut_documents(found.texts, entry.documents), origin
+    found = texts.fetch_texts(entry.source, [part.split for part in (entry.observe, entry.evaluate) if part.split])
+    return corpora.cut_documents(found.texts, entry.documents), found.origin
 
 
 def drawn(smk, source):

@@ -1,10 +1,20 @@
 """Tiny random models that several wings run, each a folder as ``save_pretrained`` leaves it."""
 
+import gc
+import os
 import string
 from pathlib import Path
 
 import pytest
 from causal_models import LLAMA
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process whose threads have computed cannot be forked
+
+
+def pytest_collection_finish():
+    """Look no more for garbage among a million objects of imported libraries, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from once import once
 from scipy import stats
 
 from weightspectra import contracts
@@ -97,6 +98,7 @@ class FakeBirth:
         return float((FINAL - 0.01 * self.seeds.index(seed)) / (1 + np.exp((middle - iteration) / 10)))
 
 
+@once
 def frames(*births: FakeBirth) -> dict[str, pd.DataFrame]:
     """Return rows of the contracts that tell of these births, by the contract's name."""
     makers = {

@@ -14,6 +14,7 @@ import fake_noise
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from once import once
 from scipy import stats
 
 from weightspectra import contracts
@@ -83,6 +84,16 @@ def _quantiles(n: int, q: float) -> np.ndarray:
     return np.interp((np.arange(n) + 0.5) / n, marchenko_pastur.cdf(grid, q), grid)
 
 
+NOTHING_CUT = {
+    contract.name: contract.empty()
+    for contract in (
+        *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
+        *(contracts.FINETUNINGS, contracts.COMPARISONS),
+    )
+}
+"""Of a run that cut nothing, and compared nothing."""
+
+
 def measurements(
     *models: FakeModel,
     controls=None,
@@ -91,17 +102,19 @@ def measurements(
     births: Sequence[fake_birth.FakeBirth] = (),
     copies=None,
     window_pairs=(),
+    concluded: bool = True,
     **measured: pd.DataFrame,
 ) -> Measurements:
-    """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads."""
+    """Put models, rows of what was measured by cutting and fine-tuning them, and births into what a report reads.
+
+    Unless ``concluded``, it holds no findings, as for an exhibit that does not declare to read them.
+    """
     found = frames(*models, overlaps=overlaps)
-    cutting = (
-        *(contracts.EVALUATIONS, contracts.PREDICTIONS, contracts.DIRECTIONS),
-        *(contracts.FINETUNINGS, contracts.COMPARISONS),
-    )
-    cut = {contract.name: contract.empty() for contract in cutting}
-    read = {**found, **cut, **fake_birth.frames(*births), **measured}
-    told = conclusions(read, controls=controls, structured=structured, copies=copies, window_pairs=window_pairs)
+    options = {"controls": controls or {}, "structured": structured or {}, "copies": copies or {}}
+    options |= {"window_pairs": window_pairs}
+    told = {}
+    if concluded:
+        told["findings"] = _concluded(models, overlaps, births, options, measured)
     vectors = found.pop("vector_tests")
     born = fake_birth.frames(*births)
     del born["learning"]  # which nothing shows
@@ -110,8 +123,8 @@ def measurements(
         **without_lists,
         shown_vectors=vectors,
         shown_levels=found["levels"],
-        **{**cut, **born, **measured},
-        findings=told,
+        **{**NOTHING_CUT, **born, **measured},
+        **told,
         births=fake_birth.settings(*births),
         controls=controls or {},
         structured=structured or {},
@@ -119,23 +132,31 @@ def measurements(
     )
 
 
-def conclusions(
-    found: dict[str, pd.DataFrame], *, controls=None, structured=None, copies=None, window_pairs=()
-) -> pd.DataFrame:
-    """Draw every conclusion from rows of the contracts of these names."""
-    options = {"controls": controls or {}, "structured": structured or {}, "copies": copies or {}}
-    options |= {"window_pairs": window_pairs}
+def conclusions(name: str, found: dict[str, pd.DataFrame], **options) -> pd.DataFrame:
+    """Draw the conclusions of one subject from rows of the contracts of these names."""
     options |= {"seed": 0, "level": 0.05}
-    return pd.concat(
-        [
-            subject.conclude(
-                **{read: found[read][list(columns) or list(found[read])] for read, columns in subject.reads.items()},
-                **{option: options[option] for option in TOLD.get(name, ())},
-            )
-            for name, subject in SUBJECTS.items()
-        ],
-        ignore_index=True,
+    return SUBJECTS[name].conclude(
+        **{read: found[read][list(columns) or list(found[read])] for read, columns in SUBJECTS[name].reads.items()},
+        **{option: options[option] for option in TOLD.get(name, ())},
     )
+
+
+def _concluded(models, overlaps, births, options, measured):
+    """Draw every conclusion; those that read nothing but the fakes only once."""
+    read = {**frames(*models, overlaps=overlaps), **NOTHING_CUT, **fake_birth.frames(*births), **measured}
+    told = [
+        conclusions(name, read, **options)
+        if measured.keys() & subject.reads.keys()
+        else _conclusions_of_fakes(name, models, overlaps, births, options)["findings"]
+        for name, subject in SUBJECTS.items()
+    ]
+    return pd.concat(told, ignore_index=True)
+
+
+@once
+def _conclusions_of_fakes(name, models, overlaps, births, options):
+    found = {**frames(*models, overlaps=overlaps), **NOTHING_CUT, **fake_birth.frames(*births)}
+    return {"findings": conclusions(name, found, **options)}
 
 
 def judged(evaluations: pd.DataFrame) -> pd.DataFrame:
@@ -155,6 +176,7 @@ def _scalars(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows[[column.name for column in contract.columns if not pa.types.is_list(column.type)]]
 
 
+@once
 def frames(*models: FakeModel, overlaps: bool = True) -> dict[str, pd.DataFrame]:
     """Return rows of the contracts that tell of these models, by the contract's name."""
     rows = [_matrix(model, key) for model in models for key in model.matrix_keys()]

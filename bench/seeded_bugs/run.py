@@ -27,6 +27,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "sklearn.metrics", "torch", "transformers")
+OUTSIDE = ("workflow", "scripts")
+"""Folders beside the package in which bugs are seeded, too."""
 LONGEST_SECONDS = 600
 """A bug that keeps tests busy for longer than this makes them hang, which nobody overlooks."""
 FINE, FAILED, UNKNOWN = (0, 5), (1, 2), 70
@@ -35,11 +37,19 @@ never ends with."""
 
 
 class Bug(NamedTuple):
-    """A slip: the file below src/weightspectra, what stands there once, and what stands there instead."""
+    """A slip: the file, what stands there once, and what stands there instead.
+
+    The file is named from src/weightspectra, or from the root if it lies in workflow/ or scripts/.
+    """
 
     file: str
     old: str
     new: str
+
+    def place(self, root: Path) -> Path:
+        """Return the file in a copy of the project."""
+        outside = Path(self.file).parts[0] in OUTSIDE
+        return root / self.file if outside else root / "src" / "weightspectra" / self.file
 
     def __str__(self) -> str:
         return f"{self.file}: {' '.join(self.old.split())}  ->  {' '.join(self.new.split())}"
@@ -82,7 +92,7 @@ def chosen(listed: list[list[str]], options: argparse.Namespace) -> list[Bug]:
     everything = [Bug(*each) for each in listed]
     wanted = options.only or [""]
     bugs = [bug for bug in everything if any(text in str(bug) for text in wanted)][:: options.every]
-    places = {bug: (ROOT / "src" / "weightspectra" / bug.file).read_text().count(bug.old) for bug in bugs}
+    places = {bug: bug.place(ROOT).read_text().count(bug.old) for bug in bugs}
     if moved := [f"{bug}: found {n} places instead of one" for bug, n in places.items() if n != 1]:
         raise SystemExit("\n".join(moved))
     return bugs
@@ -100,7 +110,9 @@ def copied(folder: Path) -> Path:
 def near_tests(copy: Path, wing: str, scripts: list[str], file: str = "") -> list[list[str]]:
     """Return the arguments of pytest for the tests that know a file, those named like it first, and for all others."""
     tests, stem = copy / "tests", Path(file).stem
-    imports = re.compile(rf"^\s*from (\S*\.{stem} import |weightspectra\S* import .*\b{stem}\b)", re.MULTILINE)
+    imports = re.compile(
+        rf"^\s*(from (\S*\.)?{stem} import |import {stem}\b|from weightspectra\S* import .*\b{stem}\b)", re.MULTILINE
+    )
     alike = [path for path in (tests / wing).rglob("test_*.py") if path.stem == f"test_{stem}"]
     using = [path for path in sorted((tests / wing).rglob("test_*.py")) if file and imports.search(path.read_text())]
     knowing = list(dict.fromkeys(str(path) for path in [*alike, *using]))
@@ -117,7 +129,7 @@ def check_passing(copy: Path, wing: str, scripts: list[str]) -> None:
 
 def tried(copy: Path, bug: Bug, tests: list[list[str]]) -> bool:
     """Tell whether a test fails with a bug in place, say which, and take the bug out again."""
-    path, start = copy / "src" / "weightspectra" / bug.file, time.monotonic()
+    path, start = bug.place(copy), time.monotonic()
     text = path.read_text()
     path.write_text(text.replace(bug.old, bug.new))
     try:

@@ -56,21 +56,25 @@ def test_a_lock_ends_with_its_process_however_that_ends(path, holder):
     holder.kill()
     holder.wait()
     with Lock(path, "results"):
-        assert f"process {os.getpid()} " in path.read_text()
+        assert re.fullmatch(rf"process {os.getpid()} on .*\n", path.read_text())  # no word of the last holder
     assert not path.exists()
 
 
 def test_one_who_is_patient_gets_it_when_the_holder_ends(path, holder, monkeypatch, capsys):
-    def end_it(_):
-        holder.stdin.close()
-        holder.wait()
+    waits = []
+
+    def end_it(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            holder.stdin.close()
+            holder.wait()
 
     monkeypatch.setattr(locks.time, "sleep", end_it)
     with Lock(path, "results", patience_s=HANGS_S):
         assert f"process {os.getpid()} " in path.read_text()
-    assert re.search(
-        f"results: waiting for process {holder.pid} on .*, which still writes to it", capsys.readouterr().err
-    )
+    assert len(waits) == 3
+    said = capsys.readouterr().err
+    assert re.fullmatch(f"results: waiting for process {holder.pid} on .*, which still writes to it\n", said)  # once
 
 
 def test_a_file_that_its_last_holder_deletes_meanwhile_is_no_lock(path, monkeypatch):

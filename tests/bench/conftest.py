@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,11 @@ sys.path.extend([str(BENCH), str(BENCH / "calibration"), str(BENCH / "damage"), 
 def options(tmp_path):
     """What the command line says when it asks for tiny cases."""
     return Namespace(quick=True, workers=1, results=tmp_path, weightwatcher_python=None, scikit_rmt_python=None)
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """A function: what a part of the calibration measures on tiny cases, which it does once for all tests."""
+    tiny = Namespace(quick=True, workers=1)
+    once = cache(lambda part: part.measure(tiny))
+    return lambda part: once(part).copy()

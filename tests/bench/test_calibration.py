@@ -1,5 +1,9 @@
 """The calibration of the tests: each part on tiny cases, and what it says of what it finds."""
 
+import contextlib
+import io
+from argparse import Namespace
+
 import fake_run
 import false_alarms
 import figures
@@ -16,8 +20,8 @@ from fake_run import FakeModel
 from weightspectra import contracts
 
 
-def test_false_alarms_are_counted_in_every_matrix_that_was_planned(options):
-    frame = false_alarms.measure(options)
+def test_false_alarms_are_counted_in_every_matrix_that_was_planned(measured):
+    frame = measured(false_alarms)
     assert frame["matrices"].sum() == sum(cell.n_matrices for cell in false_alarms.cells(quick=True))
     assert (frame[["above", "below"]].max(axis=1) <= frame["any"]).all()
     assert (frame["any"] <= frame["above"] + frame["below"]).all()
@@ -54,8 +58,8 @@ def test_the_predicted_value_of_a_spike_and_its_fluctuation_are_those_of_simulat
     assert np.std(found) == pytest.approx(deviation[0], rel=0.12)
 
 
-def test_power_grows_with_strength_and_the_strong_are_found(options):
-    frame = power.measure(options)
+def test_power_grows_with_strength_and_the_strong_are_found(measured):
+    frame = measured(power)
     equal = frame[frame["strength"] != power.MIXTURE]
     share = equal["found"] / equal["planted"]
     assert (share[equal["strength"] == 3.0] == 1).all()
@@ -77,10 +81,17 @@ def test_the_rule_of_spectrum_calls_noise_signal(n_in, expected):
     assert peers.spectrum_rule(noise) / 400 == pytest.approx(expected, abs=0.02)
 
 
-def test_tools_are_compared_on_the_same_matrices_and_absent_ones_named(options, capsys, monkeypatch):
-    monkeypatch.setattr(peers.sys, "executable", "/bin/false")
-    frame = peers.measure(options)
-    said = capsys.readouterr().err
+@pytest.fixture(scope="module")
+def compared():
+    """What the tools find that are here, and what was said of the others."""
+    options = Namespace(quick=True, workers=1, weightwatcher_python=None, scikit_rmt_python=None)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()) as said:
+        patch.setattr(peers.sys, "executable", "/bin/false")
+        return peers.measure(options), said.getvalue()
+
+
+def test_tools_are_compared_on_the_same_matrices_and_absent_ones_named(compared):
+    frame, said = compared
     assert "WeightWatcher left out" in said
     assert "pip install scikit-rmt" in said
     assert set(frame["tool"]) == {"ours", "spectrum"}
@@ -145,18 +156,17 @@ def test_the_battery_is_compared_step_by_step():
     assert memory.verdict == "holds"
 
 
-def test_figures_are_drawn_from_what_was_measured(options, tmp_path):
+def test_figures_are_drawn_from_what_was_measured(measured, tmp_path):
     parts = {"false_alarms": false_alarms, "power": power, "small_end": small_end}
-    figures.draw({name: part.measure(options) for name, part in parts.items()}, tmp_path / "images")
+    figures.draw({name: measured(part) for name, part in parts.items()}, tmp_path / "images")
     names = ["calibration-false-alarms.png", "calibration-power.png", "calibration-small-end.png"]
     assert sorted(file.name for file in (tmp_path / "images").iterdir()) == names
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in (tmp_path / "images").iterdir())
 
 
-def test_other_tools_are_drawn_beside_ours(options, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers.sys, "executable", "/bin/false")
-    frame = peers.measure(options)
-    figures.draw({"power": power.measure(options)}, tmp_path / "without")
-    figures.draw({"power": power.measure(options), "peers": frame}, tmp_path / "with")
+def test_other_tools_are_drawn_beside_ours(measured, compared, tmp_path):
+    frame, _ = compared
+    figures.draw({"power": measured(power)}, tmp_path / "without")
+    figures.draw({"power": measured(power), "peers": frame}, tmp_path / "with")
     without, beside = (tmp_path / name / "calibration-power.png" for name in ("without", "with"))
     assert beside.stat().st_size > 1.3 * without.stat().st_size

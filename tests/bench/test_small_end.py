@@ -8,8 +8,8 @@ from weightspectra.report.kit import style
 from weightspectra.theory.linear_model import LinearModel
 
 
-def test_what_was_learned_is_found_below_the_bulk(options):
-    frame = small_end.measure(options).set_index("residual")
+def test_what_was_learned_is_found_below_the_bulk(measured):
+    frame = measured(small_end).set_index("residual")
     assert (frame["draws"] == 20).all()
     assert frame.loc[0.001, "below"] == 20
     assert frame.loc[0.2, "below"] == 20

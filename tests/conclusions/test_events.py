@@ -49,6 +49,19 @@ def test_what_is_located_in_the_initialisation_or_does_not_last_does_not_count()
     assert np.isnan(located.loc[("small", 2, "key_2", "blind")])
 
 
+def test_of_several_runs_the_one_in_the_middle_says_from_where_on_values_are_located():
+    first, second, third, never = [0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]
+    for several, middle in [
+        ([second, first, third], 20),
+        ([first, second], 20),  # the later of two
+        ([first, never, never], NAN),
+        ([first, never, third], 30),
+    ]:
+        found = events.located_from_in_median_run(locations(several))
+        assert found.index.to_list() == [("small", "key_2", "blind")]
+        np.testing.assert_equal(found.iloc[0], middle)
+
+
 def test_a_lead_is_the_distance_of_checkpoints_and_zero_at_the_same_one():
     rows = events.leads(
         locations([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]), probes([[0, 0, 1, 1]] * 4), "blind"

@@ -91,6 +91,7 @@ def test_rows_and_provenance(inputs, tmp_path):
     assert all(unit.startswith("test ") for unit in found["units"].iloc[0])
     trained = found[(found["order"] == "none") & (found["epoch"] == 2)]
     assert (trained["accuracy"] > 0.8).all()
+    assert trained["loss"].nunique() == 2  # another head and order of examples in each run
     assert contracts.read_provenance(smk.output[0])["sources"].keys() == {"tiny", "toy"}
     assert [path.name for path in tmp_path.iterdir()] == ["toy.parquet"]
 

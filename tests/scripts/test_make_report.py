@@ -1,6 +1,7 @@
 """The three scripts that present a run, from Parquet files to tables, figures and the page."""
 
 import json
+import shutil
 import subprocess
 import sys
 from copy import deepcopy
@@ -101,9 +102,10 @@ def evaluations():
     return pd.concat([rows.assign(experiment=name) for name, rows in found.items()], ignore_index=True)
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Write the measurements of a small run and return its plan and what finds its files."""
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A folder in which the measurements of a small run and its conclusions lie; never changed by a test."""
+    folder = tmp_path_factory.mktemp("measured")
     trained, control = FakeModel("trained", LLAMA), FakeModel("control", LLAMA, n_above=0, n_below=0)
     data = {
         **frames(trained, control),
@@ -114,15 +116,10 @@ def run(tmp_path):
         "comparisons": fake_ablation.comparison(),
         **fake_birth.frames(fake_birth.FakeBirth("small", seeds=(0, 1))),
     }
-    plan = Plan(deepcopy(CONFIG), root=str(ROOT))
-
-    def place(path):
-        return str(tmp_path / path.removeprefix("<results>/"))
-
-    inputs = {name: [place(path) for path in paths] for name, paths in plan.presented.measurements.items()}
+    plan, place = Plan(deepcopy(CONFIG), root=str(ROOT)), placed_in(folder)
     known = {contract.name: contract for contract in contracts.ALL}
-    for name, paths in inputs.items():
-        for path in paths if name != "findings" else ():
+    for name, paths in plan.presented.measurements.items():
+        for path in map(place, paths) if name != "findings" else ():
             stems = [part.split(".")[0] for part in Path(path).parts]
             model = next((stem for stem in stems if stem in CONFIG["models"]), "trained")
             if name == "sources":
@@ -136,7 +133,20 @@ def run(tmp_path):
             sources = {model: {"kind": "path", "name": model}}
             known[name].write(rows, path, {"rule": f"makes_{name}", "sources": sources})
     conclude_all(plan, place)
-    return plan, place, inputs
+    return folder
+
+
+def placed_in(folder):
+    """Return what finds a file of the results in a folder."""
+    return lambda path: str(folder / path.removeprefix("<results>/"))
+
+
+@pytest.fixture
+def run(measured, tmp_path):
+    """Return the plan of a small run, what finds its files, and the files that a report reads, in a copy of its own."""
+    shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
+    plan, place = Plan(deepcopy(CONFIG), root=str(ROOT)), placed_in(tmp_path)
+    return plan, place, {name: [place(path) for path in paths] for name, paths in plan.presented.measurements.items()}
 
 
 def conclude_all(plan, place):
@@ -167,19 +177,18 @@ def made(plan, place, kind, name):
     return outputs
 
 
-def present(plan, place):
-    """Make every table and figure, and the report; return all bytes by path."""
+def present(plan, place, figures=None):
+    """Make every table and figure (of the latter those named only, if any are), and the report; return their bytes."""
     conclude_all(plan, place)
     shown = plan.presented
-    exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in shown.figures]
+    exhibits = [("table", name) for name in shown.tables] + [("figure", name) for name in figures or shown.figures]
     outputs = {exhibit: made(plan, place, *exhibit) for exhibit in exhibits}
     names = {"page": "report.html", "findings": "findings.md", "sha256": "report.sha256"}
     page = Listed({output: place(f"<results>/{name}") for output, name in names.items()})
     parts = {
         **{kind: [place(path) for path in paths] for kind, paths in shown.measurements.items()},
-        **{
-            f"{kind}s": [files.json for (of, _), files in outputs.items() if of == kind] for kind in ("table", "figure")
-        },
+        "tables": [place(f"<results>/tables/{name}.json") for name in shown.tables],
+        "figures": [place(f"<results>/figures/{name}.json") for name in shown.figures],
         "template": shown.page_template,
     }
     params = SimpleNamespace(title=plan.config["report"]["title"], named=shown.named_in_report, config=plan.config)
@@ -208,7 +217,10 @@ def test_titles_show_as_they_are(run):
     assert HOSTILE in shown
 
 
-def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
+@pytest.mark.parametrize(
+    "drawn_again", [["births-small-timeline"], pytest.param(None, marks=pytest.mark.full)], ids=["one figure", "all"]
+)
+def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(drawn_again, run):
     plan, place, _ = run
     assert list(plan.presented.tables) == [*ALWAYS, "overlap", *CUTTING, *BORN]
     assert list(plan.presented.figures) == [
@@ -231,7 +243,8 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
     n_tables, n_figures = len(plan.presented.tables), len(plan.presented.figures)
     assert len(first) == n_tables * 5 + n_figures * 4 + 3
     assert all(first.values())
-    assert first == present(plan, place)
+    again = present(plan, place, drawn_again)
+    assert again == {path: first[path] for path in again}
     page = first[place("<results>/report.html")].decode()
     assert page.count("data:image/svg+xml") == n_figures
     assert "makes_bulk" in page
@@ -302,7 +315,6 @@ def test_figures_read_vectors_and_levels_of_the_matrix_shown_and_of_its_control(
 
 def test_an_exhibit_is_made_where_nothing_else_exists(run):
     plan, place, inputs = run
-    conclude_all(plan, place)
     for name, paths in inputs.items():
         for path in paths if name != "bulk" else ():
             Path(path).unlink()

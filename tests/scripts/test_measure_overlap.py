@@ -66,6 +66,16 @@ def test_vectors_meet_their_own_layers_eigenvectors(inputs, tmp_path):
     assert (found["null_low"].iloc[0], found["null_median"].iloc[0], found["null_high"].iloc[0]) == (low, median, high)
 
 
+def test_vectors_lost_in_rounding_are_left_out(inputs, tmp_path):
+    spectra = contracts.SPECTRA.read(inputs.spectra[0])
+    contracts.SPECTRA.write(spectra.assign(rounding_floor=3.1), inputs.spectra[0], {})
+    found = measure(inputs, tmp_path / "overlaps.parquet")
+    np.testing.assert_allclose(found["overlap"], 1, atol=1e-5)
+    assert found["singular_value"].min() > 3.1
+    for (_layer, role), rows in found.groupby(["layer", "role"]):
+        assert len(rows) == {"query": 6, "key": 3, "value": 6}[role]
+
+
 def test_names_and_sources_travel_along(inputs, tmp_path):
     found = measure(inputs, tmp_path / "overlaps.parquet")
     assert (set(found["model"]), set(found["corpus"])) == ({"tiny"}, {"prose"})

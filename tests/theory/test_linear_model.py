@@ -97,5 +97,7 @@ def test_perfect_learning_of_a_teacher_too_strong_leaves_no_value_below():
     assert left < 0.3
 
 
-def test_a_strong_teacher_never_merges():
-    assert np.isnan(merger(0.25, 0.8))
+@pytest.mark.parametrize(("aspect", "square"), [(0.25, 0.64), (0.5, 0.32)])  # no root, and one beyond perfect learning
+def test_a_strong_teacher_never_merges(aspect, square):
+    assert np.isnan(merger(aspect, square**0.5))
+    assert not any(LinearModel(round(4000 * aspect), 4000, x, square**0.5).is_separate for x in np.linspace(0, 1, 101))

@@ -37,6 +37,9 @@ def shared(tmp_path_factory, worker_id):
 @pytest.fixture(scope="session")
 def finished(shared, tiny_llama):
     """A folder in which the tiny configuration has run without interruption: made once, and never changed by a test."""
+    import matplotlib.figure  # noqa: F401 (before jobs are forked, so that none of them has to)
+    import scipy.stats  # noqa: F401
+
     folder = shared / "finished"
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,11 +1,17 @@
 """Runs the real Snakefile in a process of its own, in a folder of its own.
 
-A process that only plans, or refuses, is a fork of this one: Snakemake is imported once for all of them, and each still
-sees the workflow's files as they are now. What stops jobs starts Snakemake as a user does.
+A process that only plans, or refuses, is a fork of this one: Snakemake is imported once for all of them, and each
+still sees the workflow's files as they are now. So are the jobs of a run that nothing stops, since their libraries take
+longer to import than their work does here. What stops jobs starts Snakemake, and Snakemake them, as for a user; both
+ways must give the same bytes. A new folder is lent the digests of code that the last new one found; where the code is
+another one, Snakemake ignores them.
 """
 
+import contextlib
+import gc
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -14,6 +20,8 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -33,12 +41,18 @@ OFFLINE = (
 )
 OURS = {path.stem for path in (ROOT / "workflow").glob("*.py")} | {"weightspectra"}
 """Modules that a fork must import from its own copy of the workflow."""
+DIGESTS = Path(".snakemake") / "digests-of-code.json"
+_lent: list[bytes] = []
+"""The digests that the last run in a new folder left; none before the first."""
 
 
 def copy_workflow(folder):
-    """Copy the workflow into a folder, so that editing it while tests run (or by a test) changes nothing else."""
+    """Copy the workflow into a folder, so that editing it while tests run (or by a test) changes nothing else.
+
+    What is compiled of it is copied too: as long as a file is not edited, nobody compiles it again.
+    """
     for name in ("workflow", "scripts", "src", "config", "envs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "profiles").symlink_to("workflow/profiles")
     return folder
@@ -64,20 +78,39 @@ def start(folder, *options, root=ROOT, cores=2, hooks=None):
 
 def run(folder, *options, root=ROOT, cores=2):
     """Run Snakemake to its end in a fork of this process; return its exit code and all that it said."""
+    digests = Path(folder) / DIGESTS
+    new = not digests.exists()
+    if new and _lent:
+        digests.parent.mkdir(exist_ok=True)
+        digests.write_bytes(_lent[0])
     with tempfile.TemporaryFile("w+") as said:
-        code = end_of(fork(folder, *options, root=root, cores=cores, said=said))
+        code = end_of(fork(folder, *options, root=root, cores=cores, said=said, forked_jobs=True))
         said.seek(0)
+        if new and digests.exists():
+            _lent[:] = [digests.read_bytes()]
         return code, said.read()
 
 
-def fork(folder, *options, root=ROOT, cores=2, said):
+def fork(folder, *options, root=ROOT, cores=2, said, forked_jobs=False):
     """Begin to run Snakemake in a fork of this process, in a process group of its own; return its number."""
-    import snakemake.cli  # before the fork, so that every later one has it
+    _import_snakemake()  # before the fork, so that every later one has it
+    import snakemake.cli
 
     process = os.fork()
     if process == 0:
+        if forked_jobs:
+            _fork_jobs()
         _become(snakemake.cli, _command(folder, options, root, cores), root, said)
     return process
+
+
+@cache
+def _import_snakemake():
+    """Import Snakemake and what it imports as it begins: its plugins, and what its files are opened with."""
+    import smart_open  # noqa: F401
+    import snakemake.cli
+
+    snakemake.cli.get_argument_parser()
 
 
 def _command(folder, options, root, cores):
@@ -85,10 +118,39 @@ def _command(folder, options, root, cores):
     return ["snakemake", *where, *map(str, options)]
 
 
+def _fork_jobs():
+    """Let each script run in a fork of this process, which is going to be Snakemake, and not in a new one."""
+    from snakemake.benchmark import benchmarked
+    from snakemake.script import PythonScript
+
+    def execute(script, path, **_):
+        job = os.fork()
+        if job == 0:
+            _end_with(_script, path, script.threads)
+        with benchmarked(job, script.bench_record) if script.bench_record else contextlib.nullcontext():
+            _, status = os.waitpid(job, 0)
+        if status:
+            raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), path)
+
+    PythonScript.execute_script = execute
+
+
+def _script(path, threads):
+    """Be what Snakemake has written to run a script of the workflow."""
+    import torch
+
+    torch.set_num_threads(threads)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)  # free of others' locks
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    warnings.resetwarnings()
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
+
+
 def _become(cli, command, root, said):
     """Be Snakemake until it ends, and then end: called in a fork, never returns."""
-    code = 1
-    try:
+
+    def snakemake():
         os.setsid()
         for stream in (1, 2):
             os.dup2(said.fileno(), stream)
@@ -97,10 +159,22 @@ def _become(cli, command, root, said):
         for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
             del sys.modules[name]
         sys.path[:] = [path for path in sys.path if path.startswith(sys.prefix) or not path.startswith(str(ROOT))]
+        sys.dont_write_bytecode = True  # a file may be edited twice in the second that its compiled form is told by
         os.environ["OMP_NUM_THREADS"] = "1"
         os.chdir(root)
         sys.argv = command
         cli.main(command[1:])
+
+    _end_with(snakemake)
+
+
+def _end_with(call, *arguments):
+    """Call a function in a fork and end with its exit code; never returns."""
+    code = 1
+    gc.freeze()  # to look for garbage in what was made before would copy all of it
+    try:
+        call(*arguments)
+        code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):

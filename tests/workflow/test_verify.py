@@ -60,6 +60,19 @@ def test_each_flipped_bit_is_found_and_its_file_named(n_flips, results):
     assert verify.report(results)[1] == 0
 
 
+def test_a_flipped_bit_in_a_file_of_a_task_is_named_with_the_table_to_delete(results):
+    table = results / "tasks" / "labels.parquet"
+    files = [path for path in shown(table.with_suffix("")) if path.suffix != ".parquet"]
+    assert files
+    for path in files:
+        whole = path.read_bytes()
+        flip(path, random.Random(1))
+        lines, code = verify.report(results)
+        path.write_bytes(whole)
+        assert code == 1
+        assert any(line.startswith(f"{path}: expected SHA-256 ") and f"; delete {table} and" in line for line in lines)
+
+
 @pytest.mark.full
 def test_a_damaged_file_is_made_anew_as_verify_says(results, copied, finished, workflow, config_file):
     table, source = results / "tables" / "outliers.md", results / "sources" / "llama_random" / "model.safetensors"

@@ -30,6 +30,11 @@ class Texts(NamedTuple):
     name: str
     revision: str
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where they come from, as the provenance of a file names it."""
+        return {"kind": self.kind, "name": self.name, "revision": self.revision}
+
 
 def fetch_texts(source: CorpusSource, splits: Sequence[str] = ()) -> Texts:
     """Fetch the texts of a corpus.

@@ -7,7 +7,7 @@ from legible import spelled
 
 def read(*births):
     """What a report reads of these births, beside one model."""
-    return measurements(FakeModel("model", {"up": (8, 4)}, n_layers=1), births=births)
+    return measurements(FakeModel("model", {"up": (8, 4)}, n_layers=1), births=births, concluded=False)
 
 
 def draw(kind, *births, data=None, **wanted):

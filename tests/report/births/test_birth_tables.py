@@ -15,7 +15,7 @@ FULL = FakeBirth("full", model={"kind": "full"}, seeds=(7,))
 
 @pytest.fixture(scope="module")
 def data():
-    return measurements(FakeModel("trained", n_layers=1), births=[SMALL, SILENT, FULL])
+    return measurements(FakeModel("trained", n_layers=1), births=[SMALL, SILENT, FULL], concluded=False)
 
 
 def test_a_birth_is_a_row_with_means_over_its_runs(data):
@@ -39,20 +39,26 @@ def test_a_birth_is_a_row_with_means_over_its_runs(data):
 
 def test_a_run_without_probes_is_counted_and_not_hidden(data):
     probes = data.probes[(data.probes["birth"] == "small") & (data.probes["seed"] != 2)]
-    block = tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], probes=probes)).blocks[0]
+    block = tables.births(
+        measurements(FakeModel("trained", n_layers=1), births=[SMALL], concluded=False, probes=probes)
+    ).blocks[0]
     assert block.cells.loc["Small one", "Accuracy in context"].endswith(" (2 of 3)")
 
 
 def test_births_that_are_called_alike_keep_a_row_each():
     twins = [FakeBirth(name, title="Twin", seeds=(0,)) for name in ("one", "two")]
-    skills, recalls = tables.births(measurements(FakeModel("trained", n_layers=1), births=twins)).blocks
+    skills, recalls = tables.births(
+        measurements(FakeModel("trained", n_layers=1), births=twins, concluded=False)
+    ).blocks
     assert list(skills.cells.index) == list(recalls.cells.index) == ["Twin", "Twin"]
 
 
 def test_columns_that_apply_to_no_birth_are_left_out():
-    _, recalls = tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL])).blocks
+    _, recalls = tables.births(measurements(FakeModel("trained", n_layers=1), births=[SMALL], concluded=False)).blocks
     assert list(recalls.cells.columns) == ["W_O²", "W_K²", "W_K¹", "W_K¹, first 64 positions"]
-    assert len(tables.births(measurements(FakeModel("trained", n_layers=1), births=[FULL])).blocks) == 1
+    assert (
+        len(tables.births(measurements(FakeModel("trained", n_layers=1), births=[FULL], concluded=False)).blocks) == 1
+    )
 
 
 def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
@@ -70,7 +76,9 @@ def test_knock_outs_stand_matrix_by_matrix_beside_the_untouched_model(data):
 def test_where_nothing_was_located_there_is_nothing_to_remove(data):
     rows = frames(SMALL)["knockouts"]
     none = rows[~((rows["matrix"] == "key_1") & (rows["cut"].isin(["remove_smallest", "keep_largest"])))]
-    table = tables.knockouts(measurements(FakeModel("trained", n_layers=1), births=[SMALL], knockouts=none))
+    table = tables.knockouts(
+        measurements(FakeModel("trained", n_layers=1), births=[SMALL], concluded=False, knockouts=none)
+    )
     assert table.blocks[0].cells.loc["W_K¹", "As many smallest removed"] == "–"
 
 

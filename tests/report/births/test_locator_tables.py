@@ -11,7 +11,7 @@ SMALL = FakeBirth("small")
 
 
 def made(*births, **rows):
-    return locator(measurements(FakeModel("trained", n_layers=1), births=births, **rows))
+    return locator(measurements(FakeModel("trained", n_layers=1), births=births, concluded=False, **rows))
 
 
 def test_first_last_halfway_and_the_first_find_are_shown_and_the_file_has_all():

@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from weightspectra.report import kit
 from weightspectra.report.exhibits import FIGURES as KINDS
 from weightspectra.report.findings import telling
 from weightspectra.report.kit import layout, page, style, writers
+from weightspectra.report.kit.wording import percent
 
 TEMPLATE = (Path(kit.__file__).parent / "page.html.j2").read_text()
 FIGURES = {
@@ -106,7 +108,7 @@ def render(data, drawings, **changes):
     arguments = {
         "title": "A report",
         "data": data,
-        "findings": telling.tell(told(data)),
+        "findings": changes.get("findings") or telling.tell(told(data)),
         "sections": drawings,
         "tables": [shown_of(name, data) for name in ("outliers", "share_outside", "overlap", "cuts")],
         "sources": pd.DataFrame(
@@ -116,6 +118,16 @@ def render(data, drawings, **changes):
         "configuration": {"seed": 1, "models": {"trained": {"source": {"path": "x"}}}},
     }
     return page.render(TEMPLATE, **{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def findings(data):
+    return telling.tell(told(data))
+
+
+@pytest.fixture(scope="module")
+def html(data, drawings):
+    return render(data, drawings)
 
 
 class Page(HTMLParser):
@@ -146,8 +158,7 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def test_the_page_needs_no_other_file_and_no_script(data, drawings):
-    html = render(data, drawings)
+def test_the_page_needs_no_other_file_and_no_script(html):
     found = Page(html)
     assert not found.open
     assert {"script", "link", "iframe", "object"}.isdisjoint(found.tags)
@@ -157,8 +168,8 @@ def test_the_page_needs_no_other_file_and_no_script(data, drawings):
     assert all(f'id="{address[1:]}"' in html for address in found.addresses if address.startswith("#"))
 
 
-def test_every_figure_is_inside(data, drawings):
-    found = Page(render(data, drawings))
+def test_every_figure_is_inside(html, drawings):
+    found = Page(html)
     embedded = [
         base64.b64decode(address.split(",", 1)[1]) for address in found.addresses if address.startswith("data:")
     ]
@@ -169,32 +180,43 @@ def test_every_figure_is_inside(data, drawings):
     )
 
 
-def test_findings_come_first_and_tables_and_origins_follow(data, drawings):
-    html = render(data, drawings)
+def test_findings_come_first_and_tables_and_origins_follow(html, findings):
     assert (
         html.index('id="findings"') < html.index('id="figures"') < html.index('id="tables"') < html.index('id="making"')
     )
     text = Page(html).text
-    for finding in telling.tell(told(data)):
+    for finding in findings:
         assert finding.headline in text
     for word in ("owner/trained", "abc123", "ff" * 32, "ee" * 32, "fit_bulk", "numpy 2.4", "seed: 1", "1,234 bytes"):
         assert word in text, word
     assert "Trained is quantised (stored as Q4_1, 4 bits a weight)" in text
 
 
-def test_equal_steps_are_listed_once(data, drawings):
-    assert Page(render(data, drawings)).text.count("fit_bulk") == 1
+def test_the_rounding_of_a_model_is_that_of_its_finding(data, findings, html):
+    told_so = data.findings["claim"] == "rounding_coarse"
+    noise = float(data.findings.loc[told_so, "number"].iloc[0])
+    text = Page(html).text
+    assert f"Q4_1; rounding noise {percent(noise)} % of the norm" in text
+    assert text.count("rounding noise") == 1  # a random control has no finding on it
+    for other, spelled in ((0.25, "25.0 % of the norm"), (float("nan"), "unknown")):
+        rows = data.findings.assign(number=data.findings["number"].mask(told_so, other))
+        page_of = render(replace(data, findings=rows), [], findings=findings, tables=[])
+        assert f"Q4_1; rounding noise {spelled}" in Page(page_of).text
 
 
-def test_what_people_write_is_shown_and_not_run(data, drawings):
+def test_equal_steps_are_listed_once(html):
+    assert Page(html).text.count("fit_bulk") == 1
+
+
+def test_what_people_write_is_shown_and_not_run(data, findings):
     nasty = "<script>alert('x')</script> & more"
-    html = render(data, drawings, title=nasty, configuration={"title": nasty})
+    html = render(data, [], title=nasty, configuration={"title": nasty}, findings=findings)
     assert "<script" not in html
     assert nasty in "".join(Page(html).words)
 
 
-def test_the_same_input_gives_the_same_bytes(data, drawings):
-    assert render(data, drawings) == render(data, drawings)
+def test_the_same_input_gives_the_same_bytes(data, drawings, html):
+    assert render(data, drawings) == html
 
 
 def test_a_report_without_corpora_controls_and_experiments():
@@ -221,12 +243,12 @@ def test_births_are_counted_in_the_lead_and_many_are_folded():
     assert "small transformers" not in render(measurements(FakeModel("alone")), [], tables=[], provenances=[{}])
 
 
-def test_texts_whose_characters_were_counted_are_listed_once(data):
+def test_texts_whose_characters_were_counted_are_listed_once(data, findings):
     text = {"kind": "text", "name": "poem.txt", "sha256": "ab" * 32}
     other = {**text, "sha256": "cd" * 32}
     named = {"characters:small": text, "characters:wide": text, "characters:other": other}
     provenances = [{"rule": "train_birth", "sources": {name: identity}} for name, identity in named.items()]
-    found = Page(render(data, [], tables=[], provenances=provenances)).text
+    found = Page(render(data, [], tables=[], provenances=provenances, findings=findings)).text
     assert "characters of small and wide" in found
     assert "characters of other" in found
     assert found.count("ab" * 32) == found.count("cd" * 32) == 1

@@ -14,7 +14,7 @@ from weightspectra.report.spectra import panels, spectra_figures
 
 
 def block(model: FakeModel, **choice):
-    data = measurements(model, overlaps=choice.pop("overlaps", True))
+    data = measurements(model, overlaps=choice.pop("overlaps", True), concluded=False)
     return panels.of_block(data.spectra, data.bulk, data.overlaps, model=model.name, layer=choice.get("layer"))
 
 
@@ -97,7 +97,7 @@ def test_controls_of_models_with_only_one_kind_of_shape(shapes):
 
 def test_block_is_the_middle_one_unless_chosen_and_the_expert_is_the_first():
     model = FakeModel("a", n_layers=5, n_experts=2)
-    data = measurements(model)
+    data = measurements(model, concluded=False)
     assert panels.middle_layer(data.bulk, "a") == 2
     data.bulk.loc[(data.bulk["layer"] == 2) & (data.bulk["expert"] == 1), "scale"] = 99.0
     chosen = panels.of_block(data.spectra, data.bulk, data.overlaps, model="a", layer=None)

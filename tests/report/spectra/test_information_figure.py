@@ -10,7 +10,7 @@ from weightspectra.report.spectra.information_figure import information_figure
 
 
 def maps(*models, **changes):
-    data = measurements(*models)
+    data = measurements(*models, concluded=False)
     layers = noise_summaries.information_by_layer(data.information.assign(**changes))
     return [layers[layers["model"] == model.name] for model in models]
 

@@ -21,7 +21,7 @@ SHAPES = {"query": (160, 160), "key": (40, 160), "up": (480, 160)}
 def data():
     trained = FakeModel("trained", SHAPES, n_layers=2, n_above=12, n_below=8)
     control = FakeModel("control", SHAPES, n_layers=2, n_above=0, n_below=0)
-    return measurements(trained, control, controls={"control": "trained"})
+    return measurements(trained, control, controls={"control": "trained"}, concluded=False)
 
 
 def close(data, role="up", model="trained", layer=0):
@@ -156,7 +156,7 @@ def test_far_values_are_counted_in_words(data):
 
 
 def test_of_experts_the_first_is_shown():
-    found = measurements(FakeModel("a", LLAMA, n_experts=3))
+    found = measurements(FakeModel("a", LLAMA, n_experts=3), concluded=False)
     found.bulk.loc[found.bulk["expert"] > 0, "noise_std"] = 99.0
     matrix = close_up(found, "a", 1, "up")
     assert matrix.bulk["noise_std"] < 2

@@ -83,15 +83,13 @@ def evaluate(
     left = sorted((cut for cut in planned if cut.label not in records), key=first_layer)
     if records:
         print(f"{label}: {len(records)} of {len(planned)} cuts were finished before", file=sys.stderr)
-    n_layers = 1 + max((key.layer for key in subject.matrices), default=-1)
     for cut in track(left, len(left), label, "cuts"):
         untouched = records.get(NOTHING.label)
         with edited(subject.matrices, cut.edits, subject.stored) as change:
             if untouched and not cut.n_removed:
                 measured = untouched["measurements"]
             else:
-                # Of the untouched model, no block has changed: it may leave states for every cut to come.
-                measured = _measure(subject.model, metrics, first_layer(cut) if cut.n_removed else n_layers)
+                measured = _measure(subject.model, metrics, _n_untouched(cut, subject))
         _check_finite(cut, measured, label)
         if cut is NOTHING:
             _say_what_can_be_told(measured, label)
@@ -104,6 +102,11 @@ def evaluate(
 def first_layer(cut: PlannedCut) -> int:
     """Return the first layer whose weights a cut changes; 0 if it changes none."""
     return min((key.layer for key, edit in cut.edits.items() if edit.n_removed), default=0)
+
+
+def _n_untouched(cut: PlannedCut, subject: EditableModel) -> int:
+    """Return before which layer a cut changes nothing: where it removes nothing, states of all layers may be kept."""
+    return first_layer(cut) if cut.n_removed else 1 + max((key.layer for key in subject.matrices), default=-1)
 
 
 def _measure(model: Any, metrics: Sequence[Metric], untouched_before: int) -> list[Record]:

@@ -49,6 +49,16 @@ def located_from(locations: pd.DataFrame) -> pd.Series:
     return _lasting(rows, rows["n_located"] > rows.groupby(key)["n_located"].transform("first"), key)
 
 
+def located_from_in_median_run(locations: pd.DataFrame) -> pd.Series:
+    """Return :func:`located_from` of the run in the middle, by birth, matrix and locator.
+
+    Of an even number of runs, the later of the two in the middle; NaN if it never comes there.
+    """
+    never_is_last = located_from(locations).fillna(float("inf"))
+    medians = never_is_last.groupby(["birth", "matrix", "locator"]).quantile(interpolation="higher")
+    return medians.replace(float("inf"), float("nan"))
+
+
 def distance(probes: pd.DataFrame) -> float:
     """Return how far apart the checkpoints lie between which accuracy rises above ``FORMED``; the largest over runs."""
     formed = formed_from(probes)

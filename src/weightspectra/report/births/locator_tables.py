@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from weightspectra.conclusions.births.events import located_from
+from weightspectra.conclusions.births.events import located_from_in_median_run
 from weightspectra.report.births import settings_in_words
 from weightspectra.report.births.summaries import MATRIX_TITLES, spell
 from weightspectra.report.births.tables import SPREAD
@@ -76,17 +76,15 @@ def scores(locations: pd.DataFrame) -> pd.DataFrame:
         mean, ``_sd`` and ``_n`` (runs that have the number).
     """
     found = []
-    medians = located_from(locations).fillna(float("inf")).groupby(KEY).quantile(interpolation="higher")
-    start = {place: float(first) for place, first in medians.items()}
+    start = located_from_in_median_run(locations).to_dict()
     for (birth, matrix, found_by, iteration), rows in locations.groupby([*KEY, "iteration"], sort=False):
         numbers = {
             f"{name}{end}": value
             for name in COUNTS
             for end, value in zip(("", "_sd", "_n"), spread(rows[name])[:3], strict=True)
         }
-        first = start[(birth, matrix, found_by)]
         place = {"birth": birth, "matrix": matrix, "locator": found_by, "iteration": iteration, "n_runs": len(rows)}
-        found.append({**place, "located_from": float("nan") if first == float("inf") else first, **numbers})
+        found.append({**place, "located_from": start[(birth, matrix, found_by)], **numbers})
     columns = [*KEY, "iteration", "n_runs", "located_from"]
     return pd.DataFrame(found, columns=[*columns, *(f"{name}{end}" for name in COUNTS for end in ("", "_sd", "_n"))])
 

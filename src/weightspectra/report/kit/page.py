@@ -9,11 +9,11 @@ import jinja2
 import pandas as pd
 import yaml
 
-from weightspectra.conclusions.storage import storage
 from weightspectra.report.findings.finding import Finding
 from weightspectra.report.kit import wording
 from weightspectra.report.kit.births import births_of
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 
 _TEXTS = ("corpus:", "characters:")
 """How the names of texts begin in a file's provenance."""
@@ -105,25 +105,31 @@ def _models(
     data: Measurements, sources: pd.DataFrame, provenances: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     identities = _identities(provenances)["model"]
-    stored = storage(data.matrices, data.bulk)
     found = []
     for model, title in data.titles.items():
-        if model not in stored.index:
-            continue
         rows = data.bulk[data.bulk["model"] == model]
-        row = stored.loc[[model]].to_dict("records")[0]
+        if rows.empty:
+            continue
         facts = {
             "name": model,
             **identities.get(model, {}),
-            "storage": f"{row['dtype']}; rounding noise "
-            + ("unknown" if isnan(row["noise_share"]) else f"{wording.percent(row['noise_share'])} % of the norm"),
+            "storage": _storage(data, model),
             "matrices": f"{len(rows):,} in {rows['layer'].nunique()} layers: "
             + wording.roles(rows["role"])
-            + f"; {row['n_values']:,} singular values",
+            + f"; {int(rows['n_values'].sum()):,} singular values",
         }
         files = sources[sources["model"] == model].to_dict("records")
         found.append({"title": title, "facts": _facts(facts), "files": files})
     return found
+
+
+def _storage(data: Measurements, model: str) -> str:
+    """Name the formats of a model's weights and, if it is no random control, the rounding noise that they cause."""
+    formats = ", ".join(sorted(set(data.matrices.loc[data.matrices["model"] == model, "dtype"])))
+    for row in where(data.findings, {"claim": "rounding_coarse", "model": model}).to_dict("records"):
+        noise = "unknown" if isnan(row["number"]) else f"{wording.percent(row['number'])} % of the norm"
+        return f"{formats}; rounding noise {noise}"
+    return formats
 
 
 def _corpora(provenances: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
