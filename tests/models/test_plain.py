@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import loading, weights
+from weightspectra.models import loading, quantised, weights
 from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.fetching.plain import make_plain
 from weightspectra.models.settings import Model
@@ -161,6 +161,41 @@ def test_what_says_that_a_weight_is_no_weight_is_refused(llama, ending, meant, s
         make_plain(llama)
     with pytest.raises(UserError, match="says that the weights are quantised"):
         weights.matrices(llama)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"quant_method": "awq", "bits": 4}, "awq"),
+        ({"load_in_8bit": True}, "bitsandbytes"),
+        ({"quant_method": "compressed-tensors", "format": "pack-quantized"}, "compressed-tensors, pack-quantized"),
+        (
+            {"quant_method": "compressed-tensors", "format": "dense", "sparsity_config": {"format": "sparse-bitmask"}},
+            "compressed-tensors, sparse-bitmask",
+        ),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt, NVFP4"),
+    ],
+)
+@pytest.mark.parametrize("key", ["quantization_config", "compression_config"])
+def test_a_configuration_that_speaks_of_packed_weights_is_refused(told, said, key):
+    with pytest.raises(UserError, match=rf"weights are quantised \({said}\), .* take the original"):
+        quantised.refuse_announced({key: told})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        {},
+        "awq",
+        {"quant_method": "fp8", "weight_block_size": [128, 128]},
+        {"quant_method": "compressed-tensors", "format": "float-quantized", "sparsity_config": {"format": "dense"}},
+        {"quant_method": "modelopt", "quant_algo": "FP8"},
+        {"quant_method": "of next year"},
+    ],
+)
+def test_a_configuration_of_what_may_be_read_is_not_refused(told):
+    quantised.refuse_announced({"quantization_config": told})
 
 
 def test_the_experts_of_gpt_oss_are_refused(llama):
@@ -321,6 +356,29 @@ def test_a_token_without_a_row_is_named_with_both_numbers(llama, tmp_path):
 def test_a_tokenizer_that_is_none_is_a_sentence(llama, tmp_path, content):
     (llama / "tokenizer.json").write_text(content)
     with pytest.raises(UserError, match="no loadable tokenizer"):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize("depth", [125, 1_000, 100_000])
+def test_a_tokenizer_that_is_deeply_nested_is_a_sentence(llama, tmp_path, depth):
+    """Python's reader gives up at about a thousand, the library's own reader before."""
+    nested = '{"type": "Sequence", "normalizers": [' * depth + "]}" * depth
+    whole = Tokenizer(WordLevel({"a": 0}, unk_token="a")).to_str()
+    (llama / "tokenizer.json").write_text(whole.replace('"normalizer":null', f'"normalizer":{nested}'))
+    with pytest.raises(UserError, match=r"no loadable tokenizer, .*\(.*recursion"):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize("n_words", [60_000, pytest.param(3_500_000, marks=pytest.mark.full)], ids=["2 MB", "110 MB"])
+def test_a_large_tokenizer_is_read_up_to_a_limit(llama, tmp_path, monkeypatch, n_words):
+    words = {f"word{number:09d}": number for number in range(n_words)}
+    Tokenizer(WordLevel(words, unk_token="word000000000")).save(str(llama / "tokenizer.json"), pretty=False)
+    with pytest.raises(UserError, match=rf"'word000000064' as number 64, .* \({n_words - 64} tokens have none"):
+        read_by(llama, True, tmp_path / "out")
+    monkeypatch.setattr(loading, "LARGEST_TOKENIZER", 1_000_000)
+    with pytest.raises(
+        UserError, match=r"tokenizer\.json: [\d,]+ bytes, .* the largest .* has 1,000,000: put in the one"
+    ):
         read_by(llama, True, tmp_path / "out")
 
 

@@ -23,6 +23,12 @@ UNUSED = ("pooler.",)
 EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight", "wte.weight", "embed_in.weight", "tok_embeddings.weight")
 """How the name of the tensor ends that has a row for each token."""
 
+LARGEST_TOKENIZER = 500_000_000
+"""Bytes of a ``tokenizer.json``; those of vocabularies of 256,000 tokens have up to 35 million."""
+
+BYTES_IN_MEMORY = 17
+"""For each byte of a ``tokenizer.json`` (measured with 3.5 million words)."""
+
 KINDS = {None: AutoModel, "causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
 
@@ -83,15 +89,16 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
     Raises
     ------
     UserError
-        When the folder holds no tokenizer.
+        When the folder holds no tokenizer, or one of another size than tokenizers have.
     """
     teach_architecture(folder)
+    _check_size(Path(folder) / "tokenizer.json")
     with quiet():
         try:
             return AutoTokenizer.from_pretrained(
                 Path(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
-        except (OSError, ValueError, RuntimeError, ImportError, TypeError, KeyError) as error:
+        except Exception as error:  # the library of tokenizers raises this very class
             held = ", ".join(name for name in folders.TOKENIZER if (Path(folder) / name).is_file()) or "none of them"
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
@@ -99,6 +106,16 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
                 f"the files of an older one, found {held} ({reason}); put in tokenizer.json as save_pretrained of a "
                 "fast tokenizer writes it, or ask of this model only its spectra"
             ) from error
+
+
+def _check_size(file: Path) -> None:
+    """Refuse a file that would fill the memory before anything could be said of it."""
+    n_bytes = file.stat().st_size if file.is_file() else 0
+    if n_bytes > LARGEST_TOKENIZER:
+        raise UserError(
+            f"{file}: {n_bytes:,} bytes, of which about {BYTES_IN_MEMORY} times as many would be needed in memory; the "
+            f"largest tokenizer that is read has {LARGEST_TOKENIZER:,}: put in the one that belongs to the model"
+        )
 
 
 def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool = False) -> None:
