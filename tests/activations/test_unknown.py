@@ -20,6 +20,7 @@ def test_the_share_is_that_of_all_tokens():
 def test_a_token_that_also_begins_texts_is_not_unknown():
     assert unknown_share([[1, 1, 1]], SimpleNamespace(unk_token_id=1, bos_token_id=1)) == 0
     assert unknown_share([[1, 1]], SimpleNamespace(unk_token_id=None)) == 0
+    assert unknown_share([[1, 5]], SimpleNamespace(unk_token_id=1, pad_token_id=1)) == 1 / 2
 
 
 def test_many_are_refused_some_are_told_and_few_are_let_be(capsys):

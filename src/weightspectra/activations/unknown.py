@@ -16,11 +16,12 @@ def unknown_share(tokens: Iterable[Sequence[int]], tokenizer: Any) -> float:
     Parameters
     ----------
     tokens : iterable of sequences of int
+        Without any padding: the unknown token often fills batches, too.
     tokenizer : transformers tokenizer
-        Where its unknown token begins, ends or pads texts, too (as GPT-2's), it stands for no unknown text.
+        Where its unknown token begins or ends texts, too (as GPT-2's), it stands for no unknown text.
     """
     unknown = getattr(tokenizer, "unk_token_id", None)
-    others = ("bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
+    others = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
     if unknown is None or unknown in [getattr(tokenizer, name, None) for name in others]:
         return 0.0
     n_unknown = n_all = 0

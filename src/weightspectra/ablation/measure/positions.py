@@ -4,14 +4,14 @@ A cut may act through the first positions of a window alone, where attention has
 little else to look at: what it costs then depends on how many windows there are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from weightspectra.activations.windows import Window
 
-NOT_IN_WINDOWS: Mapping[str, Any] = {
+NOT_IN_WINDOWS: dict[str, Any] = {
     **{"window": 0, "stride": 0, "bos": False, "unknown_tokens": float("nan")},
     **{"positions": [], "position_tokens": [], "position_losses": []},
 }
