@@ -41,7 +41,7 @@ def positions(data: Measurements) -> Table:
     ]
     title = "Where in a window the damage lies"
     empty = pd.DataFrame(columns=COLUMNS)
-    return Table("positions", title, empty if profiles is None else profiles, blocks, notes, [])
+    return Table("positions", title, empty if profiles is None else profiles, blocks, notes, data.coarse)
 
 
 def profile(rows: pd.DataFrame) -> pd.DataFrame:
