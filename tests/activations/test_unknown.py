@@ -34,6 +34,16 @@ def test_many_are_refused_some_are_told_and_few_are_let_be(capsys):
     assert not capsys.readouterr().err
 
 
+def test_a_token_without_a_row_is_refused_where_it_occurs():
+    tokenizer = SimpleNamespace(**vars(KNOWN), embedding_rows=64, convert_ids_to_tokens=lambda number: f"<{number}>")
+    assert check_known([[5, 63], []], tokenizer) == 0
+    with pytest.raises(
+        UserError,
+        match=r"^the text holds '<64>', which the tokenizer knows as number 64, but the embedding has 64 rows, 0 to 63",
+    ):
+        check_known([[5], [6, 64, 7]], tokenizer)
+
+
 def test_windows_of_a_text_that_the_tokenizer_does_not_know_are_refused(tiny_bert):
     tokenizer = loading.load_tokenizer(tiny_bert)
     texts = {"a": "Βεβαίως, αυτό δεν είναι λατινικό κείμενο. " * 40}

@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from transformers import AutoModelForCausalLM
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from weightspectra.activations import windows
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
 from weightspectra.models import loading, quantised, weights
@@ -340,15 +342,45 @@ def test_what_reads_no_text_needs_no_tokenizer_and_no_right_size_of_the_vocabula
         read_by(llama, True, tmp_path / "out")
 
 
+def words(number):
+    return Tokenizer(WordLevel({f"w{each}": each for each in range(number)}, unk_token="w0"))
+
+
 def test_a_token_without_a_row_is_named_with_both_numbers(llama, tmp_path):
-    words = {f"w{number}": number for number in range(64)}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="w0"))
-    tokenizer.save(str(llama / "tokenizer.json"))
+    words(64).save(str(llama / "tokenizer.json"))
     assert "tokenizer.json" in read_by(llama, True, tmp_path / "out")
-    tokenizer.add_tokens(["<sep>", "<more>"])
-    tokenizer.save(str(llama / "tokenizer.json"))
-    message = r"knows '<sep>' as number 64, but the embedding has 64 rows, 0 to 63 \(2 tokens have none\)"
+    words(66).save(str(llama / "tokenizer.json"))
+    message = r"knows 'w64' as number 64, but the embedding has 64 rows, 0 to 63 \(2 tokens have none\): resize"
     with pytest.raises(UserError, match=message):
+        read_by(llama, True, tmp_path / "out")
+
+
+def with_token_to_pad(folder, **special):
+    """Add a token to a tokenizer of 64 words, and none to the embedding, as fine-tunings do that pad with one."""
+    tokenizer = words(64)
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.add_special_tokens(["<pad>"])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0", **special).save_pretrained(folder)
+
+
+def test_a_token_to_pad_with_needs_no_row_as_long_as_no_text_holds_it(llama, tmp_path, capsys):
+    with_token_to_pad(llama, pad_token="<pad>")
+    rewritten(llama, dict, pad_token_id=64)
+    assert "tokenizer.json" in read_by(llama, True, tmp_path / "out")
+    said = "knows '<pad>' as number 64, but the embedding has 64 rows, 0 to 63 (1 tokens have none): texts in which"
+    assert said in capsys.readouterr().err
+    tokenizer, model = loading.load_tokenizer(tmp_path / "out"), loading.load(tmp_path / "out", head="causal")
+    assert (tokenizer.embedding_rows, tokenizer.pad_token_id) == (64, 0)
+    assert windows.observation_windows({"a": "w1 w2 w3 " * 8}, tokenizer, window=8, n_tokens=16)
+    with pytest.raises(UserError, match=r"^the text holds '<pad>', which the tokenizer knows as number 64"):
+        windows.observation_windows({"a": "w1 w2 <pad> " * 8}, tokenizer, window=8, n_tokens=16)
+    padded = tokenizer(["w1 w2 w3", "w1"], padding=True, return_tensors="pt")
+    assert torch.isfinite(model(**padded).logits).all()
+
+
+def test_a_token_that_is_put_around_texts_needs_a_row(llama, tmp_path):
+    with_token_to_pad(llama, bos_token="<pad>")
+    with pytest.raises(UserError, match=r"knows '<pad>' as number 64, .*: resize the embedding"):
         read_by(llama, True, tmp_path / "out")
 
 
