@@ -219,6 +219,8 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(run):
         "damage-trained-deciles",
         "damage-trained-beside",
         "damage-trained-asked",
+        "positions-trained-deciles",
+        "positions-trained-beside",
         "contrasts-trained-beside",
         "compression-trained-beside",
         "predicted-trained-prose",

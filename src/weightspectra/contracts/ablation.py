@@ -30,7 +30,7 @@ TASKS = Contract(
 
 EVALUATIONS = Contract(
     "evaluations",
-    3,
+    4,
     "One row per cut and metric: what removing these singular values does. The first cut removes nothing.",
     (
         MODEL,
@@ -101,6 +101,14 @@ EVALUATIONS = Contract(
         ),
         count("position_tokens", "tokens scored at these positions", list_of(pa.int64())),
         size("position_losses", "their loss in nats per token", FLOAT64_LIST, nan=True, infinite=True),
+        size("position_errors", "its standard error over units", FLOAT64_LIST, nan=True, infinite=True),
+        size(
+            "position_change_errors",
+            "standard error of the difference to the untouched model, paired over units",
+            FLOAT64_LIST,
+            nan=True,
+            infinite=True,
+        ),
     ),
     key=("model", "experiment", "cut", "metric"),
     ordered=(("difference_low", "difference_high"),),

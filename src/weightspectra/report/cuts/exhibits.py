@@ -98,6 +98,14 @@ FIGURES = (
         CUTS,
     ),
     Exhibit(
+        "positions",
+        "cuts.position_figure:draw",
+        ("evaluations",),
+        _figures("positions", _by_tokens),
+        "Where in a window the damage lies",
+        CUTS,
+    ),
+    Exhibit(
         "contrasts",
         "cuts.contrasts:draw",
         ("evaluations",),
