@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from weightspectra.conclusions.cuts.experiments import MAIN_METRIC, UNTOUCHED
 from weightspectra.report.cuts import costs
-from weightspectra.report.cuts.position_table import profile, reaches, shown
+from weightspectra.report.cuts.position_table import laid_out, octave_names, shown
 from weightspectra.report.kit import style
 from weightspectra.report.kit.change_axis import ChangeAxis, linear_threshold, spelled
 from weightspectra.report.kit.exhibit import Drawing, Entry
@@ -50,8 +50,8 @@ def position_figure(rows: pd.DataFrame) -> Figure:
         What :func:`weightspectra.report.cuts.costs.evaluated` returns, all of one model, experiment and metric, with
         positions.
     """
-    by_cut = {str(cut): part for cut, part in profile(rows).groupby("cut", sort=False)}
-    cuts, names = shown(rows), reaches(by_cut[UNTOUCHED])
+    by_cut = {str(cut): part for cut, part in laid_out(rows).groupby("cut", sort=False)}
+    cuts, names = shown(rows), octave_names(by_cut[UNTOUCHED])
     with style.applied():
         labels = [_label(cut, by_cut[cut]) for cut in cuts]
         height = max(2.7, 0.3 + LINE * sum(1 + label.count("\n") for label in labels))

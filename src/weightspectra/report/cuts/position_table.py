@@ -28,7 +28,7 @@ def positions(data: Measurements) -> Table:
     found = costs.evaluated(data)
     found = found[found["metric"] == MAIN_METRIC]
     found = found[found["positions"].map(len) > 0]
-    profiles = [profile(rows) for rows in by_metric(found)]
+    profiles = [laid_out(rows) for rows in by_metric(found)]
     blocks = []
     for model, of_model in by_model(found, data.titles):
         for rows in by_metric(of_model):
@@ -49,7 +49,7 @@ def positions(data: Measurements) -> Table:
     return Table("positions", title, numbers, blocks, notes, data.coarse)
 
 
-def profile(rows: pd.DataFrame) -> pd.DataFrame:
+def laid_out(rows: pd.DataFrame) -> pd.DataFrame:
     """Lay out the losses of one model, experiment and metric by cut and position, beside those of the untouched model.
 
     Parameters
@@ -77,18 +77,18 @@ def shown(rows: pd.DataFrame) -> list[str]:
     return list(cuts.sort_values(["told", "difference"], ascending=False, kind="stable")["cut"].head(MOST_SHOWN))
 
 
-def reaches(part: pd.DataFrame) -> list[str]:
+def octave_names(part: pd.DataFrame) -> list[str]:
     """Name the positions of one cut's profile: ``"4-7"``."""
     ends = [*part["position_from"].to_numpy()[1:] - 1, int(part["window"].iloc[0])]
     return [f"{a:,}" if a == b else f"{a:,}-{b:,}" for a, b in zip(part["position_from"], ends, strict=True)]
 
 
 def _cells(rows: pd.DataFrame) -> pd.DataFrame:
-    by_cut = {str(cut): part for cut, part in profile(rows).groupby("cut", sort=False)}
+    by_cut = {str(cut): part for cut, part in laid_out(rows).groupby("cut", sort=False)}
     whole = {str(row["cut"]): row for row in rows.to_dict("records")}
     spelled = {"untouched": _line(by_cut[UNTOUCHED], whole[UNTOUCHED], None)}
     spelled |= {cut: _line(by_cut[cut], whole[cut], whole[UNTOUCHED]) for cut in shown(rows)}
-    return pd.DataFrame.from_dict(spelled, orient="index", columns=["All", *reaches(by_cut[UNTOUCHED])])
+    return pd.DataFrame.from_dict(spelled, orient="index", columns=["All", *octave_names(by_cut[UNTOUCHED])])
 
 
 def _line(part: pd.DataFrame, row: Mapping[Any, Any], untouched: Mapping[Any, Any] | None) -> list[str]:
