@@ -137,6 +137,7 @@ def finetunings(
                         "accuracy": float(right.mean()),
                         "auc": 0.9,
                         "n_train": 1000,
+                        "unknown_tokens": 0.0,
                         "n_test": n_test,
                         "units": [f"speech {number // 4}" for number in range(n_test)],
                         "right": right.tolist(),

@@ -13,6 +13,12 @@ def results_of(config: Mapping[str, Any]) -> Path:
     return Path(config.get("pathvars", {}).get("results", "results")).expanduser()
 
 
+def records_of(config: Mapping[str, Any]) -> list[Path]:
+    """Return the folders of a configuration's logs and benchmarks."""
+    known = {"logs": "logs", "benchmarks": "benchmarks"} | config.get("pathvars", {})
+    return [Path(known[name]).expanduser() for name in ("logs", "benchmarks")]
+
+
 def findings(config: Mapping[str, Any]) -> str:
     """Return the findings of a configuration's results and where its report is; empty before they exist."""
     results = results_of(config)

@@ -1,11 +1,11 @@
 """Reads every byte of a run's results again and says what is damaged: ``python workflow/verify.py config/config.yaml``.
 
 What jobs leave in hidden files until they end is checked by the job that goes on with it, and left out here, as is all
-that lies outside the folder of results: logs, benchmarks and what Snakemake and this program remember.
+that lies outside the folder of results. Logs and benchmarks, of which nothing is made, are counted if they lie inside.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from findings import results_of
+from findings import records_of, results_of
 
 from weightspectra.ablation.tasks.task_record import recorded
 from weightspectra.base import checksums, seals
@@ -47,8 +47,15 @@ def verify(results: Path) -> Iterator[Checked]:
                 yield Checked(file, fault, again)
 
 
-def report(results: Path) -> tuple[list[str], int]:
-    """Return what to print, and the exit code: 1 if anything is damaged."""
+def report(results: Path, records: Collection[Path] = ()) -> tuple[list[str], int]:
+    """Return what to print, and the exit code: 1 if anything is damaged.
+
+    Parameters
+    ----------
+    results : path
+    records : collection of path
+        Folders of logs and benchmarks, which are counted where they lie below the results.
+    """
     if not results.is_dir():
         return [f"{results}: no such folder; nothing has been run yet"], 1
     checked = list(verify(results))
@@ -57,7 +64,14 @@ def report(results: Path) -> tuple[list[str], int]:
     known = {one.path for one in checked}
     others = [path for path in sorted(results.rglob("*")) if path.is_file() and path not in known]
     unknown = [path for path in others if not _is_hidden(path, results)]
-    lines += [f"{path}: not checked: nothing in the results says what it should hold" for path in unknown]
+    recorded_only = {path for path in unknown for folder in records if folder in path.parents and folder != results}
+    lines += [
+        f"{path}: not checked: nothing in the results says what it should hold"
+        for path in unknown
+        if path not in recorded_only
+    ]
+    if recorded_only:
+        lines.append(f"{len(recorded_only):,} logs and benchmarks were not checked: nothing is made of them")
     count = f"{len(checked):,} files in {results} were read"
     return [*lines, f"{count}, {len(damaged):,} are damaged" if damaged else f"{count}: all are whole"], bool(damaged)
 
@@ -87,6 +101,7 @@ def _is_hidden(path: Path, results: Path) -> bool:
 
 
 if __name__ == "__main__":
-    said, code = report(results_of(yaml.safe_load(Path(sys.argv[1]).read_text())))
+    config = yaml.safe_load(Path(sys.argv[1]).read_text())
+    said, code = report(results_of(config), records_of(config))
     print("\n".join(said))
     sys.exit(code)

@@ -20,6 +20,7 @@ def test_the_share_is_that_of_all_tokens():
 def test_a_token_that_also_begins_texts_is_not_unknown():
     assert unknown_share([[1, 1, 1]], SimpleNamespace(unk_token_id=1, bos_token_id=1)) == 0
     assert unknown_share([[1, 1]], SimpleNamespace(unk_token_id=None)) == 0
+    assert unknown_share([[1, 5]], SimpleNamespace(unk_token_id=1, pad_token_id=1)) == 1 / 2
 
 
 def test_many_are_refused_some_are_told_and_few_are_let_be(capsys):
@@ -31,6 +32,16 @@ def test_many_are_refused_some_are_told_and_few_are_let_be(capsys):
     assert capsys.readouterr().err.startswith("2 % of the tokens of the text are unknown to the model's tokenizer")
     assert check_known([[1] + [5] * 99], KNOWN) == 0.01
     assert not capsys.readouterr().err
+
+
+def test_a_token_without_a_row_is_refused_where_it_occurs():
+    tokenizer = SimpleNamespace(**vars(KNOWN), embedding_rows=64, convert_ids_to_tokens=lambda number: f"<{number}>")
+    assert check_known([[5, 63], []], tokenizer) == 0
+    with pytest.raises(
+        UserError,
+        match=r"^the text holds '<64>', which the tokenizer knows as number 64, but the embedding has 64 rows, 0 to 63",
+    ):
+        check_known([[5], [6, 64, 7]], tokenizer)
 
 
 def test_windows_of_a_text_that_the_tokenizer_does_not_know_are_refused(tiny_bert):

@@ -21,6 +21,16 @@ def sums(tmp_path):
     return tmp_path / "all.sha256"
 
 
+def test_only_what_has_checksums_and_their_stem_is_removed(tmp_path):
+    for name in ("old.csv", "old.md", "old.txt", "kept.csv", "other.csv"):
+        (tmp_path / name).write_text(name)
+    checksums.write_sums([tmp_path / "old.csv", tmp_path / "old.md", tmp_path / "other.csv"], tmp_path / "old.sha256")
+    checksums.write_sums([tmp_path / "kept.csv"], tmp_path / "kept.sha256")
+    assert checksums.remove_others(tmp_path, {"kept"}) == ["old"]
+    assert {path.name for path in tmp_path.iterdir()} == {"old.txt", "kept.csv", "kept.sha256", "other.csv"}
+    assert checksums.remove_others(tmp_path / "none", {"kept"}) == []
+
+
 def test_they_are_as_sha256sum_writes_and_checks_them(sums):
     lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in CONTENTS.items()]
     assert sums.read_text() == "".join(lines)

@@ -171,6 +171,17 @@ def test_each_value_outside_takes_a_row_and_a_column_from_the_noise(shape):
     assert found.bound == pytest.approx(edges.bounds(1.0, max(smaller), min(smaller), 0.01)[1])
 
 
+def test_values_lost_in_rounding_are_never_located_and_take_their_part_of_the_noise_below_it():
+    """Half of the directions are lost: the noise of the others is that of a matrix with half the short side."""
+    noise = np.linalg.svd(np.random.default_rng(3).standard_normal((59, 19)), compute_uv=False)
+    values = np.concatenate([[100.0], noise, np.full(20, 1e-9)])
+    found = locators.located_above(values, 1.0, (60, 40), 0.01, floor=1e-6)
+    assert (found.n_located, found.bound) == (1, pytest.approx(edges.bounds(1.0, 59, 19, 0.01)[1]))
+    # Where hardly any noise is left, all that is above rounding is located, and nothing below.
+    found = locators.located_above(values, 1e-12, (60, 40), 0.01, floor=1e-6)
+    assert (found.n_located, found.bound) == (20, 1e-6)
+
+
 def test_what_misses_its_own_vector_meets_the_others_by_chance():
     met, expected = [], []
     for seed in range(10):
@@ -217,7 +228,10 @@ def test_a_matrix_of_low_rank_has_no_law_and_locates_what_is_above_rounding(tabl
     rng = np.random.default_rng(11)
     left, right = directions(3, rng), directions(3, rng)
     weight = ((left.T * [3.0, 2.0, 1.0]) @ right).astype(np.float32)
-    found = score(weight, planted.linear(D, D, rng), memories_of(left, right), tables, kept=0.0)["blind"]
+    rows = score(weight, planted.linear(D, D, rng), memories_of(left, right), tables, kept=0.0)
+    assert (rows["informed"]["n_located"], rows["informed"]["bound"]) == (3, rows["blind"]["bound"])
+    assert rows["weightwatcher"]["n_located"] <= 3
+    found = rows["blind"]
     assert (found["n_located"], found["entry_std"]) == (3, 0)
     assert found["singular_values"][3] < found["bound"] < 1e-4
     assert np.isnan([found["bulk_p_value"], found["gap_ratio_p_value"]]).all()

@@ -86,6 +86,14 @@ def test_examples_of_one_group_are_one_unit_and_others_stand_alone(tiny_bert):
     assert units[:4] == ["train group 0", "train group 0", "train group 1", "train 3"]
 
 
+def test_the_share_of_unknown_tokens_is_that_of_what_is_read(tiny_bert, capsys):
+    """The first text has 30 tokens and one of them is not known; of the second, that one is cut off."""
+    table = texts(2, 2).iloc[:2].assign(text=["a " * 27 + "д", "a " * 30 + "д"])
+    found = tokenised(loading.load_tokenizer(tiny_bert), table, max_length=30)
+    assert list(found.lengths) == [30, 30] and found.unknown_tokens == 1 / 60
+    assert capsys.readouterr().err.startswith("1.67 % of the tokens of the labelled texts are unknown")
+
+
 @pytest.mark.parametrize("n_examples", [1, 7, 64, 131])
 def test_every_example_is_in_one_batch_and_little_is_padded(n_examples):
     lengths = np.random.default_rng(1).integers(3, 60, n_examples)
@@ -115,13 +123,13 @@ def test_scores_are_those_of_their_definitions(n_classes):
     tokens = tokens_of(np.random.default_rng(4).integers(2, 12, 90))
     labels = np.random.default_rng(5).integers(0, n_classes, 90)
     classifier.train()
-    found = score_examples(classifier, Examples(tokens, labels, [str(i) for i in range(90)]))
+    found = score_examples(classifier, Examples(tokens, labels, [str(i) for i in range(90)], 0.0))
     assert classifier.training and encoder.training
     classifier.eval()
     with torch.inference_mode():
         logits = torch.cat([classifier([row]) for row in tokens]).double().numpy()
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert score_examples(classifier, Examples(tokens, labels, [str(i) for i in range(90)])) == found
+    assert score_examples(classifier, Examples(tokens, labels, [str(i) for i in range(90)], 0.0)) == found
     assert not classifier.training
     assert found.loss == pytest.approx(-np.log(shares[np.arange(90), labels]).mean(), rel=1e-5)
     assert found.right == (logits.argmax(1) == labels).astype(int).tolist()

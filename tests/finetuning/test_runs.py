@@ -37,6 +37,20 @@ def test_one_row_per_run_order_epoch_and_decile(finished):
         assert (row["removed_energy"] > 0) == (row["decile"] > 0)
 
 
+def test_the_share_of_unknown_tokens_is_that_of_both_parts(tiny_bert, tmp_path):
+    made = subject(tiny_bert)
+    train, test = made.train._replace(unknown_tokens=0.02), made.test._replace(unknown_tokens=0.05)
+    rows = finetune(
+        made._replace(train=train, test=test),
+        *plan(seeds=(1,), epochs=1),
+        journal=Journal(tmp_path / "j", "k"),
+        label="",
+    )
+    n_train, n_test = sum(train.lengths), sum(test.lengths)
+    [share] = {row["unknown_tokens"] for row in rows}
+    assert share == pytest.approx((0.02 * n_train + 0.05 * n_test) / (n_train + n_test), rel=1e-12)
+
+
 def test_removal_after_an_epoch_shares_its_training_loss(finished):
     losses = {(row["seed"], row["epoch"]): row["train_loss"] for row in finished if row["order"] == "none"}
     after = [row for row in finished if row["order"] == "remove_last"]

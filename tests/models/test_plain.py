@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from transformers import AutoModelForCausalLM
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from weightspectra.activations import windows
 from weightspectra.base.errors import UserError
 from weightspectra.contracts import MatrixKey
-from weightspectra.models import loading, weights
+from weightspectra.models import loading, quantised, weights
 from weightspectra.models.fetching.fetch import fetch
 from weightspectra.models.fetching.plain import make_plain
 from weightspectra.models.settings import Model
@@ -163,6 +165,41 @@ def test_what_says_that_a_weight_is_no_weight_is_refused(llama, ending, meant, s
         weights.matrices(llama)
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"quant_method": "awq", "bits": 4}, "awq"),
+        ({"load_in_8bit": True}, "bitsandbytes"),
+        ({"quant_method": "compressed-tensors", "format": "pack-quantized"}, "compressed-tensors, pack-quantized"),
+        (
+            {"quant_method": "compressed-tensors", "format": "dense", "sparsity_config": {"format": "sparse-bitmask"}},
+            "compressed-tensors, sparse-bitmask",
+        ),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt, NVFP4"),
+    ],
+)
+@pytest.mark.parametrize("key", ["quantization_config", "compression_config"])
+def test_a_configuration_that_speaks_of_packed_weights_is_refused(told, said, key):
+    with pytest.raises(UserError, match=rf"weights are quantised \({said}\), .* take the original"):
+        quantised.refuse_announced({key: told})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        {},
+        "awq",
+        {"quant_method": "fp8", "weight_block_size": [128, 128]},
+        {"quant_method": "compressed-tensors", "format": "float-quantized", "sparsity_config": {"format": "dense"}},
+        {"quant_method": "modelopt", "quant_algo": "FP8"},
+        {"quant_method": "of next year"},
+    ],
+)
+def test_a_configuration_of_what_may_be_read_is_not_refused(told):
+    quantised.refuse_announced({"quantization_config": told})
+
+
 def test_the_experts_of_gpt_oss_are_refused(llama):
     rewritten(llama, lambda state: {**state, "model.layers.0.mlp.experts.down_proj_blocks": torch.ones(4)})
     with pytest.raises(UserError, match=r"down_proj_blocks' says that the weights are quantised \(MXFP4\)"):
@@ -305,15 +342,45 @@ def test_what_reads_no_text_needs_no_tokenizer_and_no_right_size_of_the_vocabula
         read_by(llama, True, tmp_path / "out")
 
 
+def words(number):
+    return Tokenizer(WordLevel({f"w{each}": each for each in range(number)}, unk_token="w0"))
+
+
 def test_a_token_without_a_row_is_named_with_both_numbers(llama, tmp_path):
-    words = {f"w{number}": number for number in range(64)}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="w0"))
-    tokenizer.save(str(llama / "tokenizer.json"))
+    words(64).save(str(llama / "tokenizer.json"))
     assert "tokenizer.json" in read_by(llama, True, tmp_path / "out")
-    tokenizer.add_tokens(["<sep>", "<more>"])
-    tokenizer.save(str(llama / "tokenizer.json"))
-    message = r"knows '<sep>' as number 64, but the embedding has 64 rows, 0 to 63 \(2 tokens have none\)"
+    words(66).save(str(llama / "tokenizer.json"))
+    message = r"knows 'w64' as number 64, but the embedding has 64 rows, 0 to 63 \(2 tokens have none\): resize"
     with pytest.raises(UserError, match=message):
+        read_by(llama, True, tmp_path / "out")
+
+
+def with_token_to_pad(folder, **special):
+    """Add a token to a tokenizer of 64 words, and none to the embedding, as fine-tunings do that pad with one."""
+    tokenizer = words(64)
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.add_special_tokens(["<pad>"])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0", **special).save_pretrained(folder)
+
+
+def test_a_token_to_pad_with_needs_no_row_as_long_as_no_text_holds_it(llama, tmp_path, capsys):
+    with_token_to_pad(llama, pad_token="<pad>")
+    rewritten(llama, dict, pad_token_id=64)
+    assert "tokenizer.json" in read_by(llama, True, tmp_path / "out")
+    said = "knows '<pad>' as number 64, but the embedding has 64 rows, 0 to 63 (1 tokens have none): texts in which"
+    assert said in capsys.readouterr().err
+    tokenizer, model = loading.load_tokenizer(tmp_path / "out"), loading.load(tmp_path / "out", head="causal")
+    assert (tokenizer.embedding_rows, tokenizer.pad_token_id) == (64, 0)
+    assert windows.observation_windows({"a": "w1 w2 w3 " * 8}, tokenizer, window=8, n_tokens=16)
+    with pytest.raises(UserError, match=r"^the text holds '<pad>', which the tokenizer knows as number 64"):
+        windows.observation_windows({"a": "w1 w2 <pad> " * 8}, tokenizer, window=8, n_tokens=16)
+    padded = tokenizer(["w1 w2 w3", "w1"], padding=True, return_tensors="pt")
+    assert torch.isfinite(model(**padded).logits).all()
+
+
+def test_a_token_that_is_put_around_texts_needs_a_row(llama, tmp_path):
+    with_token_to_pad(llama, bos_token="<pad>")
+    with pytest.raises(UserError, match=r"knows '<pad>' as number 64, .*: resize the embedding"):
         read_by(llama, True, tmp_path / "out")
 
 
@@ -321,6 +388,29 @@ def test_a_token_without_a_row_is_named_with_both_numbers(llama, tmp_path):
 def test_a_tokenizer_that_is_none_is_a_sentence(llama, tmp_path, content):
     (llama / "tokenizer.json").write_text(content)
     with pytest.raises(UserError, match="no loadable tokenizer"):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize("depth", [125, 1_000, 100_000])
+def test_a_tokenizer_that_is_deeply_nested_is_a_sentence(llama, tmp_path, depth):
+    """Python's reader gives up at about a thousand, the library's own reader before."""
+    nested = '{"type": "Sequence", "normalizers": [' * depth + "]}" * depth
+    whole = Tokenizer(WordLevel({"a": 0}, unk_token="a")).to_str()
+    (llama / "tokenizer.json").write_text(whole.replace('"normalizer":null', f'"normalizer":{nested}'))
+    with pytest.raises(UserError, match=r"no loadable tokenizer, .*\(.*recursion"):
+        read_by(llama, True, tmp_path / "out")
+
+
+@pytest.mark.parametrize("n_words", [60_000, pytest.param(3_500_000, marks=pytest.mark.full)], ids=["2 MB", "110 MB"])
+def test_a_large_tokenizer_is_read_up_to_a_limit(llama, tmp_path, monkeypatch, n_words):
+    words = {f"word{number:09d}": number for number in range(n_words)}
+    Tokenizer(WordLevel(words, unk_token="word000000000")).save(str(llama / "tokenizer.json"), pretty=False)
+    with pytest.raises(UserError, match=rf"'word000000064' as number 64, .* \({n_words - 64} tokens have none"):
+        read_by(llama, True, tmp_path / "out")
+    monkeypatch.setattr(loading, "LARGEST_TOKENIZER", 1_000_000)
+    with pytest.raises(
+        UserError, match=r"tokenizer\.json: [\d,]+ bytes, .* the largest .* has 1,000,000: put in the one"
+    ):
         read_by(llama, True, tmp_path / "out")
 
 

@@ -25,6 +25,10 @@ def test_strong_spikes_are_counted_and_noise_has_none(shape):
     assert density_fit.spikes(spectrum(shape, (4, 3.5, 3)), *shape).n_above == 3
 
 
+def test_without_values_there_is_nothing_to_count():
+    assert density_fit.spikes([], 40, 60) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_units_orientation_and_order_do_not_matter(shape):
     values = spectrum(shape, (4, 2))

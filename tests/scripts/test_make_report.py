@@ -231,6 +231,8 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(drawn_again, run
         "damage-trained-deciles",
         "damage-trained-beside",
         "damage-trained-asked",
+        "positions-trained-deciles",
+        "positions-trained-beside",
         "contrasts-trained-beside",
         "compression-trained-beside",
         "predicted-trained-prose",
@@ -256,6 +258,21 @@ def test_a_run_is_presented_whole_and_twice_with_the_same_bytes(drawn_again, run
     assert len(numbers) == len(contracts.FINDINGS.read(place("<results>/findings.parquet")))
     drawn = {subject for name in plan.conclusions for subject in subjects_of(name)}
     assert {found["subject"] for found in numbers} == drawn - {"copies"}
+
+
+def test_what_another_configuration_asked_for_is_neither_in_the_report_nor_beside_it(run, capsys):
+    plan, place, _ = run
+    made(plan, place, "table", "memories")
+    made(plan, place, "figure", "memories")
+    Path(place("<results>/tables/notes.csv")).write_text("the user's own")
+    alone = Plan({"models": {"trained": {"source": {"path": "models/trained"}}}}, root=str(ROOT))
+    present(alone, place)
+    folders = {
+        kind: {path.stem for path in Path(place(f"<results>/{kind}")).iterdir()} for kind in ("tables", "figures")
+    }
+    assert folders == {"tables": {*alone.presented.tables, "notes"}, "figures": {*alone.presented.figures}}
+    assert "Associative memories" not in Path(place("<results>/report.html")).read_text()
+    assert "tables/memories: deleted: the configuration asks for it no more\n" in capsys.readouterr().err
 
 
 def test_models_alone_are_presented_without_overlaps_and_costs(run):

@@ -3,27 +3,22 @@
 The library reads its environment when it is imported, so that each fetch runs in a process of its own.
 """
 
-import hashlib
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_hub import COMMIT, REPO, State, environment, serving
 from patience import HANGS_S
 from safetensors.numpy import save
 from transformers import BertModel
 
 from weightspectra.sources import hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-REPO = "lab/tiny"
 FETCH = """
 import json, sys
 from weightspectra.base.errors import UserError
@@ -41,84 +36,6 @@ except UserError as error:
 """
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Answers the three requests that a download needs; the server holds the files and the log."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        hub = self.server.state
-        hub.log.append((self.command, self.path, self.headers.get("Range")))
-        info = re.fullmatch(r"/api/models/([^?]+)/revision/([^/?]+)", self.path)
-        file = re.fullmatch(rf"/(.+)/resolve/(?:{COMMIT}|main)/(.+)", self.path)
-        repo = (info or file)[1]
-        if repo == "lab/down":
-            self.refuse(503)
-        elif repo == "lab/gated" and file:
-            self.refuse(403, "GatedRepo")
-        elif repo not in (REPO, "lab/gated") or hub.gone:
-            self.refuse(404, "RepoNotFound")
-        elif info and info[2] not in (COMMIT, "main"):
-            self.refuse(404, "RevisionNotFound")
-        elif info:
-            siblings = [{"rfilename": name} for name in hub.files]
-            self.answer(200, json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode())
-        else:
-            self.send_file(file[2])
-
-    def send_file(self, name):
-        content = self.server.state.files[name]
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        start = int(asked[1]) if asked else 0
-        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
-        if asked:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        broken = self.command == "GET" and name == self.server.state.breaks_at
-        self.server.state.breaks_at = None if broken else self.server.state.breaks_at
-        self.answer(206 if asked else 200, content[start:], headers, half=broken)
-
-    def refuse(self, status, code=None):
-        self.answer(status, b"", {"X-Error-Code": code} if code else {})
-
-    def answer(self, status, body, headers=(), half=False):
-        self.send_response(status)
-        for name, value in dict(headers).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body[: len(body) // 2] if half else body)
-            if half and self.server.state.stalls:
-                self.wfile.flush()
-                self.server.state.stalled.set()
-                self.server.state.released.wait(HANGS_S)
-        self.close_connection = half
-
-
-class State:
-    """The files of the hub, how it misbehaves, and what it was asked."""
-
-    def __init__(self, files: dict[str, bytes]):
-        self.files = files
-        self.log: list[tuple[str, str, str | None]] = []
-        self.breaks_at: str | None = None
-        self.stalls = False
-        self.gone = False
-        self.stalled, self.released = threading.Event(), threading.Event()
-
-    def downloads(self) -> list[str]:
-        """Return the files sent so far, and forget them."""
-        found = [path.rpartition("/")[2] for command, path, _ in self.log if command == "GET" and "/resolve/" in path]
-        self.log.clear()
-        return sorted(found)
-
-
 @pytest.fixture
 def server(tiny_bert, tmp_path):
     """A hub with one model in several shards, and files that nobody needs; yields its state."""
@@ -126,15 +43,8 @@ def server(tiny_bert, tmp_path):
     files = {path.name: path.read_bytes() for path in sorted((tmp_path / "model").iterdir())}
     files |= {name: (tiny_bert / name).read_bytes() for name in ("tokenizer.json", "tokenizer_config.json")}
     files |= dict.fromkeys(("pytorch_model.bin", "README.md", "onnx/model.onnx", "original/params.json"), b"not needed")
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    running.daemon_threads = True
-    running.state = State(files)
-    running.state.endpoint = f"http://127.0.0.1:{running.server_port}"
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield running.state
-    running.state.released.set()
-    running.shutdown()
-    running.server_close()
+    with serving(files) as state:
+        yield state
 
 
 WANTED = ["config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"]
@@ -145,12 +55,14 @@ def start(tmp_path):
     """Return a function that starts a fetch in a process of its own."""
 
     def started(endpoint, repo=REPO, revision=COMMIT, offline=False, **options):
-        plain = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        plain |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
-        plain |= {"PYTHONPATH": str(Path(hub.__file__).parents[2]), "HF_HUB_DOWNLOAD_TIMEOUT": str(HANGS_S)}
-        plain["HF_HUB_OFFLINE"] = "1" if offline else "0"
         command = [sys.executable, "-c", FETCH, repo, revision, json.dumps(options)]
-        return subprocess.Popen(command, env=plain, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command,
+            env=environment(endpoint, tmp_path / "hf", offline=offline),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     return started
 

@@ -75,7 +75,7 @@ def finished(tmp_path_factory):
     ("path", "value", "jobs"),
     [
         ("births/base/title", "Base", {**dict.fromkeys(DRAWN, 1), "make_table": 3}),
-        ("models/last/title", "Trained", {**dict.fromkeys(DRAWN, 1), "make_table": 12, "make_figure": 7}),
+        ("models/last/title", "Trained", {**dict.fromkeys(DRAWN, 1), "make_table": 12, "make_figure": 8}),
         ("report/births/accuracy/births", ["base"], dict.fromkeys(DRAWN - {"make_table"}, 1)),
         ("births/base/probe/n_sequences", 8, {"probe_birth": 5, "score_locator": 4, **OF_ONE_BIRTH}),
         (

@@ -31,6 +31,20 @@ def test_a_second_run_has_nothing_to_do_and_changes_nothing(finished, copied, wo
     assert_same(artifacts(copied), artifacts(finished))
 
 
+def test_a_changed_configuration_leaves_no_table_that_it_does_not_ask_for(copied, tiny_config, workflow, tmp_path):
+    shown = {kind: {path.stem for path in (copied / "results" / kind).iterdir()} for kind in ("tables", "figures")}
+    assert "memories" in shown["tables"] & shown["figures"]
+    config = write_config(tmp_path / "changed.yaml", {**tiny_config, "memories": {}})
+    assert plan(copied, "results/report.html", "--configfile", config, root=workflow) == {"make_report": 1}
+    code, output = run(copied, "results/report.html", "--configfile", config, root=workflow)
+    assert code == 0, output[-6000:]
+    left = {kind: {path.stem for path in (copied / "results" / kind).iterdir()} for kind in shown}
+    assert left == {kind: names - {"memories"} for kind, names in shown.items()}
+    page = (copied / "results" / "report.html").read_text()
+    assert 'id="outliers"' in page and "memories made without training" not in page
+    assert "tables/memories: deleted" in (copied / "logs" / "make_report.log").read_text()
+
+
 def test_every_artifact_is_read_by_its_contract_and_says_how_it_was_made(finished):
     results = finished / "results"
     found = {contract.name: 0 for contract in contracts.ALL}

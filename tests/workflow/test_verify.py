@@ -6,6 +6,7 @@ from itertools import groupby
 
 import pytest
 import verify
+from findings import records_of, results_of
 from snake import artifacts, assert_same, run
 
 pytestmark = pytest.mark.slow
@@ -96,4 +97,22 @@ def test_what_nothing_vouches_for_is_named(tmp_path):
     (tmp_path / "notes.txt").touch()
     lines, code = verify.report(tmp_path)
     assert lines[0] == f"{tmp_path / 'notes.txt'}: not checked: nothing in the results says what it should hold"
+    assert code == 0
+
+
+def test_logs_and_benchmarks_below_the_results_are_counted(tmp_path):
+    for name in ("logs/fetch_model/a.log", "logs/make_report.log", "times/make_report.tsv", "tables/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    config = {"pathvars": {"results": str(tmp_path), "logs": str(tmp_path / "logs")}}
+    assert verify.report(results_of(config), records_of(config))[0][-2] == (
+        "2 logs and benchmarks were not checked: nothing is made of them"
+    )
+    config["pathvars"]["benchmarks"] = str(tmp_path / "times")
+    lines, code = verify.report(results_of(config), records_of(config))
+    assert lines == [
+        f"{tmp_path / 'tables' / 'notes.txt'}: not checked: nothing in the results says what it should hold",
+        "3 logs and benchmarks were not checked: nothing is made of them",
+        f"0 files in {tmp_path} were read: all are whole",
+    ]
     assert code == 0

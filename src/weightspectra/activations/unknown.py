@@ -1,4 +1,4 @@
-"""The share of a text's tokens that its tokenizer does not know: with many, a model reads no text at all."""
+"""Tokens of a text that its tokenizer, or its model, does not know: with many, a model reads no text at all."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,12 @@ def unknown_share(tokens: Iterable[Sequence[int]], tokenizer: Any) -> float:
     Parameters
     ----------
     tokens : iterable of sequences of int
+        Without any padding: the unknown token often fills batches, too.
     tokenizer : transformers tokenizer
-        Where its unknown token begins, ends or pads texts, too (as GPT-2's), it stands for no unknown text.
+        Where its unknown token begins or ends texts, too (as GPT-2's), it stands for no unknown text.
     """
     unknown = getattr(tokenizer, "unk_token_id", None)
-    others = ("bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
+    others = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
     if unknown is None or unknown in [getattr(tokenizer, name, None) for name in others]:
         return 0.0
     n_unknown = n_all = 0
@@ -31,12 +32,14 @@ def unknown_share(tokens: Iterable[Sequence[int]], tokenizer: Any) -> float:
 
 
 def check_known(tokens: Iterable[Sequence[int]], tokenizer: Any, what: str = "the text") -> float:
-    """Refuse tokens of which more than a tenth are unknown, and say so from one in a hundred on.
+    """Refuse tokens of which one has no row in the embedding, or more than a tenth are unknown.
+
+    From one unknown token in a hundred on a line says so.
 
     Parameters
     ----------
     tokens, tokenizer
-        As for :func:`unknown_share`.
+        As for :func:`unknown_share`; as ``loading.load_tokenizer`` returns it.
     what : str
         What was tokenised.
 
@@ -48,8 +51,10 @@ def check_known(tokens: Iterable[Sequence[int]], tokenizer: Any, what: str = "th
     Raises
     ------
     UserError
-        Names the share, the tokenizer and what cures it.
+        Names the token, or the share and the tokenizer, and what cures it.
     """
+    tokens = [*tokens]
+    _check_rows(tokens, tokenizer, what)
     share = unknown_share(tokens, tokenizer)
     found = (
         f"{100 * share:.3g} % of the tokens of {what} are unknown to the model's tokenizer "
@@ -65,3 +70,15 @@ def check_known(tokens: Iterable[Sequence[int]], tokenizer: Any, what: str = "th
     if share > WARNED:
         print(f"{found}: results are those of a text with holes", file=sys.stderr)
     return share
+
+
+def _check_rows(tokens: Sequence[Sequence[int]], tokenizer: Any, what: str) -> None:
+    """Refuse tokens that the model has no row for; it would stop in the middle, or read another token's."""
+    rows = getattr(tokenizer, "embedding_rows", None)
+    last = max((max(ids) for ids in tokens if len(ids)), default=0)
+    if rows is not None and last >= rows:
+        raise UserError(
+            f"{what} holds '{tokenizer.convert_ids_to_tokens(last)}', which the tokenizer knows as number {last}, but "
+            f"the embedding has {rows} rows, 0 to {rows - 1}: resize the embedding (resize_token_embeddings) and train "
+            "it, or take the token out of the tokenizer's files or the text"
+        )

@@ -1,7 +1,7 @@
 """Checksums of files that carry none of their own, in a file beside them as ``sha256sum`` writes and checks it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from weightspectra.base.atomic import replace_file
@@ -53,6 +53,20 @@ def covered(sums: Path) -> dict[Path, str]:
         found[path] = "" if actual == expected else found[path]
     found[sums] = "" if promised and told == _listed(promised) else "it is no list of checksums"
     return found
+
+
+def remove_others(folder: StrPath, stems: Collection[str]) -> list[str]:
+    """Delete the files of a folder that have checksums, but for those of these stems; return the stems deleted.
+
+    Only what has the stem of its checksums goes, and the checksums go last: what is interrupted is found again.
+    """
+    found = [sums for sums in sorted(Path(folder).glob(f"*{SUFFIX}")) if sums.stem not in stems]
+    for sums in found:
+        for path in sorted(covered(sums).keys() - {sums}):
+            if path.parent == sums.parent and path.stem == sums.stem:
+                path.unlink(missing_ok=True)
+        sums.unlink()
+    return [sums.stem for sums in found]
 
 
 def _listed(hashed: Mapping[str, str]) -> bytes:

@@ -30,7 +30,7 @@ TASKS = Contract(
 
 EVALUATIONS = Contract(
     "evaluations",
-    3,
+    4,
     "One row per cut and metric: what removing these singular values does. The first cut removes nothing.",
     (
         MODEL,
@@ -87,7 +87,12 @@ EVALUATIONS = Contract(
         count("window", "tokens per window of text; 0 of a task or probe"),
         count("stride", "tokens from one window's start to the next one's; 0 of a task or probe"),
         Column("bos", pa.bool_(), "whether a token that begins a sequence stands before every window"),
-        share("unknown_tokens", "share of the windows' tokens that the tokenizer does not know", nan=True),
+        share(
+            "unknown_tokens",
+            "share of the tokens of the windows, of a task's prompts and answers (of an average the largest of its "
+            "tasks), or of a probe's texts, that the tokenizer does not know",
+            nan=True,
+        ),
         count(
             "positions",
             "of perplexity_per_token: positions in the window from which on, up to the next, losses are averaged; "
@@ -96,6 +101,14 @@ EVALUATIONS = Contract(
         ),
         count("position_tokens", "tokens scored at these positions", list_of(pa.int64())),
         size("position_losses", "their loss in nats per token", FLOAT64_LIST, nan=True, infinite=True),
+        size("position_errors", "its standard error over units", FLOAT64_LIST, nan=True, infinite=True),
+        size(
+            "position_change_errors",
+            "standard error of the difference to the untouched model, paired over units",
+            FLOAT64_LIST,
+            nan=True,
+            infinite=True,
+        ),
     ),
     key=("model", "experiment", "cut", "metric"),
     ordered=(("difference_low", "difference_high"),),

@@ -7,7 +7,7 @@ from weightspectra.contracts.contract import Column, Contract
 
 FINETUNINGS = Contract(
     "finetunings",
-    1,
+    2,
     "One row per run and epoch: a classifier fine-tuned without removal, after it, or before it.",
     (
         MODEL,
@@ -32,6 +32,7 @@ FINETUNINGS = Contract(
         share("auc", "area under the ROC curve (mean of one against the rest for more than two classes)", nan=True),
         Column("n_train", pa.int64(), "training examples", minimum=1),
         Column("n_test", pa.int64(), "test examples", minimum=1),
+        share("unknown_tokens", "share of the examples' tokens, of both parts, that the tokenizer does not know"),
         Column("units", list_of(pa.string()), "for each test example its group, or its own name if it has none"),
         Column("right", list_of(pa.int8()), "1 for each test example classified rightly, else 0", minimum=0, maximum=1),
     ),

@@ -86,11 +86,14 @@ class Examples(NamedTuple):
         Classes, from 0.
     units : list of str
         What each example was taken from; its own name if it stands alone.
+    unknown_tokens : float
+        Share of the tokens that the tokenizer does not know.
     """
 
     tokens: list[dict[str, list[int]]]
     labels: np.ndarray
     units: list[str]
+    unknown_tokens: float
 
     @property
     def lengths(self) -> np.ndarray:
@@ -147,9 +150,9 @@ def tokenised(tokenizer: Any, rows: pd.DataFrame, *, max_length: int) -> Example
             raise UserError(
                 f"the example '{rows['example'].iloc[number]}' gives no token; take such texts out of the data set"
             )
-    check_known((example["input_ids"] for example in tokens), tokenizer, "the labelled texts")
+    unknown = check_known((example["input_ids"] for example in tokens), tokenizer, "the labelled texts")
     units = rows["group"].where(rows["group"] != "", rows["example"])
-    return Examples(tokens, rows["label"].to_numpy(np.int64, copy=True), units.to_list())
+    return Examples(tokens, rows["label"].to_numpy(np.int64, copy=True), units.to_list(), unknown)
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

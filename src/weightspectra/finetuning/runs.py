@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from weightspectra.ablation.edit.truncation import Removal, Stored, Writable, edited
@@ -109,7 +110,9 @@ def finetune(
             finished[run.decile, run.number] = whole["rows"]
     encoder.load_state_dict(first)
     sizes = {"n_train": len(subject.train.labels), "n_test": len(subject.test.labels)}
-    described = {**sizes, "units": subject.test.units}
+    n_tokens = [part.lengths.sum() for part in (subject.train, subject.test)]
+    shares = [part.unknown_tokens for part in (subject.train, subject.test)]
+    described = {**sizes, "unknown_tokens": float(np.average(shares, weights=n_tokens)), "units": subject.test.units}
     rows = [{**row, **described} for run in runs for row in finished[run.decile, run.number]]
     check_complete(f"{label}: scores", map(_asked_for, rows), _scores_of(runs, wanted))
     return rows

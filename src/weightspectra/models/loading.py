@@ -1,7 +1,8 @@
 """A model, or its tokenizer, from a local folder."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,12 @@ UNUSED = ("pooler.",)
 
 EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight", "wte.weight", "embed_in.weight", "tok_embeddings.weight")
 """How the name of the tensor ends that has a row for each token."""
+
+LARGEST_TOKENIZER = 500_000_000
+"""Bytes of a ``tokenizer.json``; those of vocabularies of 256,000 tokens have up to 35 million."""
+
+BYTES_IN_MEMORY = 17
+"""For each byte of a ``tokenizer.json`` (measured with 3.5 million words)."""
 
 KINDS = {None: AutoModel, "causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
@@ -60,7 +67,10 @@ def load(
         or the folder holds no model.
     """
     teach_architecture(folder)
-    local = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    config = checkpoints.config(folder)
+    if not _has_row(config.get("pad_token_id"), config):
+        local["pad_token_id"] = None  # or no embedding could be made
     kind: Any = KINDS[head]
     with quiet():
         try:
@@ -80,18 +90,26 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
     folder, trust_remote_code
         As in :func:`load`.
 
+    Returns
+    -------
+    transformers tokenizer
+        Beside its own attributes it has ``embedding_rows``, how many tokens the model has a row for (None if its
+        configuration does not say), against which texts are held. A token to fill batches with that has none is
+        replaced by the first token: what fills a batch is masked.
+
     Raises
     ------
     UserError
-        When the folder holds no tokenizer.
+        When the folder holds no tokenizer, or one of another size than tokenizers have.
     """
     teach_architecture(folder)
+    _check_size(Path(folder) / "tokenizer.json")
     with quiet():
         try:
-            return AutoTokenizer.from_pretrained(
+            tokenizer = AutoTokenizer.from_pretrained(
                 Path(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
-        except (OSError, ValueError, RuntimeError, ImportError, TypeError, KeyError) as error:
+        except Exception as error:  # the library of tokenizers raises this very class
             held = ", ".join(name for name in folders.TOKENIZER if (Path(folder) / name).is_file()) or "none of them"
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
@@ -99,18 +117,39 @@ def load_tokenizer(folder: str | os.PathLike[str], *, trust_remote_code: bool = 
                 f"the files of an older one, found {held} ({reason}); put in tokenizer.json as save_pretrained of a "
                 "fast tokenizer writes it, or ask of this model only its spectra"
             ) from error
+    config = checkpoints.config(folder)
+    tokenizer.embedding_rows = config.get("vocab_size")
+    if not _has_row(tokenizer.pad_token_id, config):
+        tokenizer.pad_token_id = 0
+    return tokenizer
+
+
+def _has_row(token: int | None, config: Mapping[str, Any]) -> bool:
+    """Say whether the embedding has a row for a token; of none, and where its size is not told, it has."""
+    return token is None or token < (config.get("vocab_size") or token + 1)
+
+
+def _check_size(file: Path) -> None:
+    """Refuse a file that would fill the memory before anything could be said of it."""
+    n_bytes = file.stat().st_size if file.is_file() else 0
+    if n_bytes > LARGEST_TOKENIZER:
+        raise UserError(
+            f"{file}: {n_bytes:,} bytes, of which about {BYTES_IN_MEMORY} times as many would be needed in memory; the "
+            f"largest tokenizer that is read has {LARGEST_TOKENIZER:,}: put in the one that belongs to the model"
+        )
 
 
 def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool = False) -> None:
     """Refuse a fetched model that cannot read texts, as far as that shows without its weights.
 
-    Spectra need neither tokenizer nor embedding; so this is asked only of models that are given texts.
+    Spectra need neither tokenizer nor embedding; so this is asked only of models that are given texts. Tokens that were
+    added to a tokenizer, and not to the model, are named: a text that holds one is refused when it is read.
 
     Raises
     ------
     UserError
-        When the embedding has other rows than the configuration says, there is
-        no tokenizer that can be loaded, or a token has no row; with both numbers.
+        When the embedding has other rows than the configuration says, there is no tokenizer that can be loaded, or a
+        token of its own vocabulary, or one that it puts around texts, has no row; with both numbers.
     """
     config, tensors = checkpoints.config(folder), checkpoints.tensors(folder)
     name = min((name for name in tensors if name.endswith(EMBEDDINGS)), key=len, default=None)
@@ -121,14 +160,23 @@ def check_reads_texts(folder: str | os.PathLike[str], *, trust_remote_code: bool
             f"config.json says vocab_size {size}, but the embedding '{name}' has {rows} rows: "
             f"correct vocab_size to {rows}, or take the weights that belong to it"
         )
-    tokens = load_tokenizer(folder, trust_remote_code=trust_remote_code).get_vocab()
+    tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
+    tokens = tokenizer.get_vocab()
     late = sorted((token for token, number in tokens.items() if number >= rows), key=lambda token: tokens[token])
-    if late:
-        raise UserError(
-            f"the tokenizer knows '{late[0]}' as number {tokens[late[0]]}, but the embedding has {rows} rows, 0 to "
-            f"{rows - 1} ({len(late)} tokens have none): resize the embedding (resize_token_embeddings) and train it, "
-            "or take these tokens out of the tokenizer's files"
-        )
+    if not late:
+        return
+    found = (
+        f"the tokenizer knows '{late[0]}' as number {tokens[late[0]]}, but the embedding has {rows} rows, 0 to "
+        f"{rows - 1} ({len(late)} tokens have none)"
+    )
+    around = {getattr(tokenizer, f"{name}_token", None) for name in ("bos", "eos", "cls", "sep", "mask", "unk")}
+    if set(late) <= tokenizer.get_added_vocab().keys() - around:
+        print(f"{found}: texts in which such a token occurs are refused", file=sys.stderr)
+        return
+    raise UserError(
+        f"{found}: resize the embedding (resize_token_embeddings) and train it, or take these tokens out of the "
+        "tokenizer's files"
+    )
 
 
 def teach_architecture(folder: str | os.PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,12 @@ _FORMATS = (
     (re.compile(r"(weight|^|[._])_?scale_inv$|\.weight_(scale|zero_point)$"), "8 bits with scales"),
 )
 """What tensors of these names say of the weights beside them."""
+
+_PACKED = (
+    *("aqlm", "auto-round", "awq", "bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit", "eetq", "fp_quant"),
+    *("gptq", "higgs", "hqq", "mxfp4", "nvfp4", "quanto", "sinq", "spqr", "vptq"),
+)
+"""Values of ``quant_method`` whose checkpoints hold packed numbers in place of weights."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,31 @@ def companions(tensors: Mapping[str, StoredTensor], found: Mapping[str, Quantise
     """Return the names of tensors that a checkpoint needs no more once its weights are read."""
     own = {name + ending for name in found for ending in (*SCALES, "_zero_point")}
     return {name for name in tensors if name in own or (found and _OF_ACTIVATIONS.search(name))}
+
+
+def refuse_announced(config: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint whose ``config.json`` says that its weights are packed in a way that is not read.
+
+    This is for checkpoints that are not there yet; of others their tensors tell, which may be plain all the same.
+
+    Raises
+    ------
+    UserError
+        Names the format and the cure.
+    """
+    told = config.get("quantization_config") or config.get("compression_config") or {}
+    if not isinstance(told, Mapping):
+        return
+    method = str(told.get("quant_method", "bitsandbytes" if told.keys() & {"load_in_4bit", "load_in_8bit"} else ""))
+    sparse = told.get("sparsity_config")
+    ways = [told.get("format"), told.get("quant_algo"), sparse.get("format") if isinstance(sparse, Mapping) else None]
+    packed = [way for way in ways if isinstance(way, str) and re.search("pack|sparse|marlin|4", way.lower())]
+    if method in _PACKED or packed:
+        raise UserError(
+            f"config.json says that the weights are quantised ({', '.join([method, *packed])}), in a format that is "
+            "not read, so none were downloaded; take the original, or dequantise it with the library that wrote it and "
+            "save it as bfloat16. If they are plain all the same, download them and name their folder (source: path)"
+        )
 
 
 def refuse_unread(names: set[str]) -> None:

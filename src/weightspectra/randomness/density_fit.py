@@ -48,7 +48,12 @@ class Spikes(NamedTuple):
 def spikes(singular_values: ArrayLike, n_out: int, n_in: int) -> Spikes:
     """Count spikes as WeightWatcher does.
 
-    Parameters are those of :func:`weightspectra.spectra.law.marchenko_pastur.fit`.
+    Parameters
+    ----------
+    singular_values : array of shape (n_values,)
+        Those above the rounding floor; WeightWatcher itself has no such floor, and takes all.
+    n_out, n_in : int
+        Shape of the matrix.
 
     Notes
     -----
@@ -62,6 +67,8 @@ def spikes(singular_values: ArrayLike, n_out: int, n_in: int) -> Spikes:
     """
     long_side, short_side = max(n_out, n_in), min(n_out, n_in)
     squares = np.square(np.asarray(singular_values, dtype=np.float64))
+    if not len(squares):
+        return Spikes(0.0, 0.0, 0)
     scale = len(squares) / squares.sum()
     squares = scale * squares
     root = (short_side / long_side) ** 0.5

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from weightspectra.base.atomic import disk_is_full, free_bytes
 from weightspectra.base.errors import UserError
 from weightspectra.sources import checkpoints, folders
-from weightspectra.sources.hub_cache import is_whole
+from weightspectra.sources.hub_cache import check_blobs, is_whole
 from weightspectra.sources.transfer import Transfer
 
 ANSWER_SECONDS = 3.0
@@ -105,6 +105,7 @@ def fetch_files(repo: str, revision: str, patterns: Sequence[str]) -> Path:
         found = snapshot_download(repo, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"])
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, httpx2.TransportError, OSError) as error:
         raise UserError(_spell(error, where)) from error
+    check_blobs(path for path in Path(found).iterdir() if any(path.match(pattern) for pattern in patterns))
     return Path(found)
 
 

@@ -70,6 +70,18 @@ def test_what_is_linearly_there_is_read():
     assert list(accuracy.units) == [f"e{number}" for number in range(200, 500)]
 
 
+def test_the_share_of_unknown_tokens_is_that_of_all_texts(capsys):
+    class Knowing:
+        unk_token_id, unk_token = 7, "[UNK]"
+        __call__ = staticmethod(tokenizer)
+
+    rows = examples()
+    words = [int(word) for text in rows["text"] for word in text.split()]
+    accuracy, auc = LinearProbe("made", rows, Knowing(), 16, "cpu").measure(Embeddings())
+    assert accuracy.read["unknown_tokens"] == auc.read["unknown_tokens"] == words.count(7) / len(words) > 0.01
+    assert "% of the tokens of the texts of made are unknown to the model's tokenizer" in capsys.readouterr().err
+
+
 def test_what_is_lost_is_not_read():
     accuracy, auc = probe(examples(n_test=1000)).measure(Embeddings("lost"))
     assert abs(accuracy.values.mean() - 0.5) < 4 * 0.5 / np.sqrt(1000)

@@ -1,5 +1,6 @@
 """Tasks asked of a model in memory: equal to lm-eval's own numbers, restored exactly, and nothing run unasked."""
 
+import copy
 import json
 import os
 from types import SimpleNamespace
@@ -139,9 +140,25 @@ def test_every_number_is_lm_evals(tmp_path, copies, model_and_tokenizer, name, e
     assert set(found) == {f"{name}/{metric}" for metric in expected}
     for (_, metric), value in reference.items():
         assert found[f"{name}/{metric}"] == pytest.approx(value, rel=1e-12, abs=1e-12), metric
+    assert [each.read["unknown_tokens"] for each in measured] == [0.0] * len(measured)
     again = tasks.measure(model)
     for one, other in zip(measured, again, strict=True):
         np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_the_share_of_unknown_tokens_stands_beside_every_score(tmp_path, model_and_tokenizer):
+    """In one task one token of 46 is not known; what is averaged over both has the larger share."""
+    model, tokenizer = model_and_tokenizer
+    own = tmp_path / "own"
+    for name, question in (("known", "a" * 44), ("holes", "a" * 43 + "e")):
+        write_task(own, name, [{"q": question, "a": 0}] * 2, metric_list=[{"metric": "acc"}], doc_to_choice=["b", "c"])
+    group = {"group": "both", "task": ["known", "holes"], "aggregate_metric_list": [{"metric": "acc"}]}
+    (own / "both.yaml").write_text(yaml.safe_dump(group))
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.unk_token = "e"
+    tasks = asked(tmp_path, "both", {"file": str(own / "both.yaml")}, tokenizer)
+    shares = {each.metric: each.read["unknown_tokens"] for each in tasks.measure(model)}
+    assert shares == {"both/acc": 1 / 46, "both/acc/known": 0.0, "both/acc/holes": 1 / 46}
 
 
 def test_a_restored_model_gives_the_same_numbers_and_a_cut_one_others(tmp_path, copies, model_and_tokenizer):
@@ -437,13 +454,14 @@ def test_a_task_that_the_tokenizer_cannot_read_is_refused_and_others_are_looked_
     def requests(task, *args):
         return [SimpleNamespace(task_name=task, args=args)]
 
-    known = set()
+    known = {}
     check_requests(requests("read", "the cat " * 20, " sat"), WordTokenizer(), known)
-    assert known == {"read"} and capsys.readouterr().err == ""
+    assert known == {"read": 0.0} and capsys.readouterr().err == ""
     check_requests(requests("read", "Katze"), WordTokenizer(), known)
     check_requests(
         requests("holes", "the cat " * 20, {"until": ["."]}) + requests("holes", "sat Katze"), WordTokenizer(), known
     )
     assert "2.38 % of the tokens of the prompts of task 'holes' are unknown" in capsys.readouterr().err
+    assert known["holes"] == 1 / 42
     with pytest.raises(UserError, match="50 % of the tokens of the prompts of task 'german' are unknown"):
         check_requests(requests("german", "the", " Katze"), WordTokenizer(), known)

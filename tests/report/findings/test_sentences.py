@@ -13,6 +13,7 @@ from weightspectra.report.findings import bounds, differences, ends, finetuning,
 from weightspectra.report.findings.births import formation, knockouts, locator
 from weightspectra.report.findings.cuts import compression, controls, copies, costs, tasks, windows
 from weightspectra.report.findings.finding import Conclusions, named_changes
+from weightspectra.report.kit.storage import coarse_models
 
 SMALL = FakeBirth("small", title="Small one")
 
@@ -428,7 +429,7 @@ def test_rounding_in_words():
     assert unknown.sentences[0].startswith(
         "Small (IQ2_S): how much of its norm, and how many of its singular values, are"
     )
-    assert storage.coarse_models(quantised, ["small", "small"]) == [
+    assert coarse_models(quantised.rows, quantised.titles, ["small", "small"]) == [
         "Small is stored as Q4_1: what its small singular values do, or do not do, here need not be so in the model "
         "before quantisation."
     ]

@@ -40,7 +40,8 @@ def data():
 
 
 OF_SPECTRA = ("outliers", "share_outside", "randomness", "information", "tails", "overlap", "difference")
-NAMES = (*OF_SPECTRA, "cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning")
+OF_CUTS = ("cuts", "contrasts", "tasks", "compression", "prediction", "directions", "finetuning")
+NAMES = (*OF_SPECTRA, *OF_CUTS)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -155,6 +156,17 @@ def test_every_form_of_a_table_of_spectra_warns_of_quantised_weights(name, data)
     table, warning = table_of(name, data), "Mixture is quantised (stored as Q4_1, 4 bits a weight)"
     assert warning in writers.to_markdown(table)
     assert warning.replace("_", r"\_") in writers.to_latex(table)
+
+
+@pytest.mark.parametrize("name", [*OF_CUTS, "positions"])
+def test_a_table_of_cuts_says_in_one_sentence_that_a_format_is_too_coarse(name, data):
+    warning = (
+        "Mixture is stored as Q4_1: what its small singular values do, or do not do, here need not be so in the model "
+        "before quantisation."
+    )
+    table = table_of(name, data)
+    assert table.warnings == [warning]
+    assert warning in writers.to_markdown(table)
 
 
 def test_wide_latex_blocks_are_shrunk_to_the_page(data):

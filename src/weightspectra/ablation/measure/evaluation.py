@@ -8,6 +8,7 @@ import numpy as np
 
 from weightspectra.ablation.choose.cuts import NOTHING, PlannedCut
 from weightspectra.ablation.edit.truncation import Stored, Writable, edited
+from weightspectra.ablation.measure import positions
 from weightspectra.ablation.measure.metrics import Measurement, Metric
 from weightspectra.base.errors import UserError
 from weightspectra.base.journal import Journal, check_complete
@@ -206,6 +207,7 @@ def _metric_rows(
     for place, number in enumerate(paired):
         numbers = [*(column[place] for column in compared), q_values[place]]
         rows[number] |= dict(zip(COMPARED, map(float, numbers), strict=True))
+        rows[number] |= positions.errors(found[number].read, untouched.read)
     for number in rows.keys() - set(paired):
         rows[number]["difference"] = rows[number]["value"] - rows[0]["value"]
     _say_what_is_missing(label, untouched, n_unpaired=len(found) - len(paired), n_cuts=len(found) - 1)
@@ -247,5 +249,5 @@ def _columns(one: Measurement) -> dict[str, Any]:
         "units": list(one.units),
         "unit_values": values.tolist(),
         "unit_weights": weights.tolist(),
-        **one.read,
+        **{name: read for name, read in one.read.items() if name not in positions.PER_UNIT},
     }

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from weightspectra.ablation.measure.metrics import Measurement
-from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS, profile, scored_by_position
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS, octave, profile, scored_by_octave
 from weightspectra.ablation.measure.prefix import Prefix, forward_replaced
 from weightspectra.ablation.measure.scored_text import has_words, words_and_bytes
 from weightspectra.activations.windows import Window
@@ -55,8 +55,11 @@ class ScoredDocuments:
                 self._n_bytes[number[window.document]] += n_bytes
 
     def by_document(self, amounts: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Add up amounts of windows by document."""
-        return np.bincount(self._owner, weights=amounts, minlength=len(self.documents))
+        """Add up amounts of windows, shape (n_windows, ...), by document."""
+        amounts = np.asarray(amounts, dtype=np.float64)
+        found = np.zeros((len(self.documents), *amounts.shape[1:]))
+        np.add.at(found, self._owner, amounts)
+        return found
 
     def measurements(
         self, nll: np.ndarray, prefix: str = "", profile: Mapping[str, Sequence[float]] = {}
@@ -118,15 +121,16 @@ class Perplexity:
     ):
         self._windows, self._batch_size = windows, batch_size
         self._documents = ScoredDocuments(windows, texts, tokenizer, read)
-        self._n_scored = scored_by_position(windows)
+        self._n_scored = self._documents.by_document(scored_by_octave(windows))
         self._prefix = Prefix(first_layers)
 
     def measure(self, model: Any, first_layer: int = 0) -> list[Measurement]:
         """Score all windows; what the blocks before ``first_layer`` compute is kept for the next call."""
-        nll, by_position = window_losses(
+        nll, by_octave = window_losses(
             model, self._windows, batch_size=self._batch_size, prefix=self._prefix, first_layer=first_layer
         )
-        return self._documents.measurements(nll, profile=profile(by_position, self._n_scored))
+        losses = profile(self._documents.by_document(by_octave), self._n_scored)
+        return self._documents.measurements(nll, profile=losses)
 
 
 def window_nll(model: Any, windows: Sequence[Window], **options: Any) -> np.ndarray:
@@ -137,7 +141,7 @@ def window_nll(model: Any, windows: Sequence[Window], **options: Any) -> np.ndar
 def window_losses(
     model: Any, windows: Sequence[Window], *, batch_size: int, prefix: Prefix | None = None, first_layer: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the negative log-likelihood of scored tokens: of each window, and of each position in a window.
+    """Return the negative log-likelihood of scored tokens: of each window, and of each octave of positions in it.
 
     Parameters
     ----------
@@ -157,8 +161,8 @@ def window_losses(
     -------
     of_windows : ndarray of float64, shape (n_windows,)
         In nats, in the order of ``windows``.
-    by_position : ndarray of float64, shape (n_positions,)
-        Over all windows; position 0 is a window's first token, at which nothing is predicted.
+    by_octave : ndarray of float64, shape (n_windows, n_octaves)
+        The same, divided by :func:`weightspectra.ablation.measure.positions.octave`.
 
     Notes
     -----
@@ -171,15 +175,17 @@ def window_losses(
     from logits of any format, and add up in float64.
     """
     order = sorted(range(len(windows)), key=lambda index: -len(windows[index].input_ids))
-    found, by_position = np.zeros(len(windows)), np.zeros(max(len(window.input_ids) for window in windows))
+    n_octaves = 1 + int(octave(np.array(max(len(window.input_ids) for window in windows) - 1)))
+    found, by_octave = np.zeros(len(windows)), np.zeros((len(windows), n_octaves))
     kept = prefix or Prefix()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             rows, positions, nll = _batch_nll(model, [windows[index] for index in batch], kept, start, first_layer)
             found[batch] = np.bincount(rows, nll, minlength=len(batch))
-            by_position += np.bincount(positions, nll, minlength=len(by_position))
-    return found, by_position
+            places = rows * n_octaves + octave(positions)
+            by_octave[batch] = np.bincount(places, nll, minlength=len(batch) * n_octaves).reshape(-1, n_octaves)
+    return found, by_octave
 
 
 def _batch_nll(

@@ -24,6 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from weightspectra.ablation.measure.metrics import Measurement
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS
 from weightspectra.activations.unknown import check_known
 from weightspectra.base.errors import UserError
 
@@ -104,31 +105,35 @@ class LinearProbe:
         Raises
         ------
         UserError
-            When the hidden states are not finite.
+            When the hidden states are not finite, or the tokenizer does not know too many tokens.
         """
         train, test = self._part("train"), self._part("test")
-        probe = fit_probe(self._features(model, train), *(train[name].to_numpy() for name in ("label", "group")))
-        features, labels = self._features(model, test), test["label"].to_numpy()
+        texts = {"train": self._tokens(model, train), "test": self._tokens(model, test)}
+        ids = [row for encoded in texts.values() for row in encoded["input_ids"]]
+        read = NOT_IN_WINDOWS | {"unknown_tokens": check_known(ids, self.tokenizer, f"the texts of {self.data_set}")}
+        known = (train[name].to_numpy() for name in ("label", "group"))
+        probe = fit_probe(self._features(model, texts["train"]), *known)
+        features, labels = self._features(model, texts["test"]), test["label"].to_numpy()
         units = list(test["example"].astype(str))
         right = (probe.predict(features) == labels).astype(np.float64)
-        found = [
-            Measurement(f"{self.data_set}/probe_accuracy", "mean", True, "item", units, right, np.ones(len(units)))
-        ]
+        ones = np.ones(len(units))
+        found = [Measurement(f"{self.data_set}/probe_accuracy", "mean", True, "item", units, right, ones, read)]
         if len(probe.classes_) == 2:
             scores, positive = probe.decision_function(features), (labels == probe.classes_[1]).astype(np.float64)
-            found.append(Measurement(f"{self.data_set}/probe_auc", "auc", True, "item", units, scores, positive))
+            found.append(Measurement(f"{self.data_set}/probe_auc", "auc", True, "item", units, scores, positive, read))
         return found
 
     def _part(self, split: str) -> pd.DataFrame:
         rows = self.examples[self.examples["split"] == split]
         return rows.head(N_TRAIN if split == "train" else N_TEST)
 
-    def _features(self, model: Any, rows: pd.DataFrame) -> np.ndarray:
+    def _tokens(self, model: Any, rows: pd.DataFrame) -> dict[str, list[list[int]]]:
         pairs = list(rows["pair"]) if (rows["pair"] != "").any() else None
         limit = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", MAX_TOKENS))
-        encoded = self.tokenizer(list(rows["text"]), pairs, truncation=True, max_length=limit)
-        check_known(encoded["input_ids"], self.tokenizer, f"the texts of {self.data_set}")
-        found = mean_hidden_states(model, dict(encoded), batch_size=self.batch_size, device=self.device)
+        return dict(self.tokenizer(list(rows["text"]), pairs, truncation=True, max_length=limit))
+
+    def _features(self, model: Any, encoded: Mapping[str, list[list[int]]]) -> np.ndarray:
+        found = mean_hidden_states(model, encoded, batch_size=self.batch_size, device=self.device)
         if not np.isfinite(found).all():
             raise UserError(
                 f"{self.data_set}: the model's last hidden states are not finite, so that nothing can be read off "

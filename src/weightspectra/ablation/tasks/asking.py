@@ -12,6 +12,7 @@ from lm_eval.api.metrics import mean
 from lm_eval.evaluator import evaluate
 
 from weightspectra.ablation.measure.metrics import Measurement
+from weightspectra.ablation.measure.positions import NOT_IN_WINDOWS
 from weightspectra.ablation.tasks.choices import calibrated
 from weightspectra.ablation.tasks.harness import SEED, LiveModel, quiet_lm_eval
 from weightspectra.ablation.tasks.item_scores import ItemScores, is_score, item_scores
@@ -102,7 +103,8 @@ class Tasks:
                 "tokens and lost their beginning",
                 file=sys.stderr,
             )
-        return [*self._averages(by_task), *self._measurements(by_task)]
+        unknown = {leaf: live.unknown_tokens.get(leaf, float("nan")) for leaf in by_task}
+        return [*self._averages(by_task, unknown), *self._measurements(by_task, unknown)]
 
     def _read(self, leaf: str, samples: list[dict[str, Any]], live: LiveModel) -> list[_Named]:
         """Divide the metrics of one task among its items."""
@@ -113,15 +115,18 @@ class Tasks:
             named = [_by_group(each, samples) for each in named]
         return named
 
-    def _measurements(self, by_task: Mapping[str, list[_Named]]) -> Iterator[Measurement]:
+    def _measurements(self, by_task: Mapping[str, list[_Named]], unknown: Mapping[str, float]) -> Iterator[Measurement]:
         several = len(by_task) > 1
         for leaf, found in by_task.items():
             unit = "document" if self._tasks[leaf].task.OUTPUT_TYPE == "loglikelihood_rolling" else "item"
             for metric, higher_is_better, items, scores in found:
                 name = f"{self.name}/{metric}" + (f"/{leaf}" if several else "")
-                yield Measurement(name, scores.statistic, higher_is_better, unit, items, scores.values, scores.weights)
+                read = NOT_IN_WINDOWS | {"unknown_tokens": unknown[leaf]}
+                yield Measurement(
+                    *(name, scores.statistic, higher_is_better, unit, items, scores.values, scores.weights, read)
+                )
 
-    def _averages(self, by_task: Mapping[str, list[_Named]]) -> Iterator[Measurement]:
+    def _averages(self, by_task: Mapping[str, list[_Named]], unknown: Mapping[str, float]) -> Iterator[Measurement]:
         """Average a group's metrics over all its items, or over its tasks.
 
         Those that it names, and those that all its tasks share: RULER's names one length only.
@@ -146,6 +151,7 @@ class Tasks:
                 units,
                 np.concatenate(values),
                 np.concatenate(weights),
+                NOT_IN_WINDOWS | {"unknown_tokens": max(unknown[leaf] for leaf, _ in parts)},
             )
 
 

@@ -64,7 +64,7 @@ class LiveModel(HFLM):
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, max_length: int | None = None):
         _refuse_what_is_not_causal(model, tokenizer)
-        self._known: set[str] = set()
+        self.unknown_tokens: dict[str, float] = {}
         first = tokenizer("a").input_ids[:1]
         self.starts_with_bos = first == [tokenizer.bos_token_id]
         with quiet_lm_eval():
@@ -80,13 +80,13 @@ class LiveModel(HFLM):
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Score answers to prompts."""
-        check_requests(requests, self.tokenizer, self._known)
+        check_requests(requests, self.tokenizer, self.unknown_tokens)
         found: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm)
         return found
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """Score whole texts, with one beginning-of-sequence token before each."""
-        check_requests(requests, self.tokenizer, self._known)
+        check_requests(requests, self.tokenizer, self.unknown_tokens)
         self.add_bos_token = False
         try:
             found: list[float] = super().loglikelihood_rolling(requests, disable_tqdm)
@@ -96,7 +96,7 @@ class LiveModel(HFLM):
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Generate text; keys and values are kept while it does, whatever the model is set to."""
-        check_requests(requests, self.tokenizer, self._known)
+        check_requests(requests, self.tokenizer, self.unknown_tokens)
         config = self.model.config
         before, config.use_cache = config.use_cache, True
         try:
@@ -106,15 +106,16 @@ class LiveModel(HFLM):
         return found
 
 
-def check_requests(requests: Iterable[Any], tokenizer: Any, known: set[str]) -> None:
+def check_requests(requests: Iterable[Any], tokenizer: Any, shares: dict[str, float]) -> None:
     """Refuse a task of whose prompts and answers the tokenizer knows too little, as of a text.
 
     Parameters
     ----------
     requests : iterable of lm-eval's instances
     tokenizer : transformers tokenizer
-    known : set of str
-        Tasks that need no look any more, since other cuts were asked the same; gets those that are looked at.
+    shares : dict from str to float
+        Share of unknown tokens of each task that was looked at, and needs no look any more, since other cuts were
+        asked the same; gets those of the others.
 
     Raises
     ------
@@ -123,12 +124,12 @@ def check_requests(requests: Iterable[Any], tokenizer: Any, known: set[str]) -> 
     """
     texts: dict[str, list[str]] = {}
     for request in requests:
-        if (task := str(request.task_name)) not in known:
+        if (task := str(request.task_name)) not in shares:
             # The text before an answer is tokenised with it; the settings of what is generated are no text.
             texts.setdefault(task, []).append("".join(part for part in request.args if isinstance(part, str)))
     for task, found in texts.items():
-        known.add(task)
-        check_known(tokenizer(found, add_special_tokens=False).input_ids, tokenizer, f"the prompts of task '{task}'")
+        tokens = tokenizer(found, add_special_tokens=False).input_ids
+        shares[task] = check_known(tokens, tokenizer, f"the prompts of task '{task}'")
 
 
 def _refuse_what_is_not_causal(model: Any, tokenizer: Any) -> None:

@@ -34,7 +34,7 @@ from weightspectra.models import number_formats
 from weightspectra.randomness import bulk, cleaning, density_fit
 from weightspectra.randomness.directions.vectors import SMALLEST_P
 from weightspectra.spectra.law import edges
-from weightspectra.spectra.rounding import rounding_floor
+from weightspectra.spectra.rounding import numerical_rank, rounding_floor
 
 
 def score_run(
@@ -146,16 +146,17 @@ def score(
             **verdicts(whole, change, memories, found.n_located, level, rng),
             **tested.get(locator, untested),
         }
-        for locator, found in _found(whole, change, noise, level).items()
+        for locator, found in _found(whole, change, noise, level, floor).items()
     ]
 
 
-def _found(whole: Triplets, change: Learned, noise: edges.NoiseBounds, level: float) -> dict[str, Found]:
+def _found(whole: Triplets, change: Learned, noise: edges.NoiseBounds, level: float, floor: float) -> dict[str, Found]:
     """Return what each locator finds, by its name in ``contracts.LOCATIONS``."""
+    told = whole.values[: numerical_rank(whole.values, floor)]
     return {
         "blind": Found(noise.noise_std, noise.bound_upper, noise.n_above),
-        "informed": located_above(whole.values, change.noise_std, whole.shape, level),
-        "weightwatcher": Found(*density_fit.spikes(whole.values, *whole.shape)),
+        "informed": located_above(whole.values, change.noise_std, whole.shape, level, floor),
+        "weightwatcher": Found(*density_fit.spikes(told, *whole.shape)),
     }
 
 

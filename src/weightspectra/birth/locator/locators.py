@@ -95,20 +95,23 @@ def learned(weight: np.ndarray, initial: np.ndarray, kept: float) -> Learned:
     return Learned(change, Triplets.of(change), kept * float(np.sqrt((first**2).mean())), kept, slope)
 
 
-def located_above(values: np.ndarray, noise_std: float, shape: tuple[int, int], level: float) -> Found:
-    """Count the singular values above noise whose scale is known.
+def located_above(
+    values: np.ndarray, noise_std: float, shape: tuple[int, int], level: float, floor: float = 0.0
+) -> Found:
+    """Count the singular values above noise whose scale is known, and above the rounding floor.
 
     As in :func:`weightspectra.spectra.law.edges.fit`, each value outside takes a row and a column from the noise,
-    and its bound is that of the smaller matrix.
+    and its bound is that of the smaller matrix; one that is lost in rounding may lie below the noise, and never above.
     """
     long_side, short_side = max(shape), min(shape)
+    rank = numerical_rank(values, floor)
 
     def bounds_without(below: int, above: int) -> tuple[edges.Outliers, tuple[float, float]]:
         limits = edges.bounds(noise_std, long_side - above, short_side - above - below, level)
-        return count_outside(values, *limits), limits
+        return (count_outside(values, *limits)[0], count_outside(values[:rank], *limits)[1]), limits
 
-    _, (_, n_above), (_, bound) = edges.settle(bounds_without, short_side)
-    return Found(noise_std, bound, n_above)
+    _, (_, n_above), (_, bound) = edges.settle(bounds_without, short_side, n_lost=values.size - rank)
+    return Found(noise_std, max(bound, floor), n_above)
 
 
 def predictions(whole: Triplets, change: Learned, found: Found) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from weightspectra.models import weights
 from weightspectra.models.fetching.kinds import filled
 from weightspectra.models.fetching.order import Check, Order, Origin
 from weightspectra.models.fetching.plain import make_plain, with_architecture
-from weightspectra.models.fetching.tokenizers import replace_tokenizer
+from weightspectra.models.fetching.tokenizers import replace_tokenizer, tokenizer_files
 from weightspectra.models.settings import Model
 from weightspectra.sources import checkpoints
 from weightspectra.sources.formats.damaged import REFETCH, DamagedCheckpointError
@@ -85,6 +85,8 @@ def fetch(
         check(with_architecture(config, entry.architecture))
 
     try:
+        # Before the model, which may take hours: what is missing is said at once.
+        lent = tokenizer_files(entry.tokenizer, tokenizer_from) if entry.tokenizer else []
         with replace_folder(folder) as staging:
             origin = filled(Order(name, entry, staging, seed, made_from, checked))
             if entry.source.kind in _CURES:
@@ -94,8 +96,8 @@ def fetch(
                 origin = replace(origin, changes=changes)
             config = checkpoints.config(staging)
             check(config)
-            if entry.tokenizer:
-                replace_tokenizer(entry.tokenizer, staging, tokenizer_from)
+            if lent:
+                replace_tokenizer(staging, lent)
             weights.matrices(staging)
             if texts and entry.source.kind in _CURES:
                 from weightspectra.models.loading import check_reads_texts  # which imports transformers

@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from weightspectra.base.errors import UserError
 from weightspectra.base.provenance import file_sha256
 from weightspectra.models.fetching.order import Order, Origin
+from weightspectra.models.quantised import refuse_announced
 from weightspectra.sources import folders
 from weightspectra.sources.formats.archives import unpack_package
 from weightspectra.sources.packages import fetch_package
@@ -16,13 +18,17 @@ def take_from_hub(order: Order) -> Origin:
     from weightspectra.sources.hub import fetch_snapshot
     from weightspectra.sources.hub_cache import check_blobs
 
+    def check(config: dict[str, Any]) -> None:
+        refuse_announced(config)
+        order.check(config)
+
     spec = order.spec
     snapshot, commit = fetch_snapshot(
         spec.repo,
         spec.revision,
         allow_pickle=order.entry.allow_pickle,
         code=order.entry.trust_remote_code,
-        check=order.check,
+        check=check,
     )
     names = list(order.wanted(snapshot, f"{spec.repo}@{commit}"))
     check_blobs(snapshot / name for name in names)

@@ -1,6 +1,7 @@
 """Another tokenizer in the place of a model's own."""
 
 import fnmatch
+from collections.abc import Iterable
 from pathlib import Path
 
 from weightspectra.base.errors import UserError
@@ -15,14 +16,12 @@ PARTS = (
 """What makes up a tokenizer's files."""
 
 
-def replace_tokenizer(wanted: TokenizerSource, folder: Path, like: Path | None = None) -> None:
-    """Take away a model's tokenizer files, and link those of another tokenizer.
+def tokenizer_files(wanted: TokenizerSource, like: Path | None = None) -> list[Path]:
+    """Return the files of another tokenizer.
 
     Parameters
     ----------
     wanted : TokenizerSource
-    folder : path
-        The model's.
     like : path, optional
         The folder of the model that ``wanted.like`` names.
 
@@ -37,6 +36,11 @@ def replace_tokenizer(wanted: TokenizerSource, folder: Path, like: Path | None =
         raise UserError(f"tokenizer: {where} is no tokenizer.json; name that file, or the folder of a tokenizer")
     if not any(path.name in TOKENIZER for path in files):
         raise UserError(f"tokenizer: {where} holds no tokenizer; expected one of {', '.join(TOKENIZER)}")
+    return files
+
+
+def replace_tokenizer(folder: Path, files: Iterable[Path]) -> None:
+    """Take a model's tokenizer files out of its folder, and link those of another tokenizer."""
     for path in [path for path in folder.iterdir() if _is_part(path.name)]:
         path.unlink()
     for path in files:

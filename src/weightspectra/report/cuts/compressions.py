@@ -100,7 +100,7 @@ def compression(data: Measurements) -> Table:
     ]
     empty = costs.flattened(data.evaluations.iloc[:0])[costs.COLUMNS]
     both = pd.concat(numbers) if numbers else empty.assign(method="", size=0.0, kept_share=0.0)
-    return Table("compression", "Compression", both, blocks, notes, [])
+    return Table("compression", "Compression", both, blocks, notes, data.coarse)
 
 
 def _crossed(part: pd.DataFrame, heading: str) -> Block:

@@ -84,7 +84,7 @@ def contrast_table(data: Measurements) -> Table:
     ]
     title = "Cuts against matched controls"
     both = pd.concat([frame for frame in numbers if len(frame)] or numbers)
-    return Table("contrasts", title, both, blocks, notes, [])
+    return Table("contrasts", title, both, blocks, notes, data.coarse)
 
 
 def _shown(of_model: pd.DataFrame, rows: pd.DataFrame) -> str:

@@ -20,7 +20,8 @@ from weightspectra.statistics.multiple import can_be_told, smallest_p
 NO_PLACE = "Change"
 """Column of cuts that share a cell of what would be their grid, so that each has a row of its own."""
 
-PER_UNIT = ("units", "unit_values", "unit_weights", "positions", "position_tokens", "position_losses")
+PER_POSITION = ("positions", "position_tokens", "position_losses", "position_errors", "position_change_errors")
+PER_UNIT = ("units", "unit_values", "unit_weights", *PER_POSITION)
 COLUMNS = [name for name in EVALUATIONS.schema.names if name not in PER_UNIT] + ["n_units"]
 """What of an evaluation goes into a CSV file: no text names, no numbers of single documents, items or positions."""
 

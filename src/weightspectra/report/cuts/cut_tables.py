@@ -44,7 +44,7 @@ def cuts(data: Measurements) -> Table:
         "where spaces do not part the text into words.",
     ]
     title = "What removing singular values costs"
-    return Table("cuts", title, _numbers(evaluations), blocks, notes, [])
+    return Table("cuts", title, _numbers(evaluations), blocks, notes, data.coarse)
 
 
 def tasks(data: Measurements) -> Table:
@@ -62,7 +62,7 @@ def tasks(data: Measurements) -> Table:
         DECILES,
     ]
     title = "What removing singular values does to tasks"
-    return Table("tasks", title, _numbers(evaluations), blocks, notes, [])
+    return Table("tasks", title, _numbers(evaluations), blocks, notes, data.coarse)
 
 
 def change_with_interval(row: Mapping[Any, Any]) -> str:

@@ -14,6 +14,9 @@ Chosen = Callable[["Experiment"], bool]
 CUTS = ("cuts",)
 """Whether a change is significant is concluded, one file an evaluation."""
 
+TABLED = (*CUTS, "storage")
+"""Under a table stands, too, which models are stored in so few bits that their small singular values are noise."""
+
 
 def _on_text(experiment: "Experiment") -> bool:
     return bool(experiment.metrics)
@@ -70,18 +73,18 @@ def _figures(kind: str, chosen: Chosen) -> Entries:
 
 
 TABLES = (
-    Exhibit("cuts", "cuts.cut_tables:cuts", ("evaluations",), _table("cuts", _on_text), findings=CUTS),
+    Exhibit("cuts", "cuts.cut_tables:cuts", ("evaluations",), _table("cuts", _on_text), findings=TABLED),
     Exhibit(
-        "positions", "cuts.position_table:positions", ("evaluations",), _table("positions", _by_tokens), findings=CUTS
+        "positions", "cuts.position_table:positions", ("evaluations",), _table("positions", _by_tokens), findings=TABLED
     ),
-    Exhibit("contrasts", "cuts.contrasts:contrast_table", (), _table("contrasts", _with_controls), findings=CUTS),
-    Exhibit("tasks", "cuts.cut_tables:tasks", ("evaluations",), _table("tasks", _on_items), findings=CUTS),
+    Exhibit("contrasts", "cuts.contrasts:contrast_table", (), _table("contrasts", _with_controls), findings=TABLED),
+    Exhibit("tasks", "cuts.cut_tables:tasks", ("evaluations",), _table("tasks", _on_items), findings=TABLED),
     Exhibit(
         "compression",
         "cuts.compressions:compression",
         ("evaluations", "matrices"),
         _table("compression", _with_compressions),
-        findings=CUTS,
+        findings=TABLED,
     ),
 )
 
@@ -92,6 +95,14 @@ FIGURES = (
         ("evaluations",),
         _figures("damage", _any),
         "What removing singular values costs",
+        CUTS,
+    ),
+    Exhibit(
+        "positions",
+        "cuts.position_figure:draw",
+        ("evaluations",),
+        _figures("positions", _by_tokens),
+        "Where in a window the damage lies",
         CUTS,
     ),
     Exhibit(

@@ -47,9 +47,9 @@ TABLES = (
         "damage.predictions:prediction",
         ("predictions",),
         _prediction,
-        findings=("prediction",),
+        findings=("prediction", "storage"),
     ),
-    Exhibit("directions", "damage.predictions:directions", ("directions",), _directions),
+    Exhibit("directions", "damage.predictions:directions", ("directions",), _directions, findings=("storage",)),
 )
 
 FIGURES = (

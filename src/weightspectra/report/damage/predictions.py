@@ -105,7 +105,7 @@ def prediction(data: Measurements) -> Table:
             "No cut of these models was evaluated in a way that can be compared: nothing is known of the order."
         )
     both = pd.concat([frame for frame in numbers if len(frame)] or numbers)
-    return Table("prediction", "Predicted against measured damage", both, blocks, notes, [])
+    return Table("prediction", "Predicted against measured damage", both, blocks, notes, data.coarse)
 
 
 def correlation(rho: float, low: float, high: float) -> str:
@@ -138,7 +138,7 @@ def directions(data: Measurements) -> Table:
         positions=data.directions["positions"].map(lambda places: " ".join(map(str, places))),
     )
     title = "Directions whose predicted damage surprises"
-    return Table("directions", title, numbers, blocks, notes, [])
+    return Table("directions", title, numbers, blocks, notes, data.coarse)
 
 
 def _place(row: Mapping[Any, Any]) -> str:

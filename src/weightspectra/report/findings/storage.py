@@ -53,20 +53,6 @@ def _low_rank(found: Conclusions) -> list[str]:
     return lines
 
 
-def coarse_models(found: Conclusions, models: list[str]) -> list[str]:
-    """Warn, for models stored in a few bits, that their small singular values hold the quantiser's noise, too."""
-    stored = found.of("rounding_coarse")
-    formats = (
-        stored[holds(stored) | (stored["verdict"] == CANNOT_BE_TOLD)].set_index("model")["names"].map(wording.listing)
-    )
-    return [
-        f"{found.title(model)} is stored as {formats[model]}: what its small singular values do, or do not do, here "
-        "need not be so in the model before quantisation."
-        for model in dict.fromkeys(models)
-        if model in formats
-    ]
-
-
 def _limits(found: Conclusions, model: str) -> str:
     """Say which conclusions a coarse storage format leaves standing, and which not."""
     roles = found.of("decile_below_floor", model=model)

@@ -40,7 +40,7 @@ TABLES = (
         "finetuning.finetuning_tables:finetuning",
         ("finetunings",),
         _finetuning,
-        findings=("finetuning",),
+        findings=("finetuning", "storage"),
     ),
     Exhibit("difference", "finetuning.differences:difference", ("comparisons",), _difference, findings=("storage",)),
 )

@@ -46,7 +46,7 @@ def finetuning(data: Measurements) -> Table:
     ]
     title = "Fine-tuning with singular values removed before or after"
     numbers = effects.drop(columns="told", errors="ignore")
-    return Table("finetuning", title, numbers, blocks, notes, [])
+    return Table("finetuning", title, numbers, blocks, notes, data.coarse)
 
 
 def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import yaml
 from weightspectra import contracts
 from weightspectra.conclusions.random_controls import models
 from weightspectra.report.kit.exhibit import Entry, Named
-from weightspectra.report.kit.storage import notices
+from weightspectra.report.kit.storage import coarse_models, notices
 
 _SCALARS = (
     *(contracts.MATRICES, contracts.BULK, contracts.HEAD_TESTS, contracts.TAILS),
@@ -169,6 +169,11 @@ class Measurements:
     def notices(self) -> list[str]:
         """One warning for each model whose storage format reaches into its spectra."""
         return notices(self.findings, self.titles)
+
+    @property
+    def coarse(self) -> list[str]:
+        """The same in one sentence, for what speaks of cuts."""
+        return coarse_models(self.findings, self.titles, self.titles)
 
 
 def _vectors(paths: Sequence[str], shown: Collection[Shown]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What a coarse storage format, or a truncation, does to the small singular values, in words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -51,6 +51,27 @@ def notices(found: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
                 f"fit, test or share.{no_law}"
             )
     return notices
+
+
+def coarse_models(found: pd.DataFrame, titles: Mapping[str, str], models: Iterable[str]) -> list[str]:
+    """Warn, for models stored in a few bits, that their small singular values hold the quantiser's noise, too.
+
+    Parameters
+    ----------
+    found, titles
+        As for :func:`notices`.
+    models : iterable of str
+        Each is warned of once.
+    """
+    stored = where(found, {"claim": "rounding_coarse"})
+    coarse = stored[holds(stored) | (stored["verdict"] == CANNOT_BE_TOLD)]
+    formats = coarse.set_index("model")["names"].map(wording.listing)
+    return [
+        f"{titles[model]} is stored as {formats[model]}: what its small singular values do, or do not do, here need "
+        "not be so in the model before quantisation."
+        for model in dict.fromkeys(models)
+        if model in formats
+    ]
 
 
 def bits(formats: str) -> int:

@@ -24,6 +24,12 @@ _FAULTS = (
 )
 
 
+_ZIP_END = struct.Struct("<4s6xH10x")
+"""The record that ends a zip file: its signature and the number of entries (0xFFFF: a larger record says)."""
+
+_ENCRYPTED = 1
+
+
 class _Entry(NamedTuple):
     """One file of an archive; links, devices and files with holes are not plain."""
 
@@ -97,6 +103,7 @@ def _opened(archive: Path) -> Iterator[list[_Entry]]:
     try:
         if archive.name.endswith((".whl", ".zip")):
             with zipfile.ZipFile(archive) as file:
+                _check_directory(file)
                 yield [_zip_entry(file, info) for info in file.infolist() if not info.is_dir()]
         else:
             with tarfile.open(archive) as file:
@@ -111,10 +118,36 @@ def _opened(archive: Path) -> Iterator[list[_Entry]]:
 
 
 def _members(file: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield what a tar file holds, up to its end: tarfile itself takes whatever is no header for that."""
+    info = None
     for info in file:
         if info.size < 0:  # which would lead back to where it stands, for ever
             raise ValueError(f"'{info.name}' is said to have {info.size} bytes")
         yield info
+    stream: IO[bytes] = file.fileobj  # type: ignore[assignment]
+    stream.seek(file.offset)
+    last = f"after '{info.name}'" if info else "at its beginning"
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ValueError(f"it breaks off {last}, where its end or another file should be")
+    while padding := stream.read(1 << 20):  # read to the end, too, for the decompressor to compare its checksum
+        if padding.strip(b"\0"):
+            raise ValueError(f"its end stands {last}, but more follows")
+
+
+def _check_directory(file: zipfile.ZipFile) -> None:
+    """Hold the list of a zip file's entries against their number, and each name against the one before its content.
+
+    The list has no checksum: what is lost of it, or renamed in it, would not be missed.
+    """
+    entries, stream = file.infolist(), file.fp
+    assert stream is not None
+    stream.seek(-len(file.comment) - _ZIP_END.size, 2)
+    signature, n_entries = _ZIP_END.unpack(stream.read(_ZIP_END.size))
+    if signature == b"PK\5\6" and n_entries not in (0xFFFF, len(entries)):
+        raise ValueError(f"its end speaks of {n_entries:,} entries, its list of {len(entries):,}")
+    for info in entries:
+        if not info.flag_bits & _ENCRYPTED:
+            file.open(info).close()
 
 
 def _zip_entry(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:

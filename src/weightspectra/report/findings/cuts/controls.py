@@ -5,8 +5,8 @@ import pandas as pd
 from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
 from weightspectra.report.findings.cuts.scores import EXPERIMENT, main
 from weightspectra.report.findings.finding import Conclusions, Finding, each, holds, named_changes, worse
-from weightspectra.report.findings.storage import coarse_models
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.storage import coarse_models
 
 KINDS = {"same count": "same count", "same energy": "same energy", "random window": "random windows"}
 """From each kind of matched control to what it is called, in the order in which they are shown."""
@@ -33,7 +33,8 @@ def against_controls(found: Conclusions) -> Finding | None:
         if n_worse
         else "No cut hurts more than every kind of its matched controls"
     )
-    return Finding(headline, [*lines, *coarse_models(found, list(found.of("change_beside_control")["model"]))])
+    models = found.of("change_beside_control")["model"]
+    return Finding(headline, [*lines, *coarse_models(found.rows, found.titles, models)])
 
 
 def _against(kind: str, part: pd.DataFrame) -> str:

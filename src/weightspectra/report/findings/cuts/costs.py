@@ -11,8 +11,8 @@ from weightspectra.contracts.conclusions import CANNOT_BE_TOLD
 from weightspectra.report.cuts.costs import metric_title
 from weightspectra.report.findings.cuts.scores import EXPERIMENT, describe, main, untouched
 from weightspectra.report.findings.finding import Conclusions, Finding, each, holds, worse
-from weightspectra.report.findings.storage import coarse_models
 from weightspectra.report.kit import wording
+from weightspectra.report.kit.storage import coarse_models
 from weightspectra.report.kit.wording import ROLE_TITLES, probability
 
 DEARER, CHEAPER = "smallest_costs_more_than_middle", "smallest_costs_less_than_middle"
@@ -39,7 +39,7 @@ def removal_cost(found: Conclusions) -> Finding | None:
         lines += [*_hurting_roles(cuts), *_middle_sentence(middle, cheaper)]
     if not lines:
         return None
-    return Finding(_headline(pd.concat(middles)), lines + coarse_models(found, list(everything["model"])))
+    return Finding(_headline(pd.concat(middles)), lines + coarse_models(found.rows, found.titles, everything["model"]))
 
 
 def _headline(middle: pd.DataFrame) -> str:
