@@ -88,7 +88,7 @@ def test_an_edit_re_runs_what_reads_the_file(files):
     assert planned() == {"fetch_corpus", "fetch_data_set", "fetch_task", "fetch_model"}
 
 
-def test_a_text_that_moves_to_another_folder_is_another_one(files, digests):
+def test_a_text_in_another_folder_is_another_one(files, digests):
     before = digests()
-    (files / "texts" / "b.txt").rename(files / "texts" / "deep" / "b.txt")
+    (files / "texts" / "deep").rename(files / "texts" / "other")
     assert digests()[0] != before[0]
