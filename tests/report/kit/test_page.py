@@ -33,6 +33,7 @@ FIGURES = {
     },
     "spectra-trained": {"kind": "spectra", "model": "trained", "control": "control", "block": 1, "corpus": "prose"},
     "damage-trained-deciles": {"kind": "damage", "model": "trained", "experiment": "deciles"},
+    "positions-trained-deciles": {"kind": "positions", "model": "trained", "experiment": "deciles"},
     "contrasts-trained-controls": {"kind": "contrasts", "model": "trained", "experiment": "controls"},
     "compression-trained-small": {"kind": "compression", "model": "trained", "experiment": "small"},
     "predicted-trained-prose": {"kind": "predicted", "model": "trained", "corpus": "prose"},
