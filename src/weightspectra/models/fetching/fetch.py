@@ -90,10 +90,7 @@ def fetch(
         with replace_folder(folder) as staging:
             origin = filled(Order(name, entry, staging, seed, made_from, checked))
             if entry.source.kind in _CURES:
-                changes = make_plain(staging, entry.architecture)
-                for change in changes:
-                    print(f"{name}: {change}", file=sys.stderr)
-                origin = replace(origin, changes=changes)
+                origin = replace(origin, changes=_made_plain(name, entry, staging))
             config = checkpoints.config(staging)
             check(config)
             if lent:
@@ -108,6 +105,14 @@ def fetch(
         raise UserError(f"model '{name}': {error.fault}; {_CURES.get(entry.source.kind, REFETCH)}") from error
     except UserError as error:
         raise UserError(f"model '{name}': {error}") from error
+
+
+def _made_plain(name: str, entry: Model, staging: Path) -> list[str]:
+    """Make what came from outside plain; return what was changed, of which each line is printed, too."""
+    changes = make_plain(staging, entry.architecture)
+    for change in changes:
+        print(f"{name}: {change}", file=sys.stderr)
+    return changes
 
 
 def _architecture(config: Mapping[str, Any]) -> str:

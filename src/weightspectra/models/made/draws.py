@@ -61,11 +61,7 @@ def rescaled(matrix: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     -------
     ndarray of float32, shape (n_out, n_in)
     """
-    rows, columns = _scales(matrix)
-    drawn = stream.standard_normal(matrix.shape, np.float32)
-    drawn *= rows[:, None]
-    drawn *= columns
-    return drawn
+    return _scaled_like(matrix, stream.standard_normal(matrix.shape, np.float32))
 
 
 def correlated(matrix: np.ndarray, asked: Correlations, stream: np.random.Generator) -> np.ndarray:
@@ -83,13 +79,8 @@ def correlated(matrix: np.ndarray, asked: Correlations, stream: np.random.Genera
     -------
     ndarray of float32, shape (n_out, n_in)
     """
-    rows, columns = _scales(matrix)
-    drawn = stream.standard_normal(matrix.shape, np.float32)
-    drawn = _autoregressive(drawn, asked.along_rows)
-    drawn = _autoregressive(drawn.T, asked.along_columns).T
-    drawn *= rows[:, None]
-    drawn *= columns
-    return drawn
+    drawn = _autoregressive(stream.standard_normal(matrix.shape, np.float32), asked.along_rows)
+    return _scaled_like(matrix, _autoregressive(drawn.T, asked.along_columns).T)
 
 
 def neighbour_correlations(matrix: np.ndarray) -> Correlations:
@@ -116,6 +107,14 @@ def _scales(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found = number_formats.moments(matrix)
     rows, columns = found["row_mean_squares"], found["column_mean_squares"]
     return np.sqrt(rows), np.sqrt(columns / (rows.mean() or 1.0))
+
+
+def _scaled_like(matrix: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Give entries of variance 1 the scales of a matrix's rows and columns, in place."""
+    rows, columns = _scales(matrix)
+    drawn *= rows[:, None]
+    drawn *= columns
+    return drawn
 
 
 def _lag_one(entries: np.ndarray) -> float:

@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from weightspectra.conclusions.cuts.experiments import MAIN_METRIC, UNTOUCHED
-from weightspectra.report.cuts import costs
-from weightspectra.report.cuts.position_table import laid_out, octave_names, shown
+from weightspectra.conclusions.cuts.experiments import UNTOUCHED
+from weightspectra.report.cuts.position_table import known_by_position, laid_out, octave_names, shown
 from weightspectra.report.kit import style
 from weightspectra.report.kit.change_axis import ChangeAxis, linear_threshold, spelled
 from weightspectra.report.kit.exhibit import Drawing, Entry
 from weightspectra.report.kit.measurements import Measurements
+from weightspectra.report.kit.rows import where
 
 LINES = tuple(zip(style.ROLE_COLOURS.values(), "osD^vPX", strict=True)) + ((style.INK, "*"),)
 """Colour and sign of each cut, in the order in which they are shown: as many as the table shows."""
@@ -30,9 +30,7 @@ DODGE = 0.05
 
 def draw(entry: Entry, data: Measurements) -> Drawing:
     """Draw the profile of one experiment of a model."""
-    rows = costs.evaluated(data)
-    rows = rows[(rows["model"] == entry["model"]) & (rows["experiment"] == entry["experiment"])]
-    rows = rows[(rows["metric"] == MAIN_METRIC) & (rows["positions"].map(len) > 0)]
+    rows = where(known_by_position(data), {name: entry[name] for name in ("model", "experiment")})
     title = f"{data.titles[entry['model']]}, {entry['experiment']}: where in a window the damage lies"
     if rows.empty:
         return Drawing(title, style.message_figure("No loss is known by position."))

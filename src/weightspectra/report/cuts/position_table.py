@@ -25,9 +25,7 @@ COLUMNS = [
 
 def positions(data: Measurements) -> Table:
     """Tabulate the loss by position in the window: of the untouched model, and what the dearest cuts add to it."""
-    found = costs.evaluated(data)
-    found = found[found["metric"] == MAIN_METRIC]
-    found = found[found["positions"].map(len) > 0]
+    found = known_by_position(data)
     profiles = [laid_out(rows) for rows in by_metric(found)]
     blocks = []
     for model, of_model in by_model(found, data.titles):
@@ -47,6 +45,12 @@ def positions(data: Measurements) -> Table:
     title = "Where in a window the damage lies"
     numbers = pd.concat(profiles, ignore_index=True) if profiles else pd.DataFrame(columns=COLUMNS)
     return Table("positions", title, numbers, blocks, notes, data.coarse)
+
+
+def known_by_position(data: Measurements) -> pd.DataFrame:
+    """Return the evaluations, as :func:`weightspectra.report.cuts.costs.evaluated` does, whose loss has a profile."""
+    found = costs.evaluated(data)
+    return found[(found["metric"] == MAIN_METRIC) & (found["positions"].map(len) > 0)]
 
 
 def laid_out(rows: pd.DataFrame) -> pd.DataFrame:
